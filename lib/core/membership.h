@@ -1,0 +1,39 @@
+/* membership.h - who belongs to which incident and room, in memory.
+ * Pure. Threads: belongs to one thread (in the plugin: the broker's). Copies every text it keeps.
+ * Bounded: at most `limit` memberships; beyond that membership_add() says -ENOSPC. */
+#ifndef MAYDAY_CORE_MEMBERSHIP_H
+#define MAYDAY_CORE_MEMBERSHIP_H
+
+#include "core/topic.h"
+
+typedef struct membership membership;
+
+typedef enum relation {
+    RELATION_NONE = 0,
+    RELATION_RAISER,
+    RELATION_ASSIGNED,
+    RELATION_INVITED,
+    RELATION_FAMILY, /* sees state and location only: {family} in the policy, never {member} */
+    RELATION_MEMBER, /* of a room */
+} relation;
+
+const char *relation_name(relation r); /* "raiser", ... */
+relation relation_named(text name);    /* RELATION_NONE when unknown */
+
+NODISCARD membership *membership_new(size_t limit); /* NULL when memory is short */
+membership *membership_free(membership *m);
+DEFINE_CLEANUP(membership, membership_free)
+
+/* `family`: ADDRESS_ALERT or ADDRESS_ROOM. Adding again replaces the relation, but never weakens raiser to
+ * another. Returns 0 (also when nothing changed), -ENOMEM, -ENOSPC. */
+NODISCARD int membership_add(membership *m, text org, address_family family, text id, text person,
+                             relation r);
+void membership_remove(membership *m, text org, address_family family, text id, text person);
+void membership_clear(membership *m, text org, address_family family, text id); /* everyone leaves */
+
+relation membership_of(const membership *m, text org, address_family family, text id, text person);
+size_t membership_count(const membership *m);
+uint64_t
+membership_generation(const membership *m); /* grows with every change; decisions made before are stale */
+
+#endif

@@ -1,0 +1,58 @@
+/* policy.h - which role may publish, read and subscribe to which topics. Deny by default.
+ *
+ * The file has one block for each role; '#' starts a comment that takes a whole line:
+ *
+ *     role member
+ *         publish  mayday/v1/{org}/alert/+/raise
+ *         read     mayday/v1/{org}/user/{sub}/inbox
+ *         read     mayday/v1/{org}/alert/{member}/chat
+ *         read     mayday/v1/{org}/role/{role}/broadcast
+ *
+ * Placeholders fill a whole level: {org} {sub} {client} the session's own; {role} any role it has; {member}
+ * an incident or room (as the level before says) it is a full member of; {family} an incident it is a family
+ * contact of. '+' and a last '#' are as in MQTT. Every pattern must begin with mayday/v1/{org}/ so that
+ * nothing outside the organisation can be granted; the exceptions are '$CONTROL/mayday/v1' and below, and
+ * '$SYS/' for reading. `read` also grants subscribing.
+ *
+ * Pure. Threads: a policy never changes once parsed; membership is the caller's. */
+#ifndef MAYDAY_CORE_POLICY_H
+#define MAYDAY_CORE_POLICY_H
+
+#include "core/membership.h"
+
+#define POLICY_WHY_MAX   256
+#define POLICY_ROLES_MAX 64
+
+typedef struct policy policy;
+
+typedef struct policy_error {
+    size_t line; /* from 1 */
+    char reason[POLICY_WHY_MAX];
+} policy_error;
+
+/* Borrows `source`. Returns 0, -ENOMEM, or -EBADMSG with *ret_error. */
+NODISCARD int policy_parse(text source, policy **ret_policy, policy_error *ret_error);
+policy *policy_free(policy *p);
+DEFINE_CLEANUP(policy, policy_free)
+
+size_t policy_role_count(const policy *p);
+const char *policy_role_name(const policy *p, size_t index);
+
+/* The roles of this policy among `names`, as a bit set by role index; unknown names grant nothing. */
+uint64_t policy_roles(const policy *p, const char *const *names, size_t count);
+
+/* Who asks. Texts are borrowed. */
+typedef struct policy_subject {
+    text org, sub, client;
+    uint64_t roles; /* from policy_roles() of the same policy */
+} policy_subject;
+
+bool policy_may_publish(const policy *p, const membership *m, const policy_subject *who, text topic);
+bool policy_may_read(const policy *p, const membership *m, const policy_subject *who, text topic);
+
+/* May the session hold this subscription ($share included)? True when the filter's every possible name could
+ * be granted by one of the read patterns, {member} and {family} counting as '+': delivery decides again,
+ * message by message. */
+bool policy_may_subscribe(const policy *p, const policy_subject *who, text filter);
+
+#endif

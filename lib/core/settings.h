@@ -1,0 +1,54 @@
+/* settings.h - what /etc/mayday/mayday.conf can say. Shared by the plugin, the gateway and the tools.
+ * One row for each key in settings.c; the sample file and mayday.conf(5) are made from those rows. */
+#ifndef MAYDAY_CORE_SETTINGS_H
+#define MAYDAY_CORE_SETTINGS_H
+
+#include "base/conf.h"
+
+typedef struct settings {
+    /* [node] */
+    char *node_name;
+    char *state_dir;
+    /* [token] */
+    char *keys_file;
+    char *issuer;
+    char *audience;
+    char *authorized_parties; /* space separated */
+    int64_t leeway_ms;
+    int64_t token_max;
+    char *required_claims; /* space separated */
+    char *claim_subject;   /* dotted paths into the claims, alternatives separated by spaces */
+    char *claim_org;
+    char *claim_roles;
+    char *claim_session;
+    char *role_map; /* "issued=ours issued=ours" */
+    bool username_is_subject;
+    /* [access] */
+    char *policy_file;
+    /* [messages] */
+    char *schema_dir;
+    int64_t payload_max; /* bytes */
+    int64_t depth_max;
+    int64_t clock_skew_ms; /* how far ahead of us a device's `ts` may be */
+    /* [journal] */
+    char *journal_dir;
+    int64_t journal_segment_size;
+    int64_t journal_max_size;
+    int64_t journal_min_free;
+    int64_t journal_flush_ms;
+    /* [database] */
+    char *database;       /* libpq connection string of the writer */
+    char *database_admin; /* libpq connection string for `mayday migrate` */
+    int64_t batch_records;
+    int64_t batch_wait_ms;
+    int64_t retry_max_ms;
+    int64_t partitions_ahead;
+    /* [status] */
+    int64_t status_interval_ms;
+} settings;
+
+extern const conf_table settings_table;
+
+#define SETTINGS_DEFAULT_PATH "/etc/mayday/mayday.conf"
+
+#endif

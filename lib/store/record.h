@@ -1,0 +1,28 @@
+/* record.h - what the journal holds of one accepted message: the payload as it came, and who sent it where
+ * and when. Pure encoding: version byte, flags, times and length-prefixed texts, big-endian. Decoding borrows
+ * from the bytes and trusts nothing. */
+#ifndef MAYDAY_STORE_RECORD_H
+#define MAYDAY_STORE_RECORD_H
+
+#include "base/buf.h"
+#include "base/instant.h"
+
+typedef enum record_flags {
+    RECORD_WILL = 1 << 0, /* published by the broker for a client that vanished */
+} record_flags;
+
+typedef struct record {
+    instant received_at;
+    unsigned flags;
+    text org;
+    text sender;
+    text client; /* MQTT client id */
+    text roles;  /* space separated */
+    text topic;
+    text payload;
+} record;
+
+void record_encode(const record *r, buf *to);                /* a fault stays in the buffer */
+NODISCARD int record_decode(text bytes, record *ret_record); /* 0 or -EBADMSG */
+
+#endif

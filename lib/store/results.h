@@ -1,0 +1,45 @@
+/* results.h - the bounded queue from the writer thread back to the broker's thread, drained on tick.
+ * When it is full the oldest log lines go first; a lost membership change sets `members_lost`, and the writer
+ * reloads them all. */
+#ifndef MAYDAY_STORE_RESULTS_H
+#define MAYDAY_STORE_RESULTS_H
+
+#include "core/membership.h"
+
+typedef enum result_kind {
+    RESULT_LOG = 0,
+    RESULT_MEMBER_SET,    /* org, family, id, person, relation */
+    RESULT_MEMBER_REMOVE, /* org, family, id, person */
+    RESULT_MEMBER_CLEAR,  /* org, family, id */
+} result_kind;
+
+typedef enum result_level {
+    RESULT_DEBUG = 0,
+    RESULT_INFO,
+    RESULT_NOTICE,
+    RESULT_WARNING,
+    RESULT_ERROR,
+} result_level;
+
+/* One block: release with free(). */
+typedef struct result {
+    struct result *next;
+    result_kind kind;
+    result_level level; /* RESULT_LOG */
+    address_family family;
+    relation relation;
+    text message; /* RESULT_LOG */
+    text org, id, person;
+} result;
+
+typedef struct results results;
+
+NODISCARD results *results_new(size_t limit);
+results *results_free(results *q);
+void results_log(results *q, result_level level, const char *format, ...) PRINTF_LIKE(3, 4);
+/* Returns false when the queue is full: the caller tries again later. */
+bool results_member(results *q, result_kind kind, text org, address_family family, text id, text person,
+                    relation r);
+result *results_take(results *q); /* the oldest, the caller's to free(); NULL when there is none */
+
+#endif
