@@ -335,6 +335,7 @@ START_TEST(a_sessions_values_are_text_never_wildcards_or_paths) {
     policy *p = parse(TEXT("role r\n"
                            " read mayday/v1/{org}/user/{sub}/inbox\n"
                            " read mayday/v1/{org}/client/{client}\n"
+                           " read mayday/v1/{org}/role/{role}\n"
                            " read $SYS/{sub}\n"));
     static const struct {
         text org, sub, client;
@@ -350,6 +351,7 @@ START_TEST(a_sessions_values_are_text_never_wildcards_or_paths) {
         {TEXT("acme"), TEXT("ann/x"), TEXT("c"), "mayday/v1/acme/user/ann/x/inbox"},
         {TEXT("acme"), TEXT(""), TEXT("c"), "mayday/v1/acme/user//inbox"},
         {TEXT("acme"), TEXT("ann"), TEXT(""), "mayday/v1/acme/client/"},
+        {TEXT("acme"), TEXT("ann"), TEXT("c"), "mayday/v1/acme/role/"}, /* roles the policy doesn't have */
         {TEXT(""), TEXT("ann"), TEXT("c"), "mayday/v1//user/ann/inbox"},
         {TEXT(""), TEXT("ann"), TEXT("c"), "$SYS/ann"},
     };
