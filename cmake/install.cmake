@@ -12,7 +12,9 @@ if(TARGET mosquitto_mayday)
 endif()
 install(DIRECTORY schemas sql DESTINATION share/mayday
         FILES_MATCHING PATTERN "*.json" PATTERN "*.sql")
-install(FILES packaging/systemd/mayday.conf DESTINATION lib/systemd/system/mosquitto.service.d)
+install(FILES packaging/systemd/mosquitto.conf DESTINATION lib/systemd/system/mosquitto.service.d RENAME mayday.conf)
+install(FILES packaging/systemd/mayday-prune.service packaging/systemd/mayday-prune.timer
+        DESTINATION lib/systemd/system)
 install(FILES README.md NEWS.md docs/operations.md DESTINATION share/doc/mayday OPTIONAL)
 
 # The manual pages, the completion and the sample configuration are printed by the program itself.
