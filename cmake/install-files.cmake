@@ -41,7 +41,8 @@ endif()
 
 set(changes "")
 if(NOT prefix STREQUAL "/usr")
-  list(APPEND changes "#schema_dir = /usr/share/mayday/schemas" "schema_dir = ${prefix}/share/mayday/schemas")
+  list(APPEND changes "#schema_dir = /usr/share/mayday/schemas" "schema_dir = ${prefix}/share/mayday/schemas"
+                      "#sql_dir = /usr/share/mayday/sql" "sql_dir = ${prefix}/share/mayday/sql")
 endif()
 if(NOT etc STREQUAL "/etc")
   list(APPEND changes "#keys_file = /etc/mayday/keys.json" "keys_file = ${etc}/mayday/keys.json"

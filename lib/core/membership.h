@@ -25,7 +25,8 @@ membership *membership_free(membership *m);
 DEFINE_CLEANUP(membership, membership_free)
 
 /* `family`: ADDRESS_ALERT or ADDRESS_ROOM. Adding again replaces the relation, but never weakens raiser to
- * another. Returns 0 (also when nothing changed), -ENOMEM, -ENOSPC. */
+ * another. Returns 0 (also when nothing changed), -ENOMEM, -ENOSPC, or -EINVAL for another family,
+ * RELATION_NONE, or a text that topic_level_valid() refuses. */
 NODISCARD int membership_add(membership *m, text org, address_family family, text id, text person,
                              relation r);
 void membership_remove(membership *m, text org, address_family family, text id, text person);

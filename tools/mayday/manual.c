@@ -120,8 +120,8 @@ static void settings_page(buf *to) {
          "policy "
          "that it names are watched and taken up when they change.",
          to);
-    buf_add_text(to,
-                 TEXT("\\&'mayday config sample' prints a complete file, 'mayday config check' checks one.\n"));
+    buf_add_text(
+        to, TEXT("\\&'mayday config sample' prints a complete file, 'mayday config check' checks one.\n"));
     const char *section = "";
     for (size_t i = 0; i < settings_table.count; i++) {
         const conf_row *row = &settings_table.rows[i];
