@@ -204,7 +204,7 @@ def test_a_broker_that_does_not_start_takes_the_database_down_with_it(folder):
     (folder / "keys.json").write_text("{}")
     refused = up(folder)
     assert refused.returncode == 1
-    assert refused.stderr.startswith("up: Mosquitto did not start")
+    assert "mayday: " in refused.stderr and "\nup: Mosquitto did not start; the whole log is " in refused.stderr
     assert not (folder / "postgres/postmaster.pid").exists()
 
 
