@@ -231,6 +231,33 @@ relation membership_of(const membership *m, text org, address_family family, tex
     return found ? found->relation : RELATION_NONE;
 }
 
+bool membership_any(const membership *m, text org, address_family family, text id) {
+    key k;
+    return place_key(m, org, family, id, &k) && find_place(m, &k);
+}
+
+static int visit_place(const place *p, membership_visit visit, void *context) {
+    address_family family = p->key[0] == 'a' ? ADDRESS_ALERT : ADDRESS_ROOM;
+    text id = {p->key + 1, p->hh.keylen - 1}, org;
+    (void)text_next(&id, '/', &org);
+    for (const member *who = p->members; who; who = who->next) {
+        text person = {who->key + sizeof p, who->hh.keylen - sizeof p};
+        int stop = visit(context, org, family, id, person, who->relation);
+        if (stop != 0)
+            return stop;
+    }
+    return 0;
+}
+
+int membership_each(const membership *m, membership_visit visit, void *context) {
+    for (const place *p = m->places; p; p = p->hh.next) {
+        int stop = visit_place(p, visit, context);
+        if (stop != 0)
+            return stop;
+    }
+    return 0;
+}
+
 size_t membership_count(const membership *m) {
     return m->count;
 }

@@ -33,6 +33,14 @@ void membership_remove(membership *m, text org, address_family family, text id, 
 void membership_clear(membership *m, text org, address_family family, text id); /* everyone leaves */
 
 relation membership_of(const membership *m, text org, address_family family, text id, text person);
+bool membership_any(const membership *m, text org, address_family family, text id); /* does anyone belong? */
+
+/* Calls `visit` for every membership, in no particular order; stops when it returns non-zero, and returns
+ * that. */
+typedef int (*membership_visit)(void *context, text org, address_family family, text id, text person,
+                                relation r);
+int membership_each(const membership *m, membership_visit visit, void *context);
+
 size_t membership_count(const membership *m);
 uint64_t
 membership_generation(const membership *m); /* grows with every change; decisions made before are stale */

@@ -8,4 +8,5 @@ const msg_type msg_type_alert_state = {
     .schema = "state",
     .family = ADDRESS_ALERT,
     .leaf = "state",
+    .retained = true,
 };

@@ -8,4 +8,5 @@ const msg_type msg_type_gateway_status = {
     .schema = "gateway_status",
     .family = ADDRESS_GATEWAY,
     .leaf = "status",
+    .retained = true,
 };

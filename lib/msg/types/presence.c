@@ -8,4 +8,5 @@ const msg_type msg_type_presence = {
     .schema = "presence",
     .family = ADDRESS_USER,
     .leaf = "presence",
+    .retained = true,
 };
