@@ -211,13 +211,11 @@ static bool in_range(count_range range, size_t count) {
 }
 
 static bool accepts_string(run *r, const string_rules *rules, text value, const place *at) {
-    bool counted = rules->length.min > 0 || rules->length.max >= 0;
-    if (counted && !in_range(rules->length, text_code_points(value)))
-        return fail(r, at, "is too %s",
-                    (int64_t)value.len < rules->length.min || rules->length.max < 0 ||
-                            (int64_t)text_code_points(value) < rules->length.min
-                        ? "short"
-                        : "long");
+    if (rules->length.min > 0 || rules->length.max >= 0) {
+        size_t count = text_code_points(value);
+        if (!in_range(rules->length, count))
+            return fail(r, at, "is too %s", (int64_t)count < rules->length.min ? "short" : "long");
+    }
     if (rules->pattern && !matches(r, rules->pattern, value, at))
         return fail(r, at, "is not in the required form");
     return true;
