@@ -47,6 +47,13 @@ static const conf_row rows[] = {
         "is "
         "refused in the log with its line and the last good policy stays."),
 
+    ROW("access", "others_allowed", CONF_BOOL, others_allowed, 0, 0, "no",
+        "Clients that did not present a token belong to the broker's other ways to authenticate, and never "
+        "see "
+        "topics under mayday/. 'yes' lets them use all other topics; 'no' leaves that to the broker's own "
+        "ACL file, "
+        "without which nothing is allowed."),
+
     ROW("messages", "schema_dir", CONF_TEXT, schema_dir, 0, 0, "/usr/share/mayday/schemas",
         "The JSON Schemas of the messages, one file for each type."),
     ROW("messages", "max_size", CONF_SIZE, payload_max, 1024, 1 << 20, "64k", "A larger payload is refused."),
@@ -73,6 +80,8 @@ static const conf_row rows[] = {
         "passfile=..."),
     ROW("database", "admin", CONF_TEXT, database_admin, 0, 0, "dbname=mayday user=mayday_owner",
         "How 'mayday migrate' reaches PostgreSQL: as the owner of the schema."),
+    ROW("database", "sql_dir", CONF_TEXT, sql_dir, 0, 0, "/usr/share/mayday/sql",
+        "Where 'mayday migrate' finds the numbered migrations."),
     ROW("database", "batch_records", CONF_COUNT, batch_records, 1, 100000, "8192",
         "The most records in one transaction."),
     ROW("database", "batch_wait", CONF_DURATION, batch_wait_ms, 0, 10000, "20ms",

@@ -25,6 +25,7 @@ typedef struct settings {
     bool username_is_subject;
     /* [access] */
     char *policy_file;
+    bool others_allowed;
     /* [messages] */
     char *schema_dir;
     int64_t payload_max; /* bytes */
@@ -39,6 +40,7 @@ typedef struct settings {
     /* [database] */
     char *database;       /* libpq connection string of the writer */
     char *database_admin; /* libpq connection string for `mayday migrate` */
+    char *sql_dir;        /* the numbered migrations */
     int64_t batch_records;
     int64_t batch_wait_ms;
     int64_t retry_max_ms;
