@@ -3,6 +3,7 @@
 #ifndef MAYDAY_TOOLS_DOCTOR_CHECK_H
 #define MAYDAY_TOOLS_DOCTOR_CHECK_H
 
+#include "base/json.h"
 #include "link.h"
 #include "store/pg.h"
 
