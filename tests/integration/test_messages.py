@@ -1,0 +1,102 @@
+"""Bad input is normal input: every refusal is seen by its sender, nothing is stored of it, nothing crashes."""
+import json
+
+import pytest
+
+from support import messages as m
+from support.wire import Closed
+
+
+def big(size):
+    return m.dump(m.chat("x" * size))
+
+
+BAD = {
+    "not JSON": (b"hello", "malformed"),
+    "empty": (b"", "malformed"),
+    "cut off": (m.dump(m.location())[:-5].encode(), "malformed"),
+    "two values": (b"{} {}", "malformed"),
+    "not UTF-8": (b'{"v":1,"x":"\xff"}', "not_utf8"),
+    "nested deeply": (b"[" * 200 + b"]" * 200, "too_deep"),
+    "nested absurdly": (b"[" * 50000, "too_deep"),
+    "a duplicate member": (b'{"v":1,"v":1}', "malformed"),
+    "an unknown field": (m.dump(m.location(colour="red")).encode(), "invalid"),
+    "a field of the wrong type": (m.dump(m.location(lat="high")).encode(), "invalid"),
+    "a latitude beyond the pole": (m.dump(m.location(lat=90.5)).encode(), "invalid"),
+    "no id": (m.dump({k: v for k, v in m.location().items() if k != "id"}).encode(), "invalid"),
+    "another version": (m.dump(m.location(v=2)).encode(), "invalid"),
+    "an id of another kind": (m.dump(m.location(id="00000000-0000-4000-8000-000000000000")).encode(), "invalid"),
+    "an array": (b"[]", "invalid"),
+    "from the far future": (m.dump(m.location(ts="2999-01-01T00:00:00.000Z")).encode(), "from_future"),
+    "a day that does not exist": (m.dump(m.location(ts="2026-02-30T00:00:00.000Z")).encode(), "invalid"),
+    "too large": (big(70000).encode(), "too_large"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_bad_payload_is_refused_by_name(site, what):
+    payload, code = BAD[what]
+    with site.client("sue", version=5) as sue:
+        sue.subscribe("mayday/v1/acme/user/sue/rejected")
+        assert sue.publish(m.topic("user", "sue", "location"), payload) == 0x87
+        told = json.loads(sue.receive().payload)
+        assert told["code"] == code, told
+        assert sue.publish(m.topic("user", "sue", "location"), m.dump(m.location())) == 0
+
+
+def test_nothing_refused_was_stored(site):
+    with site.client("sue2") as sue:
+        bad = m.location(lat=99)
+        sue.publish(m.topic("user", "sue2", "location"), m.dump(bad))
+        good = m.location()
+        sue.publish(m.topic("user", "sue2", "location"), m.dump(good))
+    site.wait_rows("SELECT id::text FROM mayday.location WHERE sender = 'sue2'", [(good["id"],)])
+
+
+def test_a_packet_beyond_the_broker_s_limit_closes_the_connection(site):
+    with site.client("sue") as sue:
+        with pytest.raises(Closed):
+            sue.publish(m.topic("user", "sue", "location"), b"x" * 300000)
+
+
+def test_queued_messages_with_old_times_are_taken(site):
+    old = 1_700_000_000
+    sent = m.message(at=old, lat=1.0, lon=2.0, accuracy=3.0, source="gps", offline=True)
+    with site.client("ola") as ola:
+        assert ola.publish(m.topic("user", "ola", "location"), m.dump(sent)) == 0
+    site.wait_rows("SELECT offline, extract(epoch FROM at)::bigint FROM mayday.location WHERE id = %s", [(True, old)], [sent["id"]])
+
+
+SAMPLES = {
+    "raise": ("member", lambda: (m.topic("alert", m.uuid7(), "raise"), m.raise_(priority="high", silent=True, lang="en", location={"lat": 1, "lon": 2})),
+              "raise"),
+    "vitals": ("member", lambda: (m.topic("user", "stored", "vitals"), m.message(hr=72, spo2=98, rr_ms=[810, 830], contact=True)), "vitals"),
+    "duty": ("officer", lambda: (m.topic("user", "stored", "duty"), m.message(status="on")), "duty"),
+    "check": ("dispatcher", lambda: (m.topic("user", "bob", "check"), m.message(text="Are you OK?", reason="dispatch", respond_within=60)),
+              '"check"'),
+    "reply": ("officer", lambda: (m.topic("user", "stored", "reply"), m.message(check=m.uuid7(), answer="ok")), "reply"),
+    "inbox": ("dispatcher", lambda: (m.topic("user", "bob", "inbox"), m.message(text="call me")), "inbox"),
+    "broadcast": ("dispatcher", lambda: (m.topic("role", "officer", "broadcast"), m.message(text="shift ends")), "broadcast"),
+    "action": ("dispatcher", lambda: (m.topic("alert", m.uuid7(), "action"), m.message(action="note", reason="seen on camera")), "action"),
+    "zone_event": ("gateway", lambda: (m.topic("zone", "gate", "event"), m.message(person="bob", event="entered")), "zone_event"),
+    "chat": ("dispatcher", lambda: (m.topic("alert", m.uuid7(), "chat"), m.chat("hallo \U0001F198", lang="af")), "chat"),
+}
+
+
+@pytest.mark.parametrize("what", SAMPLES)
+def test_every_stored_type_is_stored(site, what):
+    role, make, table = SAMPLES[what]
+    topic, sent = make()
+    with site.client("stored", [role], version=5) as c:
+        assert c.publish(topic, m.dump(sent)) in (0, 0x10)
+    site.wait_rows(f"SELECT sender FROM mayday.{table} WHERE id = %s", [("stored",)], [sent["id"]])
+
+
+def test_typing_travels_but_is_never_stored(site):
+    alert = m.uuid7()
+    with site.client("dora", ["dispatcher"]) as dora, site.client("tom") as tom:
+        dora.subscribe("mayday/v1/acme/alert/+/typing")
+        tom.publish(m.topic("alert", alert, "raise"), m.dump(m.raise_()))
+        before = site.figure("journal/records")
+        tom.publish(m.topic("alert", alert, "typing"), m.dump(m.message(active=True)))
+        assert json.loads(dora.receive().payload)["active"] is True
