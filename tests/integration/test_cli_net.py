@@ -67,8 +67,9 @@ def broker(tmp_path):
 def keys(tmp_path):
     path = tmp_path / "keys.json"
     secret = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
-    path.write_text(json.dumps({"keys": [{"kty": "oct", "kid": "test", "alg": "HS256", "use": "sig", "k": secret}]}))
-    path.chmod(0o600)
+    for file in (path, tmp_path / "signing-keys.json"):
+        file.write_text(json.dumps({"keys": [{"kty": "oct", "kid": "t", "alg": "HS256", "use": "sig", "k": secret}]}))
+        file.chmod(0o600)
     return path
 
 
@@ -410,7 +411,9 @@ BROKEN = [  # what is done to a good site, the check that must notice, and a wor
     ("configuration", "FAIL", "no key 'x'", lambda s: s.conf("[nowhere]\nx = 1\n")),
     ("keys", "FAIL", "cannot be read", lambda s: s.keys.unlink()),
     ("keys", "FAIL", "keys.json", lambda s: s.keys.write_text("{}")),
-    ("secrets", "FAIL", "signing keys", lambda s: s.keys.chmod(0o644)),
+    ("secrets", "FAIL", "keys.json holds signing keys", lambda s: s.keys.chmod(0o644)),
+    ("secrets", "FAIL", "signing-keys.json", lambda s: (s.keys.parent / "signing-keys.json").chmod(0o644)),
+    ("secrets", "FAIL", "can be changed", lambda s: s.policy.chmod(0o666)),
     ("secrets", "FAIL", "password", lambda s: s.conf("[database]\nwriter = host=127.0.0.1 port=1 password=x\n", 0o644)),
     ("policy", "FAIL", "line 2", lambda s: s.policy.write_text("role member\n  fly mayday/v1/{org}/x\n")),
     ("policy", "FAIL", "cannot be read", lambda s: s.policy.unlink()),
