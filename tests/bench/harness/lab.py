@@ -13,14 +13,13 @@ from .servers import Broken, Broker, Postgres, Skip
 
 ORG = "bench"
 BARE = """\
-# Mosquitto without Mayday: the same listener, queues and socket options, everybody may come in.
+# Mosquitto without Mayday: a plain listener, ample queues, everybody may come in.
 listener {port} 127.0.0.1
 max_connections 20000
 allow_anonymous true
 persistence false
 max_inflight_messages 0
 max_queued_messages 100000
-set_tcp_nodelay true
 """
 
 
@@ -110,8 +109,9 @@ class Lab:
 
     # ---- the reference
 
-    def bare(self):
-        return Broker(self.fresh("bare"), BARE + self._user())
+    def bare(self, nodelay=True):
+        """Mosquitto alone; with `nodelay` it writes its sockets as the shipped configuration does."""
+        return Broker(self.fresh("bare"), BARE + ("set_tcp_nodelay true\n" if nodelay else "") + self._user())
 
     @staticmethod
     def _user():

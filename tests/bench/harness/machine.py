@@ -1,4 +1,5 @@
 """What the figures were measured on."""
+import glob
 import os
 import platform
 import re
@@ -27,9 +28,8 @@ def _memory():
 
 
 def _postgres():
-    import glob
     found = sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"))
-    return _said(found[-1], "--version").split(" ", 1)[-1] if found else "no PostgreSQL"
+    return _said(found[-1], "--version").removeprefix("postgres (PostgreSQL) ") if found else "no PostgreSQL"
 
 
 def describe(folder):
@@ -42,6 +42,6 @@ def describe(folder):
         ("storage", _said("findmnt", "-no", "FSTYPE", "-T", folder) or "unknown"),
         ("Mosquitto", version.group(1) if version else "unknown"),
         ("PostgreSQL", _postgres()),
-        ("OpenSSL", _said("openssl", "version")),
+        ("OpenSSL", _said("openssl", "version").partition(" (")[0]),
         ("Node", _said("node", "--version") or "none"),
     ]

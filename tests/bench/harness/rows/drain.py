@@ -5,10 +5,13 @@ mayday.journal_progress. Then the rows are copied out, the table is emptied, and
 import os
 import subprocess
 import time
+from statistics import median
 
 from ..servers import Broken
 from ..table import Line, count, ratio, spread, yes
 from . import backlog
+
+TITLE = "writer drain"
 
 REACH = 0.6
 
@@ -81,4 +84,4 @@ def measure(lab):
     ratios = [d / c for d, c in zip(drains, copies)]
     return [Line(f"writer drain, {records:,} locations (rows/s)", spread(copies, count), spread(drains, count),
                  spread(ratios, ratio), f"≥ {REACH} of \\copy into the same tables",
-                 yes(sorted(ratios)[len(ratios) // 2] >= REACH))]
+                 yes(median(ratios) >= REACH))]

@@ -7,9 +7,12 @@ import os
 import shutil
 import subprocess
 import time
+from statistics import median
 
 from ..servers import Broken, Postgres, Skip, end, wait_until
 from ..table import Line, count, ratio, spread, yes
+
+TITLE = "sustained end-to-end persisted rate"
 
 REACH = 30000
 LONGER = 6  # times the seconds of the other rows
@@ -83,4 +86,4 @@ def measure(lab):
     ratios = [o / r for o, r in zip(ours, reference)]
     return [Line(f"sustained end-to-end persisted rate, {seconds:g} s and its drain (rows/s)",
                  f"{spread(reference, count)} (Node, one INSERT a message)", spread(ours, count),
-                 spread(ratios, ratio), f"≥ {REACH:,}/s", yes(sorted(ours)[len(ours) // 2] >= REACH))]
+                 spread(ratios, ratio), f"≥ {REACH:,}/s", yes(median(ours) >= REACH))]
