@@ -25,13 +25,22 @@ membership *membership_free(membership *m);
 DEFINE_CLEANUP(membership, membership_free)
 
 /* `family`: ADDRESS_ALERT or ADDRESS_ROOM. Adding again replaces the relation, but never weakens raiser to
- * another. Returns 0 (also when nothing changed), -ENOMEM, -ENOSPC. */
+ * another. Returns 0 (also when nothing changed), -ENOMEM, -ENOSPC, or -EINVAL for another family,
+ * RELATION_NONE, or a text that topic_level_valid() refuses. */
 NODISCARD int membership_add(membership *m, text org, address_family family, text id, text person,
                              relation r);
 void membership_remove(membership *m, text org, address_family family, text id, text person);
 void membership_clear(membership *m, text org, address_family family, text id); /* everyone leaves */
 
 relation membership_of(const membership *m, text org, address_family family, text id, text person);
+bool membership_any(const membership *m, text org, address_family family, text id); /* does anyone belong? */
+
+/* Calls `visit` for every membership, in no particular order; stops when it returns non-zero, and returns
+ * that. */
+typedef int (*membership_visit)(void *context, text org, address_family family, text id, text person,
+                                relation r);
+int membership_each(const membership *m, membership_visit visit, void *context);
+
 size_t membership_count(const membership *m);
 uint64_t
 membership_generation(const membership *m); /* grows with every change; decisions made before are stale */

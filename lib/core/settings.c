@@ -47,6 +47,13 @@ static const conf_row rows[] = {
         "is "
         "refused in the log with its line and the last good policy stays."),
 
+    ROW("access", "others_allowed", CONF_BOOL, others_allowed, 0, 0, "no",
+        "Clients that did not present a token belong to the broker's other ways to authenticate, and never "
+        "see "
+        "topics under mayday/. 'yes' lets them use all other topics; 'no' leaves that to the broker's own "
+        "ACL file, "
+        "without which nothing is allowed."),
+
     ROW("messages", "schema_dir", CONF_TEXT, schema_dir, 0, 0, "/usr/share/mayday/schemas",
         "The JSON Schemas of the messages, one file for each type."),
     ROW("messages", "max_size", CONF_SIZE, payload_max, 1024, 1 << 20, "64k", "A larger payload is refused."),

@@ -25,6 +25,7 @@ typedef struct settings {
     bool username_is_subject;
     /* [access] */
     char *policy_file;
+    bool others_allowed;
     /* [messages] */
     char *schema_dir;
     int64_t payload_max; /* bytes */

@@ -44,6 +44,7 @@ typedef struct msg_type {
     bool stored;               /* journaled, and written to the table */
     bool sync;                 /* on stable storage before PUBACK */
     bool urgent;               /* may use the journal's reserve */
+    bool retained;             /* the publisher may retain it; only what Mayday itself publishes is */
     const char *table;         /* in schema mayday; NULL when not stored */
     const msg_column *columns; /* besides the common ones: id, org, sender, node, at, received_at, offline */
     size_t column_count;

@@ -1,1 +1,0 @@
-typedef int mayday_empty;

@@ -1,0 +1,22 @@
+/* inbox.c - a message for one person. */
+#include "msg/types/row.h"
+
+extern const msg_type msg_type_inbox;
+
+static const msg_column columns[] = {
+    TOPIC("person", MSG_TEXT),
+    BODY("text", MSG_TEXT),
+    BODY("lang", MSG_TEXT),
+    BODY("kind", MSG_TEXT),
+};
+
+const msg_type msg_type_inbox = {
+    .name = "inbox",
+    .schema = "inbox",
+    .family = ADDRESS_USER,
+    .leaf = "inbox",
+    .stored = true,
+    .sync = true,
+    .table = "inbox",
+    COLUMNS(columns),
+};

@@ -1,0 +1,21 @@
+/* zone_event.c - a person entered, left or stayed in a zone. */
+#include "msg/types/row.h"
+
+extern const msg_type msg_type_zone_event;
+
+static const msg_column columns[] = {
+    TOPIC("zone", MSG_TEXT),
+    BODY("person", MSG_TEXT),
+    BODY("event", MSG_TEXT),
+    POINT_AT("position", "location"),
+};
+
+const msg_type msg_type_zone_event = {
+    .name = "zone_event",
+    .schema = "zone_event",
+    .family = ADDRESS_ZONE,
+    .leaf = "event",
+    .stored = true,
+    .table = "zone_event",
+    COLUMNS(columns),
+};

@@ -1,0 +1,106 @@
+/* admission.c - see admission.h. */
+#include "plugin/admission.h"
+#include "plugin/memory.h"
+
+#include <string.h>
+
+static int64_t seconds(instant at) {
+    return at / INSTANT_SECOND;
+}
+
+static admission refuse(struct mosquitto *client, const char *why) {
+    const char *id = mosquitto_client_id(client), *from = mosquitto_client_address(client);
+    host_log(MOSQ_LOG_NOTICE, "refused client '%s' from %s: %s", id ? id : "", from ? from : "?", why);
+    return ADMISSION_REFUSED;
+}
+
+bool admission_is_token(text password) {
+    size_t dots = 0;
+    for (size_t i = 0; i < password.len; i++)
+        dots += password.ptr[i] == '.';
+    return dots == 2 && text_starts_with(password, TEXT("eyJ")); /* base64url of '{"' */
+}
+
+/* The client id is the subject, or begins with the subject and '/' or ':'. */
+static bool is_bound(text client_id, text subject) {
+    if (!text_starts_with(client_id, subject))
+        return false;
+    return client_id.len == subject.len || client_id.ptr[subject.len] == '/' ||
+           client_id.ptr[subject.len] == ':';
+}
+
+static bool same_person(const claims *a, const claims *b) {
+    return strcmp(a->subject, b->subject) == 0 && strcmp(a->org, b->org) == 0;
+}
+
+/* Why the claims may not have this client id, or NULL. */
+static const char *id_objection(host *h, const char *client_id, const claims *who) {
+    if (!is_bound(text_of(client_id), text_of(who->subject)))
+        return "the client id is not bound to the token's subject";
+    const session *holder = sessions_holding(h->sessions, client_id);
+    if (holder && !holder->parting && !same_person(holder->who, who))
+        return "the client id is held by another person's session";
+    return NULL;
+}
+
+/* Takes `who` over. */
+static admission admit(host *h, struct mosquitto *client, claims *who, bool enhanced) {
+    const char *id = mosquitto_client_id(client);
+    session *known = sessions_of(h->sessions, client, id);
+    const session *before = sessions_holding(h->sessions, id);
+    bool was_durable = before && before->durable;
+    if (known && known->live) {
+        sessions_renew(known, who);
+        h->counters.tokens_renewed++;
+    } else {
+        known = sessions_begin(h->sessions, client, id, who);
+        if (!known)
+            return ADMISSION_FAULT;
+        /* MQTT 5 says at CONNECT how long a session lasts, but not to plugins: take it for durable. */
+        known->durable =
+            !mosquitto_client_clean_session(client) || mosquitto_client_protocol_version(client) == 5;
+        known->enhanced = enhanced;
+    }
+    if (known->durable || was_durable)
+        memory_keep_session(h, known);
+    return mosquitto_set_username(client, known->who->subject) == MOSQ_ERR_SUCCESS ? ADMISSION_GRANTED
+                                                                                   : ADMISSION_FAULT;
+}
+
+admission admission_judge(host *h, struct mosquitto *client, const char *username, text token,
+                          bool enhanced) {
+    const char *client_id = mosquitto_client_id(client);
+    claims *who = NULL;
+    int64_t now = seconds(instant_now());
+    token_verdict verdict = token_verify(h->keys, h->rules, token, now, &who);
+    h->counters.tokens[verdict]++;
+    if (verdict == TOKEN_NO_MEMORY)
+        return ADMISSION_FAULT;
+    if (verdict != TOKEN_ACCEPTED)
+        return refuse(client, token_verdict_name(verdict));
+
+    const char *objection = client_id ? id_objection(h, client_id, who) : "no client id";
+    if (objection) {
+        h->counters.client_id_refused++;
+    } else if (h->settings.username_is_subject && (!username || strcmp(username, who->subject) != 0)) {
+        h->counters.username_refused++;
+        objection = "the username is not the token's subject";
+    } else if (revocations_cover(h->revoked, who, now) != REVOKE_NOTHING) {
+        h->counters.revoked_refused++;
+        objection = "revoked";
+    }
+    const session *live = sessions_of(h->sessions, client, client_id);
+    if (!objection && live && live->live && !same_person(live->who, who))
+        objection = "a session cannot change hands";
+    if (objection) {
+        (void)claims_free(who);
+        return refuse(client, objection);
+    }
+    return admit(h, client, who, enhanced);
+}
+
+bool admission_holds(host *h, session *s, instant now) {
+    if (s->end == SESSION_GOES_ON && s->who->expires_at + h->settings.leeway_ms / 1000 <= seconds(now))
+        s->end = SESSION_EXPIRED;
+    return s->end == SESSION_GOES_ON;
+}

@@ -1,0 +1,27 @@
+/* admission.h - who may connect: one presented token, judged, and turned into a session. Shared by the two
+ * ways to authenticate. */
+#ifndef MAYDAY_PLUGIN_ADMISSION_H
+#define MAYDAY_PLUGIN_ADMISSION_H
+
+#include "plugin/host.h"
+
+typedef enum admission {
+    ADMISSION_REFUSED = 0,
+    ADMISSION_GRANTED,
+    ADMISSION_FAULT, /* memory is short: close, let the client try again */
+} admission;
+
+/* `username`: what the client sent, or NULL. `enhanced`: through MQTT 5 AUTH. A live enhanced session that
+ * presents another token of the same person is renewed in place. */
+NODISCARD admission admission_judge(host *h, struct mosquitto *client, const char *username, text token,
+                                    bool enhanced);
+
+/* May this session go on at `now`? Sets s->end and returns false when its token has run out or was revoked.
+ */
+bool admission_holds(host *h, session *s, instant now);
+
+/* Does this password look like a token at all? Otherwise the client belongs to somebody else's
+ * authentication. */
+bool admission_is_token(text password);
+
+#endif

@@ -1,0 +1,24 @@
+/* compat.c - see compat.h. */
+#include "plugin/compat.h"
+
+#include <dlfcn.h>
+
+/* Only 2.1 and later export this. */
+static bool is_2_1(void) {
+    static int known = -1;
+    if (known < 0)
+        known = dlsym(RTLD_DEFAULT, "mosquitto_plugin_set_info") != NULL;
+    return known == 1;
+}
+
+int compat_reload_done(void) {
+    return is_2_1() ? MOSQ_ERR_SUCCESS : MOSQ_ERR_PLUGIN_DEFER;
+}
+
+void compat_next_tick(struct mosquitto_evt_tick *tick, long ms) {
+    if (!is_2_1())
+        return;
+    /* In 2.1 the members of these names are called next_s and next_ms; the places are the same. */
+    tick->next_s = 0;
+    tick->next_ns = ms;
+}

@@ -1,0 +1,28 @@
+/* compat.h - where Mosquitto 2.0 and 2.1 differ, and nothing else. One binary serves both: it asks at run
+ * time. */
+#ifndef MAYDAY_PLUGIN_COMPAT_H
+#define MAYDAY_PLUGIN_COMPAT_H
+
+#include "plugin/broker.h"
+#include "base/attr.h"
+
+/* What a RELOAD callback must return: 2.0 stops its own re-reading of files on anything but PLUGIN_DEFER,
+ * and 2.1 ends itself on PLUGIN_DEFER. */
+int compat_reload_done(void);
+
+/* What a BASIC_AUTH, ACL or MESSAGE callback returns for "not mine". The same in both; named so that the
+ * reader knows. */
+#define COMPAT_NOT_MINE MOSQ_ERR_PLUGIN_DEFER
+
+/* What a MESSAGE callback returns so that the message is refused and the sender told (MQTT 5: a reason code).
+ */
+#define COMPAT_REFUSE MOSQ_ERR_ACL_DENIED
+
+/* What a MESSAGE callback returns so that the connection is closed without PUBACK and the client keeps the
+ * message. */
+#define COMPAT_CLOSE MOSQ_ERR_NOMEM
+
+/* Asks for the next tick within `ms`. 2.0 ticks at least ten times a second by itself. */
+void compat_next_tick(struct mosquitto_evt_tick *tick, long ms);
+
+#endif

@@ -1,0 +1,113 @@
+/* on_tick.c - many times a second: take results from the writer, drop the sessions that have parted; once a
+ * second: end the sessions whose token has run out or was revoked, look at the watched files, publish
+ * figures. Kicking happens here and nowhere else, because a kick calls back into DISCONNECT. */
+#include "plugin/admission.h"
+#include "plugin/compat.h"
+#include "plugin/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define RESULTS_PER_TICK 4096
+
+static int broker_level(result_level level) {
+    switch (level) {
+    case RESULT_DEBUG:
+        return MOSQ_LOG_DEBUG;
+    case RESULT_INFO:
+        return MOSQ_LOG_INFO;
+    case RESULT_NOTICE:
+        return MOSQ_LOG_NOTICE;
+    case RESULT_WARNING:
+        return MOSQ_LOG_WARNING;
+    case RESULT_ERROR:
+        return MOSQ_LOG_ERR;
+    }
+    return MOSQ_LOG_ERR;
+}
+
+static void take_results(host *h) {
+    for (int i = 0; i < RESULTS_PER_TICK; i++) {
+        CLEANUP(freep) result *r = results_take(h->results);
+        if (!r)
+            return;
+        if (r->kind == RESULT_LOG)
+            host_log(broker_level(r->level), "%.*s", (int)r->message.len, r->message.ptr);
+        else
+            memory_member(h, r->kind, r->org, r->family, r->id, r->person, r->relation);
+    }
+}
+
+/* Client ids to end, copied: a kick changes the table that is being walked. */
+typedef struct kicks {
+    host *h;
+    struct {
+        char *client_id;
+        session_end why;
+    } * list;
+    size_t count, room;
+} kicks;
+
+static void judge(void *context, session *s) {
+    kicks *k = context;
+    if (!s->live || s->parting || admission_holds(k->h, s, k->h->now))
+        return;
+    if (k->count == k->room) {
+        size_t room = k->room ? k->room * 2 : 16;
+        void *moved = realloc(k->list, room * sizeof *k->list);
+        if (!moved)
+            return; /* next second */
+        k->list = moved;
+        k->room = room;
+    }
+    char *id = strdup(s->client_id);
+    if (!id)
+        return;
+    k->list[k->count].client_id = id;
+    k->list[k->count].why = s->end;
+    k->count++;
+}
+
+/* The Will of a session that merely ran out is still the person's word; that of a revoked one is not. */
+static void end_sessions(host *h) {
+    kicks k = {.h = h};
+    sessions_each(h->sessions, judge, &k);
+    for (size_t i = 0; i < k.count; i++) {
+        bool expired = k.list[i].why == SESSION_EXPIRED;
+        host_log(MOSQ_LOG_NOTICE, "ending the session of client '%s': token %s", k.list[i].client_id,
+                 expired ? "expired" : "revoked");
+        h->counters.kicked_expired += expired;
+        h->counters.kicked_revoked += !expired;
+        (void)mosquitto_kick_client_by_clientid(k.list[i].client_id, expired);
+        free(k.list[i].client_id);
+    }
+    free(k.list);
+}
+
+static void every_second(host *h) {
+    end_sessions(h);
+    sessions_sweep_offline(h->sessions, h->now / INSTANT_SECOND);
+    revocations_purge(h->revoked, h->now / INSTANT_SECOND);
+    host_take_up_files(h, false);
+    memory_tidy(h);
+}
+
+int on_tick(int event, void *event_data, void *userdata) {
+    (void)event;
+    host *h = userdata;
+    h->now = instant_now();
+    h->reloading = false;
+    take_results(h);
+    sessions_sweep_parting(h->sessions);
+    if (h->now >= h->next_second || h->next_second - h->now > INSTANT_SECOND || h->end_now) {
+        h->next_second = h->now + INSTANT_SECOND;
+        h->end_now = false;
+        every_second(h);
+    }
+    if (h->now >= h->next_status || h->next_status - h->now > h->settings.status_interval_ms * 1000) {
+        h->next_status = h->now + h->settings.status_interval_ms * 1000;
+        counters_publish(h);
+    }
+    compat_next_tick(event_data, 100);
+    return MOSQ_ERR_SUCCESS;
+}

@@ -1,0 +1,242 @@
+-- One table for each kind of message. They all begin with the same columns: who sent it (from the session, never from
+-- the payload), through which broker, when it happened on the device and when it reached us; `digest` is a hash of
+-- the content, by which an identical repeat is told from another message under the same id.
+
+CREATE TABLE mayday.raise (
+    id uuid PRIMARY KEY,
+    at timestamptz NOT NULL,
+    received_at timestamptz NOT NULL,
+    digest bigint NOT NULL,
+    org text NOT NULL,
+    sender text NOT NULL,
+    node text NOT NULL,
+    offline boolean NOT NULL,
+    alert uuid NOT NULL,
+    type text NOT NULL,
+    priority text,
+    position geography(Point, 4326),
+    accuracy real,
+    text text,
+    lang text,
+    silent boolean
+) PARTITION BY RANGE (id);
+COMMENT ON TABLE mayday.raise IS 'Somebody is in danger. The incident itself is mayday.alert.';
+CREATE INDEX ON mayday.raise (alert, at);
+
+CREATE TABLE mayday.action (
+    id uuid PRIMARY KEY,
+    at timestamptz NOT NULL,
+    received_at timestamptz NOT NULL,
+    digest bigint NOT NULL,
+    org text NOT NULL,
+    sender text NOT NULL,
+    node text NOT NULL,
+    offline boolean NOT NULL,
+    alert uuid NOT NULL,
+    action text NOT NULL,
+    person text,
+    pin text,
+    reason text,
+    expected_version integer
+) PARTITION BY RANGE (id);
+COMMENT ON TABLE mayday.action IS 'What people did about incidents. `pin` is for the gateway alone, which judges it and erases it.';
+CREATE INDEX ON mayday.action (alert, at);
+
+CREATE TABLE mayday.location (
+    id uuid PRIMARY KEY,
+    at timestamptz NOT NULL,
+    received_at timestamptz NOT NULL,
+    digest bigint NOT NULL,
+    org text NOT NULL,
+    sender text NOT NULL,
+    node text NOT NULL,
+    offline boolean NOT NULL,
+    alert uuid,
+    person text NOT NULL,
+    position geography(Point, 4326) NOT NULL,
+    accuracy real,
+    altitude real,
+    speed real,
+    heading real,
+    source text,
+    battery real
+) PARTITION BY RANGE (id);
+COMMENT ON TABLE mayday.location IS 'Where people are; `alert` when it was sent to an incident. The big one: few columns, few indexes.';
+CREATE INDEX ON mayday.location (org, person, at DESC);
+CREATE INDEX ON mayday.location (alert, at) WHERE alert IS NOT NULL;
+
+CREATE TABLE mayday.chat (
+    id uuid PRIMARY KEY,
+    at timestamptz NOT NULL,
+    received_at timestamptz NOT NULL,
+    digest bigint NOT NULL,
+    org text NOT NULL,
+    sender text NOT NULL,
+    node text NOT NULL,
+    offline boolean NOT NULL,
+    alert uuid,
+    room text,
+    text text,
+    lang text,
+    reply_to uuid,
+    media jsonb,
+    CHECK (num_nonnulls(alert, room) = 1)
+) PARTITION BY RANGE (id);
+COMMENT ON TABLE mayday.chat IS 'Talk, of an incident or of a room.';
+CREATE INDEX ON mayday.chat (alert, at) WHERE alert IS NOT NULL;
+CREATE INDEX ON mayday.chat (org, room, at DESC) WHERE room IS NOT NULL;
+
+CREATE TABLE mayday.vitals (
+    id uuid PRIMARY KEY,
+    at timestamptz NOT NULL,
+    received_at timestamptz NOT NULL,
+    digest bigint NOT NULL,
+    org text NOT NULL,
+    sender text NOT NULL,
+    node text NOT NULL,
+    offline boolean NOT NULL,
+    person text NOT NULL,
+    hr real,
+    spo2 real,
+    resp real,
+    temp real,
+    sys real,
+    dia real,
+    rr_ms jsonb,
+    contact boolean,
+    quality jsonb,
+    motion jsonb,
+    sensor text,
+    battery real
+) PARTITION BY RANGE (id);
+COMMENT ON TABLE mayday.vitals IS 'What sensors read from bodies. Medical data.';
+CREATE INDEX ON mayday.vitals (org, person, at DESC);
+
+CREATE TABLE mayday.duty (
+    id uuid PRIMARY KEY,
+    at timestamptz NOT NULL,
+    received_at timestamptz NOT NULL,
+    digest bigint NOT NULL,
+    org text NOT NULL,
+    sender text NOT NULL,
+    node text NOT NULL,
+    offline boolean NOT NULL,
+    person text NOT NULL,
+    status text NOT NULL
+) PARTITION BY RANGE (id);
+COMMENT ON TABLE mayday.duty IS 'On duty, off, busy, on the way, on the scene.';
+CREATE INDEX ON mayday.duty (org, person, at DESC);
+
+CREATE TABLE mayday.person_check (
+    id uuid PRIMARY KEY,
+    at timestamptz NOT NULL,
+    received_at timestamptz NOT NULL,
+    digest bigint NOT NULL,
+    org text NOT NULL,
+    sender text NOT NULL,
+    node text NOT NULL,
+    offline boolean NOT NULL,
+    person text NOT NULL,
+    text text,
+    lang text,
+    reason text,
+    respond_within integer,
+    alert uuid
+) PARTITION BY RANGE (id);
+COMMENT ON TABLE mayday.person_check IS '''Are you OK?''';
+CREATE INDEX ON mayday.person_check (org, person, at DESC);
+CREATE INDEX ON mayday.person_check (alert, at) WHERE alert IS NOT NULL;
+
+CREATE TABLE mayday.reply (
+    id uuid PRIMARY KEY,
+    at timestamptz NOT NULL,
+    received_at timestamptz NOT NULL,
+    digest bigint NOT NULL,
+    org text NOT NULL,
+    sender text NOT NULL,
+    node text NOT NULL,
+    offline boolean NOT NULL,
+    person text NOT NULL,
+    check_id uuid,
+    answer text NOT NULL,
+    text text,
+    position geography(Point, 4326),
+    accuracy real
+) PARTITION BY RANGE (id);
+COMMENT ON TABLE mayday.reply IS 'The answers to checks.';
+CREATE INDEX ON mayday.reply (org, person, at DESC);
+
+CREATE TABLE mayday.inbox (
+    id uuid PRIMARY KEY,
+    at timestamptz NOT NULL,
+    received_at timestamptz NOT NULL,
+    digest bigint NOT NULL,
+    org text NOT NULL,
+    sender text NOT NULL,
+    node text NOT NULL,
+    offline boolean NOT NULL,
+    person text NOT NULL,
+    text text,
+    lang text,
+    kind text
+) PARTITION BY RANGE (id);
+COMMENT ON TABLE mayday.inbox IS 'Messages for one person.';
+CREATE INDEX ON mayday.inbox (org, person, at DESC);
+
+CREATE TABLE mayday.broadcast (
+    id uuid PRIMARY KEY,
+    at timestamptz NOT NULL,
+    received_at timestamptz NOT NULL,
+    digest bigint NOT NULL,
+    org text NOT NULL,
+    sender text NOT NULL,
+    node text NOT NULL,
+    offline boolean NOT NULL,
+    role text NOT NULL,
+    text text,
+    lang text
+) PARTITION BY RANGE (id);
+COMMENT ON TABLE mayday.broadcast IS 'Messages for everyone of a role.';
+CREATE INDEX ON mayday.broadcast (org, role, at DESC);
+
+CREATE TABLE mayday.zone_event (
+    id uuid PRIMARY KEY,
+    at timestamptz NOT NULL,
+    received_at timestamptz NOT NULL,
+    digest bigint NOT NULL,
+    org text NOT NULL,
+    sender text NOT NULL,
+    node text NOT NULL,
+    offline boolean NOT NULL,
+    zone text NOT NULL,
+    person text,
+    event text NOT NULL,
+    position geography(Point, 4326)
+) PARTITION BY RANGE (id);
+COMMENT ON TABLE mayday.zone_event IS 'Zones entered and left.';
+CREATE INDEX ON mayday.zone_event (org, zone, at DESC);
+CREATE INDEX ON mayday.zone_event (org, person, at DESC);
+
+INSERT INTO mayday.message_table (name, span, keep) VALUES
+    ('raise', 'month', '7 years'),
+    ('action', 'month', '7 years'),
+    ('location', 'day', '90 days'),
+    ('chat', 'month', '2 years'),
+    ('vitals', 'day', '90 days'),
+    ('duty', 'month', '2 years'),
+    ('person_check', 'month', '2 years'),
+    ('reply', 'month', '2 years'),
+    ('inbox', 'month', '1 year'),
+    ('broadcast', 'month', '1 year'),
+    ('zone_event', 'month', '1 year');
+
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOR name IN SELECT t.name FROM mayday.message_table t LOOP
+        EXECUTE format('CREATE TABLE mayday.%I PARTITION OF mayday.%I DEFAULT', name || '_default', name);
+    END LOOP;
+END
+$$;
+SELECT mayday.make_partitions(7);
