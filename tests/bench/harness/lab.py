@@ -12,6 +12,7 @@ import time
 from .servers import Broken, Broker, Postgres, Skip
 
 ORG = "bench"
+STANDSTILL = 60  # seconds
 BARE = """\
 # Mosquitto without Mayday: a plain listener, ample queues, everybody may come in.
 listener {port} 127.0.0.1
@@ -37,21 +38,25 @@ class Mayday:
         """How many records of its journal the database has been told of. Cheap, unlike counting rows."""
         return int(self.postgres.sql("SELECT coalesce(sum(seq), 0) FROM mayday.journal_progress"))
 
-    def wait_for_rows(self, count, table="location"):
-        """Waits until exactly that many rows are committed; fails when the writer stands still for a minute."""
-        seen, since = -1, time.monotonic()
-        while True:
-            now = self.stored(table)
-            if now >= count:
-                break
-            if now > seen:
+    def _wait(self, look, target, pause):
+        """Until look() has reached the target; fails when it stands still for a minute."""
+        seen, since = None, time.monotonic()
+        while (now := look()) < target:
+            if now != seen:
                 seen, since = now, time.monotonic()
-            elif time.monotonic() - since > 60:
-                raise Broken(f"{count} messages were acknowledged, {now} are stored: {self.broker.last_words()}")
-            time.sleep(0.25)
-        if now != count or self.stored("dead_letter"):
-            raise Broken(f"{count} messages were acknowledged, {now} stored, "
-                         f"{self.stored('dead_letter')} dead letters")
+            elif time.monotonic() - since > STANDSTILL:
+                raise Broken(f"the writer stands still at {now} of {target}: {self.broker.last_words()}")
+            time.sleep(pause)
+
+    def wait_for_progress(self, position):
+        self._wait(self.progress, position, 0.05)
+
+    def wait_for_rows(self, count, table="location"):
+        """Until that many rows are committed: not one fewer, and not one more."""
+        self._wait(lambda: self.stored(table), count, 0.25)
+        stored, dead = self.stored(table), self.stored("dead_letter")
+        if stored != count or dead:
+            raise Broken(f"{count} messages were acknowledged, {stored} are stored and {dead} are dead letters")
 
     def forget_rows(self):
         self.postgres.sql("TRUNCATE mayday.location, mayday.raise, mayday.alert, mayday.dead_letter CASCADE")
@@ -156,13 +161,14 @@ class Lab:
                     f"[messages]\nschema_dir = {self.find('share/mayday/schemas')}\n"
                     f"[journal]\ndir = {home}/journal\n"
                     f"[database]\nwriter = {postgres.conninfo('mayday_plugin')}\n"
-                    f"admin = {postgres.conninfo('postgres')}\nretry_max = 500ms\n")
+                    f"admin = {postgres.conninfo('postgres')}\nsql_dir = {self.find('share/mayday/sql')}\n"
+                    "retry_max = 500ms\n")
         for name in ("state", "journal"):
             os.makedirs(os.path.join(home, name), mode=0o700)
         self.tool(home, "keys", "new", "--type", key_type)
         if not postgres.sql("SELECT 1 FROM pg_database WHERE datname = 'mayday'", database="postgres"):
             postgres.sql("CREATE DATABASE mayday", database="postgres")
-        self.tool(home, "migrate", "--dir", self.find("share/mayday/sql"))
+        self.tool(home, "migrate")
         return home
 
     def broker(self, home):

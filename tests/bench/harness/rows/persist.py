@@ -69,7 +69,7 @@ def our_rate(lab, seconds):
         crowd = lab.field_crowd(mayday.home, 50)
         before, begun = mayday.progress(), time.monotonic()
         run = lab.load("publish", mayday.port, seconds=seconds, credentials=crowd)
-        wait_until("the last commit", lambda: mayday.progress() >= before + run["acked"], seconds=600, pause=0.05)
+        mayday.wait_for_progress(before + run["acked"])
         took = time.monotonic() - begun
         mayday.wait_for_rows(run["acked"])
         return run["acked"] / took
