@@ -104,8 +104,8 @@ CREATE TABLE mayday.vitals (
     dia real,
     rr_ms jsonb,
     contact boolean,
-    quality jsonb,
-    motion jsonb,
+    quality real,
+    motion real,
     sensor text,
     battery real
 ) PARTITION BY RANGE (id);

@@ -1,0 +1,198 @@
+/* load.c - see load.h: the transaction around a batch, and the fast way. The careful way is in
+ * load_careful.c. */
+#include "store/load_inside.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define AHEAD_WORTH (64u << 10) /* bytes: about what a socket takes at once */
+
+static pg_verdict begin(load *l) {
+    pg_verdict verdict = l->begun ? PG_DONE : pg_run(l->c, "BEGIN");
+    l->begun = verdict == PG_DONE;
+    return verdict;
+}
+
+static pg_verdict lane_begin(load *l, batch_lane *lane) {
+    pg_verdict verdict = pg_copy_begin(l->c, lane->copy);
+    if (verdict == PG_DONE)
+        verdict = pg_copy_put(l->c, row_stream_head.ptr, row_stream_head.len);
+    if (verdict == PG_DONE) {
+        l->open = lane;
+        l->sent = 0;
+    }
+    return verdict;
+}
+
+static pg_verdict lane_send(load *l) {
+    text rest = {l->open->bytes.ptr + l->sent, l->open->bytes.len - l->sent};
+    l->sent = l->open->bytes.len;
+    return pg_copy_put(l->c, rest.ptr, rest.len);
+}
+
+static pg_verdict lane_end(load *l) {
+    pg_verdict verdict = lane_send(l);
+    if (verdict == PG_DONE)
+        verdict = pg_copy_put(l->c, row_stream_tail.ptr, row_stream_tail.len);
+    return verdict == PG_DONE ? pg_copy_end(l->c) : verdict;
+}
+
+static pg_verdict send_ahead(load *l) {
+    pg_verdict verdict = begin(l);
+    for (size_t i = 0; verdict == PG_DONE && !l->open && i < l->b->lane_count; i++)
+        if (l->b->lanes[i].bytes.len >= AHEAD_WORTH)
+            verdict = lane_begin(l, &l->b->lanes[i]);
+    return verdict == PG_DONE && l->open ? lane_send(l) : verdict;
+}
+
+static bool worth_it(const load *l) {
+    if (l->open)
+        return l->open->bytes.len - l->sent >= AHEAD_WORTH;
+    for (size_t i = 0; i < l->b->lane_count; i++)
+        if (l->b->lanes[i].bytes.len >= AHEAD_WORTH)
+            return true;
+    return false;
+}
+
+pg_verdict load_ahead(load *l) {
+    if (l->spoiled || !worth_it(l))
+        return PG_DONE;
+    pg_verdict verdict = send_ahead(l);
+    if (verdict != PG_DATA)
+        return verdict;
+    l->spoiled = true; /* the rest of the batch is read first, then the careful way sorts it out */
+    return PG_DONE;
+}
+
+static pg_verdict send_lanes(load *l) {
+    pg_verdict verdict = PG_DONE;
+    batch_lane *ahead = l->open;
+    if (ahead)
+        verdict = lane_end(l);
+    for (size_t i = 0; verdict == PG_DONE && i < l->b->lane_count; i++) {
+        if (l->b->lanes[i].rows == 0 || &l->b->lanes[i] == ahead)
+            continue;
+        verdict = lane_begin(l, &l->b->lanes[i]);
+        if (verdict == PG_DONE)
+            verdict = lane_end(l);
+    }
+    l->open = NULL;
+    return verdict;
+}
+
+/* Texts of a record that could not be understood may be anything; the database takes only UTF-8 without NUL.
+ */
+static const char *safe(text t, buf *to) {
+    if (!t.ptr || !text_is_utf8(t) || memchr(t.ptr, '\0', t.len))
+        return NULL;
+    buf_add_text(to, t);
+    return to->ptr;
+}
+
+static void add_hex(buf *to, text bytes) {
+    static const char digits[] = "0123456789abcdef";
+    buf_add_text(to, TEXT("\\x"));
+    char *at = buf_extend(to, bytes.len * 2);
+    for (size_t i = 0; at && i < bytes.len; i++) {
+        at[2 * i] = digits[(unsigned char)bytes.ptr[i] >> 4];
+        at[2 * i + 1] = digits[(unsigned char)bytes.ptr[i] & 15];
+    }
+}
+
+static pg_verdict bury(load *l, const batch_row *row) {
+    static const char sql[] =
+        "INSERT INTO mayday.dead_letter (journal, seq, node, received_at, org, sender, topic,"
+        " payload, reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, 'refused')) ON CONFLICT DO "
+        "NOTHING";
+    CLEANUP(buf_release)
+    buf org = BUF(1 << 16),
+        sender = BUF(1 << 16), topic = BUF(1 << 16), why = BUF(1 << 16);
+    CLEANUP(buf_release) buf payload = BUF(JOURNAL_RECORD_MAX * 2 + 16);
+    char seq[24], at[INSTANT_TEXT_LEN + 1];
+    record r = {0};
+    bool known = record_decode(batch_raw(l->b, row), &r) == 0;
+    (void)snprintf(seq, sizeof seq, "%" PRIu64, row->seq);
+    if (known)
+        instant_format(r.received_at, at);
+    add_hex(&payload, known ? r.payload : batch_raw(l->b, row));
+    const char *params[] = {l->journal,
+                            seq,
+                            l->b->node,
+                            known ? at : NULL,
+                            safe(r.org, &org),
+                            safe(r.sender, &sender),
+                            safe(r.topic, &topic),
+                            payload.ptr,
+                            safe(text_of(row->why), &why)};
+    if (buf_failed(&payload) < 0)
+        return PG_RETRY;
+    return pg_query(l->c, sql, ARRAY_LEN(params), params, NULL);
+}
+
+static pg_verdict note_progress(load *l) {
+    static const char sql[] =
+        "INSERT INTO mayday.journal_progress AS p (journal, node, seq) VALUES ($1, $2, $3)"
+        " ON CONFLICT (journal) DO UPDATE SET node = excluded.node, seq = excluded.seq,"
+        " updated_at = excluded.updated_at";
+    char seq[24];
+    (void)snprintf(seq, sizeof seq, "%" PRIu64, l->b->last_seq);
+    const char *params[] = {l->journal, l->b->node, seq};
+    return pg_query(l->c, sql, ARRAY_LEN(params), params, NULL);
+}
+
+static pg_verdict bury_refused(load *l) {
+    pg_verdict verdict = PG_DONE;
+    for (size_t i = 0; verdict == PG_DONE && i < l->b->count; i++)
+        if (l->b->rows[i].fate == BATCH_REFUSED)
+            verdict = bury(l, &l->b->rows[i]);
+    return verdict;
+}
+
+static pg_verdict fast(load *l) {
+    batch_retry(l->b);
+    pg_verdict verdict = begin(l);
+    if (verdict == PG_DONE)
+        verdict = send_lanes(l);
+    for (size_t i = 0; verdict == PG_DONE && i < l->b->count; i++)
+        verdict = effect_of(l->c, l->b, &l->b->rows[i]);
+    return verdict;
+}
+
+static pg_verdict careful(load *l) {
+    l->open = NULL;
+    pg_verdict verdict = pg_run(l->c, "ROLLBACK");
+    l->begun = false;
+    if (verdict == PG_DONE)
+        verdict = begin(l);
+    return verdict == PG_DONE ? load_carefully(l->c, l->b) : verdict;
+}
+
+static load_counts count(const load *l) {
+    load_counts counts = {.duplicates = l->b->repeats, .careful = l->spoiled};
+    for (size_t i = 0; i < l->b->count; i++) {
+        counts.rows += l->b->rows[i].fate == BATCH_FRESH;
+        counts.duplicates += l->b->rows[i].fate == BATCH_DUPLICATE;
+        counts.dead_letters += l->b->rows[i].fate == BATCH_REFUSED;
+    }
+    return counts;
+}
+
+pg_verdict load_commit(load *l, load_counts *ret_counts) {
+    pg_verdict verdict = l->spoiled ? PG_DATA : fast(l);
+    if (verdict == PG_DATA) {
+        l->spoiled = true;
+        verdict = careful(l);
+    }
+    if (verdict == PG_DONE)
+        verdict = bury_refused(l);
+    if (verdict == PG_DONE)
+        verdict = note_progress(l);
+    if (verdict == PG_DONE)
+        verdict = pg_run(l->c, "COMMIT");
+    if (verdict != PG_DONE)
+        return PG_RETRY;
+    l->begun = false;
+    *ret_counts = count(l);
+    return PG_DONE;
+}

@@ -1,0 +1,106 @@
+/* members.c - see members.h. */
+#include "store/members.h"
+#include "base/json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static address_family family_of(text name) {
+    if (text_equal(name, TEXT("alert")))
+        return ADDRESS_ALERT;
+    return text_equal(name, TEXT("room")) ? ADDRESS_ROOM : ADDRESS_NONE;
+}
+
+/* False when the queue is full. A relation of a newer version, which we don't know, is no membership. */
+static bool pass_on(members *m, text org, text family, text id, text person, text relation_text) {
+    address_family where = family_of(family);
+    relation r = relation_text.ptr ? relation_named(relation_text) : RELATION_NONE;
+    result_kind kind = r == RELATION_NONE ? RESULT_MEMBER_REMOVE : RESULT_MEMBER_SET;
+    return where == ADDRESS_NONE || results_member(m->back, kind, org, where, id, person, r);
+}
+
+static void forget_place(members *m) {
+    for (size_t i = 0; i < ARRAY_LEN(m->after); i++) {
+        free(m->after[i]);
+        m->after[i] = NULL;
+    }
+}
+
+static void reload(members *m) {
+    forget_place(m);
+    m->loading = true;
+}
+
+void members_release(members *m) {
+    forget_place(m);
+}
+
+pg_verdict members_listen(members *m, pg *c) {
+    CLEANUP(pg_rows_freep) pg_rows *now = NULL;
+    pg_verdict verdict = pg_run(c, "LISTEN mayday_membership");
+    if (verdict == PG_DONE)
+        verdict = pg_query(c, "SELECT now() - interval '2 minutes'", 0, NULL, &now);
+    if (verdict != PG_DONE)
+        return verdict;
+    (void)snprintf(m->next_since, sizeof m->next_since, "%s", pg_value(now, 0, 0));
+    reload(m);
+    return PG_DONE;
+}
+
+static void notified(void *context, const char *channel, const char *payload) {
+    members *m = context;
+    CLEANUP(json_freep) json *change = NULL;
+    if (strcmp(channel, "mayday_membership") != 0 || json_parse_once(text_of(payload), &change) != JSON_OK)
+        return;
+    bool set = text_equal(json_get_string(change, "op"), TEXT("set"));
+    text relation_text = set ? json_get_string(change, "relation") : (text){0};
+    if (!pass_on(m, json_get_string(change, "org"), json_get_string(change, "family"),
+                 json_get_string(change, "id"), json_get_string(change, "person"), relation_text))
+        reload(m);
+}
+
+/* Remembers how far it got; false when memory is short. */
+static bool keep_place(members *m, const pg_rows *page, size_t row) {
+    forget_place(m);
+    for (size_t i = 0; i < ARRAY_LEN(m->after); i++)
+        if (!(m->after[i] = strdup(pg_value(page, row, i))))
+            return false;
+    return true;
+}
+
+static bool pass_row(members *m, const pg_rows *page, size_t row) {
+    bool ended = pg_is_null(page, row, 4);
+    return pass_on(m, text_of(pg_value(page, row, 0)), text_of(pg_value(page, row, 1)),
+                   text_of(pg_value(page, row, 2)), text_of(pg_value(page, row, 3)),
+                   ended ? (text){0} : text_of(pg_value(page, row, 4)));
+}
+
+static pg_verdict load_page(members *m, pg *c) {
+    static const char sql[] =
+        "SELECT org, family, id, person, CASE WHEN until IS NULL THEN relation END FROM mayday.membership"
+        " WHERE (until IS NULL OR until >= $5::timestamptz) AND (org, family, id, person) > ($1, $2, $3, $4)"
+        " ORDER BY org, family, id, person LIMIT 500";
+    CLEANUP(pg_rows_freep) pg_rows *page = NULL;
+    const char *params[5] = {"", "", "", "", *m->since ? m->since : "infinity"};
+    for (size_t i = 0; m->after[0] && m->after[3] && i < ARRAY_LEN(m->after); i++)
+        params[i] = m->after[i];
+    pg_verdict verdict = pg_query(c, sql, ARRAY_LEN(params), params, &page);
+    if (verdict != PG_DONE)
+        return verdict;
+    size_t count = pg_rows_count(page), passed = 0;
+    while (passed < count && pass_row(m, page, passed))
+        passed++;
+    if (passed > 0 && !keep_place(m, page, passed - 1))
+        reload(m);
+    if (count == 0) {
+        m->loading = false;
+        memcpy(m->since, m->next_since, sizeof m->since);
+    }
+    return PG_DONE;
+}
+
+pg_verdict members_step(members *m, pg *c) {
+    pg_verdict verdict = pg_notifications(c, notified, m);
+    return verdict == PG_DONE && m->loading ? load_page(m, c) : verdict;
+}
