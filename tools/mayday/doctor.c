@@ -111,9 +111,7 @@ static int run(const char *config_path, int argc, char **argv) {
         {0},
     };
     const char *configured = config_path ? config_path : getenv("MAYDAY_CONF");
-    doctor d = {.command = self,
-                .config_path = configured ? configured : SETTINGS_DEFAULT_PATH,
-                .sql_dir = MAYDAY_SQL_DIR};
+    doctor d = {.command = self, .config_path = configured ? configured : SETTINGS_DEFAULT_PATH};
     bool as_json = false;
     link_defaults(&d.link);
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -152,7 +150,7 @@ const command command_doctor = {
         "  skip   could not be looked at, because of what was found before\n"
         "and is followed by what to do. Nothing is changed. Run it as root or as the broker's user.\n"
         "\n"
-        "  --sql DIR          where the migrations are (default " MAYDAY_SQL_DIR ")\n"
+        "  --sql DIR          where the migrations are (default: '[database] sql_dir')\n"
         "  --org NAME         whose token is tried on the broker (default mayday)\n"
         "  --keys FILE        the JWK Set to make it with (default: the configured keys_file)\n"
         "  --json             everything as one JSON object: ok, fails, warns, findings\n"

@@ -3,6 +3,7 @@
 #ifndef MAYDAY_TOOLS_DOCTOR_CHECK_H
 #define MAYDAY_TOOLS_DOCTOR_CHECK_H
 
+#include "base/json.h"
 #include "link.h"
 #include "store/pg.h"
 
@@ -17,7 +18,7 @@ typedef enum finding {
 typedef struct doctor {
     const command *command;
     const char *config_path; /* the file in use */
-    const char *sql_dir;
+    const char *sql_dir;     /* NULL: as configured */
     link_options link;
     settings conf;
     bool has_conf;

@@ -12,7 +12,8 @@ extern const check check_database;
 static void look_at_schema(doctor *d) {
     char why[MIGRATE_WHY_MAX] = "";
     int version = 0, known = 0;
-    switch (migrate_look(d->conf.database, d->sql_dir, &version, &known, why)) {
+    const char *sql_dir = d->sql_dir ? d->sql_dir : d->conf.sql_dir;
+    switch (migrate_look(d->conf.database, sql_dir ? sql_dir : ".", &version, &known, why)) {
     case MIGRATE_UP_TO_DATE:
         found(d, FINDING_OK, NULL, "its schema is up to date (version %d)", known);
         break;
