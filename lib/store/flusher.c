@@ -165,7 +165,7 @@ void journal_account(journal *j, segment *s, uint64_t upto, bool lost) {
 static segment *detach_released(journal *j) {
     segment *gone = NULL, **gone_end = &gone;
     uint64_t released = atomic_load(&j->released_seq);
-    while (j->segments && j->segments->sealed && j->segments->flush_fd < 0 &&
+    while (released && j->segments && j->segments->sealed && j->segments->flush_fd < 0 &&
            atomic_load(&j->segments->last_seq) <= released) {
         segment *s = j->segments;
         j->segments = s->next;
