@@ -17,9 +17,11 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 import pytest
 
+from support.site import BUILD
+
 PATIENCE = 60  # seconds for a state to come about; never a measure of speed
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-MAYDAY = str(Path(os.environ.get("MAYDAY_BIN_DIR", "build/debug/bin")).resolve() / "mayday")
+MAYDAY = str(Path(os.environ.get("MAYDAY_BIN_DIR", BUILD / "bin")).resolve() / "mayday")
 
 
 def free_port():
