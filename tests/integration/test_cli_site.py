@@ -88,4 +88,4 @@ def test_the_doctor_notices_a_database_that_is_behind(site, run):
     site.rows("DELETE FROM mayday.migration WHERE version = (SELECT max(version) FROM mayday.migration) RETURNING 1")
     done = run("doctor", "--json", "--sql", ROOT / "sql")
     said = [f for f in json.loads(done.stdout)["findings"] if f["check"] == "database" and f["finding"] == "FAIL"]
-    assert done.returncode == 1 and "mayday migrate" in said[0]["remedy"]
+    assert done.returncode == 1 and "mayday migrate" in said[0]["remedy"], said
