@@ -35,9 +35,7 @@ install_rendered("${conf_d}/mayday.conf" "${etc}/mosquitto/conf.d" mayday.conf.e
   "plugin /usr/lib/x86_64-linux-gnu/mosquitto_mayday.so" "plugin ${prefix}/${MAYDAY_LIB}/mosquitto_mayday.so"
   "plugin_opt_config /etc/mayday/mayday.conf" "plugin_opt_config ${etc}/mayday/mayday.conf")
 file(INSTALL "${conf_d}/listeners.conf" DESTINATION "${prefix}/share/mayday/mosquitto.conf.d")
-if(EXISTS "${conf_d}/policy.conf")
-  install_rendered("${conf_d}/policy.conf" "${etc}/mayday" policy.conf)
-endif()
+install_rendered("${conf_d}/policy.conf" "${etc}/mayday" policy.conf)
 
 set(changes "")
 if(NOT prefix STREQUAL "/usr")

@@ -110,7 +110,7 @@ def test_the_shell_file_reaches_broker_and_database(folder):
 
 def test_secrets_are_closed_to_others(folder):
     assert up(folder, "--port-base", free_base()).returncode == 0
-    for path in [folder / "secrets/pgpass", folder / "secrets/broker.pgpass", folder / "keys.json"]:
+    for path in [folder / "secrets/pgpass", folder / "secrets/broker.pgpass", folder / "signing-keys.json"]:
         assert not path.stat().st_mode & stat.S_IRWXO, path
     assert not (folder / "postgres").stat().st_mode & (stat.S_IRWXO | stat.S_IRWXG)
 
