@@ -10,7 +10,7 @@ from ..table import Line, micro, ratio, spread, yes
 
 TITLE = "CONNECT with ES256, RS256, EdDSA tokens"
 
-ALGORITHMS = [("ES256", "ec", "ecdsap256"), ("RS256", "rsa", "rsa2048"), ("EdDSA", "ed25519", "ed25519")]
+ALGORITHMS = [("ES256", "ec", "ecdsap256"), ("RS256", "rsa", "rsa3072"), ("EdDSA", "ed25519", "ed25519")]
 PEOPLE = 64
 PARALLEL = 8
 REACH = 1.25
