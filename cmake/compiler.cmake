@@ -15,6 +15,7 @@ option(MAYDAY_COVERAGE "Instrument for gcov" OFF)
 option(MAYDAY_FUZZ "Build the libFuzzer targets (clang only)" OFF)
 
 add_compile_definitions(_GNU_SOURCE)
+add_compile_options(-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=) # a package names no folder of the machine that built it
 add_compile_options(-Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes
                     -Wformat=2 -Wundef -Wvla -fstack-protector-strong -fno-strict-aliasing)
 if(MAYDAY_WERROR)

@@ -8,11 +8,14 @@
  *         read     mayday/v1/{org}/alert/{member}/chat
  *         read     mayday/v1/{org}/role/{role}/broadcast
  *
- * Placeholders fill a whole level: {org} {sub} {client} the session's own; {role} any role it has; {member}
- * an incident or room (as the level before says) it is a full member of; {family} an incident it is a family
- * contact of. '+' and a last '#' are as in MQTT. Every pattern must begin with mayday/v1/{org}/ so that
- * nothing outside the organisation can be granted; the exceptions are '$CONTROL/mayday/v1' and below, and
- * '$SYS/' for reading. `read` also grants subscribing.
+ * Placeholders fill a whole level: {org} {sub} {client} the session's own; {role} any role of the policy it
+ * has; {member} an incident or room (right behind {org}/alert/ or {org}/room/) it is a full member of;
+ * {family} an incident it is a family contact of. '+' and a last '#' are as in MQTT. Every pattern must begin
+ * with mayday/v1/{org}/ so that nothing outside the organisation can be granted; the exceptions are
+ * '$CONTROL/mayday/v1' and below, and '$SYS/' for reading. `read` also grants subscribing. A topic or pattern
+ * has at most 16 levels, a policy one MiB and at least one role.
+ *
+ * A session's values are literal text: one that is empty or looks like a wildcard fits nothing.
  *
  * Pure. Threads: a policy never changes once parsed; membership is the caller's. */
 #ifndef MAYDAY_CORE_POLICY_H
@@ -47,6 +50,7 @@ typedef struct policy_subject {
     uint64_t roles; /* from policy_roles() of the same policy */
 } policy_subject;
 
+/* `m` may be NULL: then nobody is a member of anything. */
 bool policy_may_publish(const policy *p, const membership *m, const policy_subject *who, text topic);
 bool policy_may_read(const policy *p, const membership *m, const policy_subject *who, text topic);
 

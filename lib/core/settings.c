@@ -80,6 +80,8 @@ static const conf_row rows[] = {
         "passfile=..."),
     ROW("database", "admin", CONF_TEXT, database_admin, 0, 0, "dbname=mayday user=mayday_owner",
         "How 'mayday migrate' reaches PostgreSQL: as the owner of the schema."),
+    ROW("database", "sql_dir", CONF_TEXT, sql_dir, 0, 0, "/usr/share/mayday/sql",
+        "Where 'mayday migrate' finds the numbered migrations."),
     ROW("database", "batch_records", CONF_COUNT, batch_records, 1, 100000, "8192",
         "The most records in one transaction."),
     ROW("database", "batch_wait", CONF_DURATION, batch_wait_ms, 0, 10000, "20ms",

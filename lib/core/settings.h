@@ -40,6 +40,7 @@ typedef struct settings {
     /* [database] */
     char *database;       /* libpq connection string of the writer */
     char *database_admin; /* libpq connection string for `mayday migrate` */
+    char *sql_dir;        /* the numbered migrations */
     int64_t batch_records;
     int64_t batch_wait_ms;
     int64_t retry_max_ms;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -49,6 +50,7 @@ void journal_spare_set(journal *j, spare_state state) {
     if (state == SPARE_DENIED)
         j->retry_at_ms = journal_clock_us() / 1000 + RETRY_MS;
     j->state = state;
+    atomic_store(&j->spare_ready, state == SPARE_READY);
     /* While one is being made for the second time the answer is still the old one. */
     if (state != SPARE_MAKING)
         atomic_store(&j->in_reserve, state == SPARE_DENIED);
@@ -120,6 +122,7 @@ int journal_segment_make(journal *j, journal_class class_, segment **ret_segment
     pthread_mutex_lock(&j->lock);
     if (fault < 0) {
         j->held -= size;
+        j->next_number = s->number; /* one at a time makes segments, so nobody took the next one */
         segment_free(s);
         return fault;
     }
@@ -162,7 +165,7 @@ void journal_account(journal *j, segment *s, uint64_t upto, bool lost) {
 static segment *detach_released(journal *j) {
     segment *gone = NULL, **gone_end = &gone;
     uint64_t released = atomic_load(&j->released_seq);
-    while (j->segments && j->segments->sealed && j->segments->flush_fd < 0 &&
+    while (released && j->segments && j->segments->sealed && j->segments->flush_fd < 0 &&
            atomic_load(&j->segments->last_seq) <= released) {
         segment *s = j->segments;
         j->segments = s->next;
@@ -180,10 +183,13 @@ static segment *detach_released(journal *j) {
 static void delete_detached(journal *j, segment *gone) {
     uint64_t freed = 0;
     for (segment *s = gone, *next; s; s = next) {
-        char name[SEGMENT_NAME_MAX];
+        char name[SEGMENT_NAME_MAX], aside[SEGMENT_NAME_MAX + 8];
         next = s->next;
         segment_name(s->number, name);
-        (void)unlinkat(j->dir, name, 0);
+        (void)snprintf(aside, sizeof aside, "%s.damaged", name);
+        if (s->readable ||
+            renameat(j->dir, name, j->dir, aside) < 0) /* what nobody could read stays for people */
+            (void)unlinkat(j->dir, name, 0);
         freed += s->size;
         segment_free(s);
     }
@@ -241,18 +247,21 @@ static void tend_segments(journal *j) {
             tend_segment(j, s);
 }
 
-/* locked */
-static void tend_spare(journal *j) {
-    bool due =
-        j->state == SPARE_WANTED || (j->state == SPARE_DENIED && j->retry_at_ms <= journal_clock_us() / 1000);
-    if (!due || j->stopping)
-        return;
+void journal_spare_make(journal *j) {
     segment *s = NULL;
     journal_spare_set(j, SPARE_MAKING);
     int fault = journal_segment_make(j, JOURNAL_ORDINARY, &s);
     if (fault == 0)
         j->spare = s;
     journal_spare_set(j, fault == 0 ? SPARE_READY : SPARE_DENIED);
+}
+
+/* locked */
+static void tend_spare(journal *j) {
+    bool due =
+        j->state == SPARE_WANTED || (j->state == SPARE_DENIED && j->retry_at_ms <= journal_clock_us() / 1000);
+    if (due && !j->stopping)
+        journal_spare_make(j);
 }
 
 static struct timespec timespec_of_us(int64_t us) {

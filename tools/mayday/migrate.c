@@ -76,7 +76,7 @@ static int run(const char *config_path, int argc, char **argv) {
         {0},
     };
     task what = TASK_RUN;
-    const char *sql_dir = MAYDAY_SQL_DIR, *conninfo = NULL;
+    const char *sql_dir = NULL, *conninfo = NULL;
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (o == 'k')
             what = TASK_CHECK;
@@ -91,13 +91,15 @@ static int run(const char *config_path, int argc, char **argv) {
     }
     if (optind < argc)
         return command_fail(&command_migrate, EXIT_USAGE, "unexpected '%s'", argv[optind]);
-    if (conninfo)
+    if (conninfo && sql_dir)
         return perform(what, conninfo, sql_dir);
     settings loaded = {0};
     int code = command_settings(config_path, &loaded);
     if (code != EXIT_DONE)
         return code;
-    code = perform(what, loaded.database_admin ? loaded.database_admin : "", sql_dir);
+    if (!conninfo)
+        conninfo = loaded.database_admin ? loaded.database_admin : "";
+    code = perform(what, conninfo, sql_dir ? sql_dir : loaded.sql_dir ? loaded.sql_dir : ".");
     conf_release(&settings_table, &loaded);
     return code;
 }
@@ -117,7 +119,7 @@ const command command_migrate = {
         "\n"
         "--check              change nothing: 0 up to date, 1 not, 3 unreachable\n"
         "--prune              drop what is older than mayday.message_table says it is kept (run it daily)\n"
-        "--sql DIR            where the migrations are; default " MAYDAY_SQL_DIR "\n"
+        "--sql DIR            where the migrations are; default: '[database] sql_dir'\n"
         "--database CONNINFO  a libpq connection string in place of the configuration's\n",
     .run = run,
 };

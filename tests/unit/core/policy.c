@@ -335,6 +335,7 @@ START_TEST(a_sessions_values_are_text_never_wildcards_or_paths) {
     policy *p = parse(TEXT("role r\n"
                            " read mayday/v1/{org}/user/{sub}/inbox\n"
                            " read mayday/v1/{org}/client/{client}\n"
+                           " read mayday/v1/{org}/role/{role}\n"
                            " read $SYS/{sub}\n"));
     static const struct {
         text org, sub, client;
@@ -350,6 +351,7 @@ START_TEST(a_sessions_values_are_text_never_wildcards_or_paths) {
         {TEXT("acme"), TEXT("ann/x"), TEXT("c"), "mayday/v1/acme/user/ann/x/inbox"},
         {TEXT("acme"), TEXT(""), TEXT("c"), "mayday/v1/acme/user//inbox"},
         {TEXT("acme"), TEXT("ann"), TEXT(""), "mayday/v1/acme/client/"},
+        {TEXT("acme"), TEXT("ann"), TEXT("c"), "mayday/v1/acme/role/"}, /* roles the policy doesn't have */
         {TEXT(""), TEXT("ann"), TEXT("c"), "mayday/v1//user/ann/inbox"},
         {TEXT(""), TEXT("ann"), TEXT("c"), "$SYS/ann"},
     };
@@ -424,6 +426,52 @@ START_TEST(patterns_may_end_wide_and_a_subscription_may_be_narrower) {
         {"r", 'r', ORG "a/4/5/6/7/8/9/10/11/12/13/14/15/16", false},
     };
     check_rows(p, rows, ARRAY_LEN(rows));
+}
+END_TEST
+
+/* Spells number `n` in the four level words, one digit a level; false behind the last of three levels. */
+static bool spell(size_t n, buf *to) {
+    static const char *const words[] = {"a", "b", "+", "#"};
+    buf_clear(to);
+    buf_add_text(to, TEXT(ORG));
+    for (size_t level = 0; level < 3; level++) {
+        buf_add_text(to, text_of(words[n % 4]));
+        n /= 4;
+        if (n == 0)
+            return true;
+        buf_add_char(to, '/');
+        n -= 1;
+    }
+    return false;
+}
+
+/* Every pattern against every filter and name of up to three levels behind the organisation. */
+START_TEST(subscribing_is_containment_and_reading_is_matching) {
+    enum {
+        SPELLED = 84
+    }; /* 4 + 4*4 + 4*4*4 */
+    CLEANUP(buf_release) buf spelled = BUF(256), other = BUF(256), source = BUF(512);
+    size_t patterns = 0, granted = 0;
+    for (size_t i = 0; spell(i, &spelled); i++) {
+        if (!topic_filter_valid(buf_text(&spelled)))
+            continue;
+        const text tail = {spelled.ptr + sizeof ORG - 1, spelled.len - (sizeof ORG - 1)};
+        buf_clear(&source);
+        buf_printf(&source, "role r\nread mayday/v1/{org}/%.*s\n", (int)tail.len, tail.ptr);
+        CLEANUP(policy_freep) policy *p = parse(buf_text(&source));
+        policy_subject who = ann_as(p, "r");
+        patterns++;
+        for (size_t k = 0; spell(k, &other); k++) {
+            const text pattern = buf_text(&spelled), t = buf_text(&other);
+            bool subscribe = topic_filter_valid(t) && topic_contains(pattern, t);
+            bool read = topic_name_valid(t) && topic_matches(pattern, t);
+            ck_assert_msg(policy_may_subscribe(p, &who, t) == subscribe, "%s, %s", spelled.ptr, other.ptr);
+            ck_assert_msg(policy_may_read(p, NULL, &who, t) == read, "%s, %s", spelled.ptr, other.ptr);
+            granted += subscribe;
+        }
+    }
+    ck_assert_uint_eq(patterns, 4 + 3 * 4 + 3 * 3 * 4); /* '#' stands last */
+    ck_assert_uint_gt(granted, patterns);
 }
 END_TEST
 
@@ -595,6 +643,7 @@ Suite *suite_policy(void) {
     tcase_add_test(t, several_roles_allow_what_any_of_them_allows);
     tcase_add_test(t, membership_is_asked_anew_each_time_and_none_means_no);
     tcase_add_test(t, patterns_may_end_wide_and_a_subscription_may_be_narrower);
+    tcase_add_test(t, subscribing_is_containment_and_reading_is_matching);
     tcase_add_test(t, every_parse_error_names_line_and_reason);
     tcase_add_test(t, sixty_four_roles_are_as_many_as_there_are_bits);
     tcase_add_test(t, a_file_too_large_is_refused_unread);
