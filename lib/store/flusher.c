@@ -49,6 +49,7 @@ void journal_spare_set(journal *j, spare_state state) {
     if (state == SPARE_DENIED)
         j->retry_at_ms = journal_clock_us() / 1000 + RETRY_MS;
     j->state = state;
+    atomic_store(&j->spare_ready, state == SPARE_READY);
     /* While one is being made for the second time the answer is still the old one. */
     if (state != SPARE_MAKING)
         atomic_store(&j->in_reserve, state == SPARE_DENIED);
@@ -241,18 +242,21 @@ static void tend_segments(journal *j) {
             tend_segment(j, s);
 }
 
-/* locked */
-static void tend_spare(journal *j) {
-    bool due =
-        j->state == SPARE_WANTED || (j->state == SPARE_DENIED && j->retry_at_ms <= journal_clock_us() / 1000);
-    if (!due || j->stopping)
-        return;
+void journal_spare_make(journal *j) {
     segment *s = NULL;
     journal_spare_set(j, SPARE_MAKING);
     int fault = journal_segment_make(j, JOURNAL_ORDINARY, &s);
     if (fault == 0)
         j->spare = s;
     journal_spare_set(j, fault == 0 ? SPARE_READY : SPARE_DENIED);
+}
+
+/* locked */
+static void tend_spare(journal *j) {
+    bool due =
+        j->state == SPARE_WANTED || (j->state == SPARE_DENIED && j->retry_at_ms <= journal_clock_us() / 1000);
+    if (due && !j->stopping)
+        journal_spare_make(j);
 }
 
 static struct timespec timespec_of_us(int64_t us) {

@@ -65,6 +65,28 @@ static bool fits(const segment *s, uint64_t space) {
     return s && !atomic_load_explicit(&s->failed, memory_order_relaxed) && get(&s->end) + space <= s->size;
 }
 
+/* Nobody has made the next segment yet. Ordinary records may not use up the one in which urgent ones would
+ * have to wait for it: half of it they leave alone. */
+static bool must_have_spare(const journal *j, const segment *s, uint64_t space) {
+    return !atomic_load_explicit(&j->spare_ready, memory_order_relaxed) && get(&s->end) + space > s->size / 2;
+}
+
+/* The flusher is very late: makes the spare here and now. */
+static void ensure_spare(journal *j) {
+    pthread_mutex_lock(&j->lock);
+    while (j->state == SPARE_MAKING)
+        pthread_cond_wait(&j->made, &j->lock);
+    if (j->state == SPARE_WANTED)
+        journal_spare_make(j);
+    pthread_mutex_unlock(&j->lock);
+}
+
+static int admit_ordinary(journal *j, uint64_t space) {
+    if (!atomic_load(&j->in_reserve) && j->current && must_have_spare(j, j->current, space))
+        ensure_spare(j);
+    return atomic_load(&j->in_reserve) ? -ENOSPC : 0;
+}
+
 /* Makes j->current a segment that has `space` bytes left and that this class may use. */
 static int make_room(journal *j, uint64_t space, journal_class class_) {
     if (class_ == JOURNAL_ORDINARY && atomic_load(&j->in_reserve))
@@ -76,14 +98,14 @@ static int make_room(journal *j, uint64_t space, journal_class class_) {
         pthread_mutex_unlock(&j->lock);
         j->current = NULL;
     }
-    if (fits(j->current, space))
-        return 0;
-    int fault = rotate(j, class_);
-    if (fault < 0)
-        return fault;
-    if (class_ == JOURNAL_ORDINARY && atomic_load(&j->in_reserve))
-        return -ENOSPC;
-    return fits(j->current, space) ? 0 : -ENOSPC;
+    if (!fits(j->current, space)) {
+        int fault = rotate(j, class_);
+        if (fault < 0)
+            return fault;
+        if (!fits(j->current, space))
+            return -ENOSPC;
+    }
+    return class_ == JOURNAL_ORDINARY ? admit_ordinary(j, space) : 0;
 }
 
 static void wake_reader(journal *j) {

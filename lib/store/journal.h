@@ -97,11 +97,29 @@ typedef struct journal_figures {
 
 void journal_figures_get(const journal *j, journal_figures *ret_figures);
 
-/* For `mayday journal`: reads a directory without locking or changing anything, also while a broker uses it.
- * `visit` is called for each record and each damaged place (entry NULL, `where` says what); non-zero stops.
- */
+/* For `mayday journal`: these read a directory without locking or changing anything, also while a broker uses
+ * it. `visit` is called for each record behind `after_seq` and each damaged place (entry NULL, `where` says
+ * what); non-zero stops and is returned. */
 typedef int (*journal_visit)(void *context, const journal_entry *entry, const char *where);
-NODISCARD int journal_walk(const char *dir, journal_visit visit, void *context,
+NODISCARD int journal_walk(const char *dir, uint64_t after_seq, journal_visit visit, void *context,
                            char ret_why[JOURNAL_WHY_MAX]);
+
+typedef struct journal_segment_figures {
+    uint64_t number;
+    uint64_t bytes;     /* of disk held */
+    uint64_t first_seq; /* 0: it holds no record */
+} journal_segment_figures;
+
+typedef struct journal_overview {
+    uuid identity;
+    bool in_use; /* a process has it open */
+    uint64_t segments, bytes;
+    uint64_t first_seq, last_seq; /* 0 when empty */
+} journal_overview;
+
+/* `visit` may be NULL; it is called for each segment, oldest first. */
+typedef int (*journal_segment_visit)(void *context, const journal_segment_figures *s);
+NODISCARD int journal_look(const char *dir, journal_segment_visit visit, void *context,
+                           journal_overview *ret_overview, char ret_why[JOURNAL_WHY_MAX]);
 
 #endif

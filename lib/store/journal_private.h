@@ -57,7 +57,7 @@ struct journal {
     pthread_t flusher;
 
     _Atomic uint64_t published_seq, released_seq;
-    atomic_bool in_reserve;
+    atomic_bool in_reserve, spare_ready;
     _Atomic uint64_t appends, refused, flushes, flush_us_last, flush_us_max, flush_us_sum, doubtful;
     _Atomic uint64_t skipped_places, skipped_bytes;
 
@@ -80,6 +80,7 @@ void journal_flusher_stop(journal *j);
 bool journal_has_room(const journal *j, journal_class class_); /* locked; for one more segment */
 NODISCARD int journal_segment_make(journal *j, journal_class class_, segment **ret_segment); /* locked */
 void journal_spare_set(journal *j, spare_state state);                                       /* locked */
+void journal_spare_make(journal *j); /* locked; READY or DENIED after it */
 NODISCARD int journal_flush(journal *j, segment *s,
                             int fd); /* not locked; one fdatasync, measured, accounted */
 void journal_account(journal *j, segment *s, uint64_t upto, bool lost); /* not locked */

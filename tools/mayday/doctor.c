@@ -150,9 +150,10 @@ const command command_doctor = {
         "  skip   could not be looked at, because of what was found before\n"
         "and is followed by what to do. Nothing is changed. Run it as root or as the broker's user.\n"
         "\n"
-        "  --sql DIR          where the migrations are (default: '[database] sql_dir')\n"
+        "  --sql DIR          where the migrations are (default: [database] sql_dir)\n"
         "  --org NAME         whose token is tried on the broker (default mayday)\n"
-        "  --keys FILE        the JWK Set to make it with (default: the configured keys_file)\n"
+        "  --keys FILE        the JWK Set to make it with (default: signing-keys.json beside the configured\n"
+        "                     keys_file)\n"
         "  --json             everything as one JSON object: ok, fails, warns, findings\n"
         "\n" LINK_BROKER_HELP "\n"
         "Exit codes: 0 nothing failed, 1 something did, 2 wrong usage.\n",

@@ -50,7 +50,8 @@ enum {
     "  --sub NAME         the person,\n"                                                                     \
     "  --org NAME         the organisation,\n"                                                               \
     "  --role NAMES       the roles, separated by commas (default: member), and\n"                           \
-    "  --keys FILE        the JWK Set that holds a private key (default: the configured keys_file)\n"
+    "  --keys FILE        the JWK Set whose last key signs (default: signing-keys.json beside the\n"         \
+    "                     configured keys_file)\n"
 
 typedef struct link_options {
     const char *host; /* all borrowed, from the arguments and the environment */

@@ -1,15 +1,16 @@
 /* mint.c - see mint.h. */
 #include "mint.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "core/sign.h"
+#include "keyfile.h"
 
-#define KEYS_FILE_MAX (1 << 20)
-#define TOKEN_LIFE_S  3600
-#define BACKDATED_S   1 /* a broker whose clock is a little behind still finds it valid */
+#define TOKEN_LIFE_S 3600
+#define BACKDATED_S  1 /* a broker whose clock is a little behind still finds it valid */
 
 struct mint {
     settings conf;
@@ -27,46 +28,36 @@ mint *mint_free(mint *m) {
     return NULL;
 }
 
-/* Without a configuration here the defaults do: keys and claim names may be all that is needed. */
-static int load_settings(const command *c, const char *config_path, bool needed, mint *m) {
-    char why[CONF_WHY_MAX];
-    const char *path = config_path ? config_path : getenv("MAYDAY_CONF");
-    if (conf_load(&settings_table, path ? path : SETTINGS_DEFAULT_PATH, &m->conf, why) < 0) {
-        if (needed || path)
-            return command_fail(c, EXIT_REFUSED, "%s", why);
-        if (conf_load(&settings_table, NULL, &m->conf, why) < 0)
-            return command_fail(c, EXIT_REFUSED, "%s", why);
-    }
-    m->has_conf = true;
-    return EXIT_DONE;
-}
-
-/* The first key of the set that can sign. */
+/* The last key of the set signs, as with `mayday token`. */
 static int take_key(const command *c, const char *path, mint *m) {
-    CLEANUP(buf_release) buf file = BUF(KEYS_FILE_MAX);
     CLEANUP(json_freep) json *set = NULL;
-    char why[SIGN_WHY_MAX] = "it holds no keys";
-    int fault = file_read(path, KEYS_FILE_MAX, &file);
-    if (fault < 0)
-        return command_fail(c, EXIT_REFUSED, "cannot read the signing keys in %s: %s", path,
-                            strerror(-fault));
-    if (json_parse_once(buf_text(&file), &set) != JSON_OK)
-        return command_fail(c, EXIT_REFUSED, "%s is not a JWK Set", path);
-    const json *keys = json_get(set, "keys");
-    for (size_t i = 0; i < json_length(keys); i++)
-        if (signer_new(json_at(keys, i), &m->key, why) == 0)
-            return EXIT_DONE;
-    return command_fail(c, EXIT_REFUSED, "no key in %s can sign: %s", path, why);
+    char why[KEYFILE_WHY_MAX] = "it holds no key", key_why[SIGN_WHY_MAX] = "";
+    int fault = keyfile_read(path, &set, why);
+    if (fault == -ENOENT)
+        return command_fail(c, EXIT_REFUSED,
+                            "there are no signing keys in %s: give --keys, or a token with --token-file",
+                            path);
+    const json *key = fault == 0 ? keyfile_last(set) : NULL;
+    if (!key)
+        return command_fail(c, EXIT_REFUSED, "%s: %s", path, why);
+    if (signer_new(key, &m->key, key_why) < 0)
+        return command_fail(c, EXIT_REFUSED, "the last key in %s cannot sign: %s", path,
+                            *key_why ? key_why : "out of memory");
+    return EXIT_DONE;
 }
 
 int mint_open(const command *c, const char *config_path, const char *keys, mint **ret_mint) {
     CLEANUP(mint_freep) mint *m = calloc(1, sizeof *m);
     if (!m)
         return command_fail(c, EXIT_REFUSED, "out of memory");
-    const char *path = keys ? keys : getenv("MAYDAY_SIGNING_KEYS");
-    int code = load_settings(c, config_path, !path, m);
-    if (code == EXIT_DONE)
-        code = take_key(c, path ? path : m->conf.keys_file, m);
+    int code = keyfile_settings(config_path, &m->conf);
+    if (code != EXIT_DONE)
+        return code;
+    m->has_conf = true;
+    CLEANUP(freep) char *beside = keys ? NULL : keyfile_signing_path(m->conf.keys_file);
+    if (!keys && !beside)
+        return command_fail(c, EXIT_REFUSED, "out of memory");
+    code = take_key(c, keys ? keys : beside, m);
     if (code != EXIT_DONE)
         return code;
     *ret_mint = m;

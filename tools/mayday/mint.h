@@ -12,8 +12,8 @@ typedef struct mint_wish {
     const char *roles; /* separated by commas */
 } mint_wish;
 
-/* `keys`: a JWK Set with a private key; NULL: MAYDAY_SIGNING_KEYS of the environment, or the configured
- * keys_file. An exit code; complains itself. */
+/* `keys`: a JWK Set whose last key signs; NULL: the signing keys beside the configured keys_file. An exit
+ * code; complains itself. */
 NODISCARD int mint_open(const command *c, const char *config_path, const char *keys, mint **ret_mint);
 mint *mint_free(mint *m); /* takes NULL, returns NULL */
 DEFINE_CLEANUP(mint, mint_free)

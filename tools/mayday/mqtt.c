@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -517,23 +518,39 @@ static bool stopped(mqtt_hub *hub) {
     return read(hub->signal_fd, &info, sizeof info) == (ssize_t)sizeof info;
 }
 
+static int64_t monotonic_ms(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* False when SIGINT or SIGTERM came. A wake may be for an event that was taken already: the caller looks. */
+static bool sleep_until_woken(mqtt_hub *hub, int64_t timeout_ms) {
+    struct pollfd fds[] = {{.fd = hub->wake_fd, .events = POLLIN}, {.fd = hub->signal_fd, .events = POLLIN}};
+    uint64_t count;
+    if (poll(fds, ARRAY_LEN(fds), (int)timeout_ms) > 0 && (fds[1].revents & POLLIN) && stopped(hub))
+        return false;
+    (void)!read(hub->wake_fd, &count, sizeof count);
+    return true;
+}
+
 const mqtt_event *mqtt_wait(mqtt_hub *hub, int timeout_ms) {
     static const mqtt_event quiet = {.kind = MQTT_QUIET}, stop = {.kind = MQTT_STOP};
     free(hub->current);
     hub->current = NULL;
     if (stopped(hub))
         return &stop;
-    hub->current = take(hub);
-    if (!hub->current) {
-        struct pollfd fds[] = {{.fd = hub->wake_fd, .events = POLLIN},
-                               {.fd = hub->signal_fd, .events = POLLIN}};
-        if (poll(fds, ARRAY_LEN(fds), timeout_ms) > 0 && (fds[1].revents & POLLIN) && stopped(hub))
-            return &stop;
-        uint64_t count;
-        (void)!read(hub->wake_fd, &count, sizeof count);
+    int64_t until = monotonic_ms() + timeout_ms;
+    for (;;) {
         hub->current = take(hub);
+        if (hub->current)
+            return &hub->current->event;
+        int64_t left = until - monotonic_ms();
+        if (left <= 0)
+            return &quiet;
+        if (!sleep_until_woken(hub, left))
+            return &stop;
     }
-    return hub->current ? &hub->current->event : &quiet;
 }
 
 uint64_t mqtt_dropped(const mqtt_hub *hub) {

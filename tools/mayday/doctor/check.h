@@ -18,7 +18,7 @@ typedef enum finding {
 typedef struct doctor {
     const command *command;
     const char *config_path; /* the file in use */
-    const char *sql_dir;     /* NULL: as configured */
+    const char *sql_dir;     /* NULL: the configured one */
     link_options link;
     settings conf;
     bool has_conf;

@@ -12,8 +12,8 @@ extern const check check_database;
 static void look_at_schema(doctor *d) {
     char why[MIGRATE_WHY_MAX] = "";
     int version = 0, known = 0;
-    const char *sql_dir = d->sql_dir ? d->sql_dir : d->conf.sql_dir;
-    switch (migrate_look(d->conf.database, sql_dir ? sql_dir : ".", &version, &known, why)) {
+    const char *sql_dir = d->sql_dir ? d->sql_dir : d->conf.sql_dir ? d->conf.sql_dir : ".";
+    switch (migrate_look(d->conf.database ? d->conf.database : "", sql_dir, &version, &known, why)) {
     case MIGRATE_UP_TO_DATE:
         found(d, FINDING_OK, NULL, "its schema is up to date (version %d)", known);
         break;
@@ -26,7 +26,8 @@ static void look_at_schema(doctor *d) {
         break;
     case MIGRATE_REFUSED:
     case MIGRATE_UNREACHABLE:
-        found(d, FINDING_FAIL, "Run 'mayday migrate'; the migrations are looked for where --sql says.", "%s",
+        found(d, FINDING_FAIL,
+              "Run 'mayday migrate'; the migrations are looked for where [database] sql_dir says.", "%s",
               why);
         break;
     }

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "doctor/check.h"
+#include "keyfile.h"
 
 #define KEYS_FILE_MAX (1 << 20)
 
@@ -51,25 +52,32 @@ static bool check_passwords(doctor *d) {
     return true;
 }
 
+/* False, and said, when `path` holds signing keys that everybody can read. */
+static bool check_signing(doctor *d, const char *path) {
+    size_t signing = signing_keys(path);
+    if (!signing || !readable_by_all(path))
+        return true;
+    found(d, FINDING_FAIL, "chmod 640 it, with the broker's group; then replace the keys: they were open.",
+          "%s holds signing keys (%zu) and can be read by everybody on this machine", path, signing);
+    return false;
+}
+
 static void run(doctor *d) {
     const char *keys = d->conf.keys_file;
-    size_t signing = signing_keys(keys);
+    CLEANUP(freep) char *beside = keys ? keyfile_signing_path(keys) : NULL;
     bool clean = check_passwords(d);
+    clean = check_signing(d, keys) && clean;
+    clean = check_signing(d, beside) && clean;
     clean = check_writable(d, d->config_path) && clean;
     clean = check_writable(d, keys) && clean;
+    clean = check_writable(d, beside) && clean;
     clean = check_writable(d, d->conf.policy_file) && clean;
-    if (signing && readable_by_all(keys)) {
-        found(d, FINDING_FAIL,
-              "chmod 640 it, with the broker's group; then replace the keys: they were open.",
-              "%s holds %zu signing keys and can be read by everybody on this machine", keys, signing);
-    } else if (signing) {
+    if (signing_keys(keys))
         found(d, FINDING_WARN,
-              "In production keep signing keys with the issuer; the broker needs their public halves only "
-              "('mayday keys export').",
-              "%s holds %zu signing keys: who can read it can make any token", keys, signing);
-    } else if (clean) {
+              "The broker needs the public halves only; keep what signs with the issuer of the tokens.",
+              "%s holds signing keys (%zu): who can read it can make any token", keys, signing_keys(keys));
+    else if (clean)
         found(d, FINDING_OK, NULL, "no secret can be read, and nothing changed, by everybody");
-    }
 }
 
 const check check_secrets = {.name = "secrets", .needs_conf = true, .run = run};
