@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "link.h"
+#include "store/journal.h"
 #include "store/pg.h"
 
 typedef enum finding {
@@ -24,8 +25,8 @@ typedef struct doctor {
     bool has_conf;
     pg *database; /* NULL: not reached */
     bool has_journal;
-    uint64_t journal_last; /* the newest record's number */
-    json *findings;        /* NULL: they are printed as they come */
+    journal_overview journal;
+    json *findings; /* NULL: they are printed as they come */
     unsigned fails, warns;
     const char *checking; /* the name of the check at work */
 } doctor;
