@@ -1,6 +1,7 @@
 """Fixtures shared by all Python tests."""
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,17 +13,15 @@ from support.site import BUILD, ROOT, Site  # noqa: E402
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory):
-    """One server for the session, with a migrated database that others are made from."""
-    folder = tmp_path_factory.mktemp("postgres")
-    for parent in (folder, *folder.parents):  # the server runs as its own user
-        if parent == Path("/tmp"):
-            break
-        parent.chmod(0o755)
-    with Postgres(folder) as server:
-        server.start()
-        prepare(server, "template_mayday")
-        yield server
+def postgres():
+    """One server for the session, with a migrated database that others are made from. In a folder that its own user can reach:
+    pytest's are closed to all but the caller."""
+    with tempfile.TemporaryDirectory(prefix="mayday-test-") as folder:
+        Path(folder).chmod(0o755)
+        with Postgres(Path(folder) / "postgres") as server:
+            server.start()
+            prepare(server, "template_mayday")
+            yield server
 
 
 def prepare(server, name):

@@ -11,12 +11,17 @@
 
 typedef struct keyset keyset;
 
-/* Parses a JWK Set (RFC 7517): kty EC (P-256, P-384, P-521), RSA (2048 bits or more), OKP (Ed25519), oct (as
- * long as its digest, RFC 7518 3.2). The algorithm is pinned by the key: 'alg' when given, otherwise the only
- * or the default one of its type (EC by curve, RSA RS256, oct HS256). Keys with use other than "sig" are
- * skipped; duplicate or missing kid (with more than one key), private members are fine, anything malformed
- * refuses the whole set. Borrows `jwks`. Returns 0, -ENOMEM, or -EBADMSG with a sentence that names the
- * offending key in ret_why. */
+/* Parses a JWK Set (RFC 7517) of at most 256 keys: kty EC (P-256, P-384, P-521), RSA (2048 to 16384 bits),
+ * OKP (Ed25519), oct (as long as its digest, RFC 7518 3.2). The algorithm is pinned by the key: 'alg' when
+ * given, otherwise the only or the default one of its type (EC by curve, RSA RS256, oct HS256). Passed over
+ * are keys with a use other than "sig", with key_ops without "verify", and of another type or curve, so that
+ * an issuer can add a kind of key we do not know. Private members are fine and not looked at. Anything
+ * malformed refuses the whole set, and so does a duplicate kid, a missing one with more than one key, and a
+ * set without a usable key. Borrows `jwks`. Returns 0, -ENOMEM, or -EBADMSG with a sentence that names the
+ * offending key in ret_why.
+ *
+ * A token with a kid is verified with the key of that name and no other; one without is taken only when
+ * exactly one key is pinned to its algorithm. */
 NODISCARD int keyset_parse(text jwks, keyset **ret_keys, char ret_why[TOKEN_WHY_MAX]);
 keyset *keyset_free(keyset *keys);
 DEFINE_CLEANUP(keyset, keyset_free)
@@ -25,7 +30,8 @@ size_t keyset_count(const keyset *keys);
 typedef struct token_rules token_rules;
 
 /* Which claims must say what. Texts are borrowed only during token_rules_new(). Empty texts mean "not
- * checked". */
+ * checked", empty paths the names of RFC 7519 and of ours (sub, org, "roles role", sid), max_len 0 means
+ * 8192. A path that is itself the name of a claim, dots and all, means that claim. */
 typedef struct token_rules_spec {
     text issuer, audience, authorized_parties; /* the last: space separated */
     int64_t leeway_s;

@@ -145,48 +145,58 @@ static const schema *rules_of(const catalog *c, const msg_type *type) {
     return NULL;
 }
 
-static void name_id(const json *body, char ret_id[UUID_TEXT_LEN + 1]) {
+/* False when the body has no proper id. */
+static bool take_id(const json *body, uuid *ret_id, char ret_text[UUID_TEXT_LEN + 1]) {
     text id = json_get_string(body, "id");
-    if (!id.ptr || !uuid_is_v7_text(id))
-        return;
-    memcpy(ret_id, id.ptr, UUID_TEXT_LEN);
-    ret_id[UUID_TEXT_LEN] = '\0';
+    if (!id.ptr || !uuid_is_v7_text(id) || uuid_parse(id, ret_id) < 0)
+        return false;
+    memcpy(ret_text, id.ptr, UUID_TEXT_LEN);
+    ret_text[UUID_TEXT_LEN] = '\0';
+    return true;
 }
 
 /* The id orders and partitions the tables by the time inside it, so that may not lie ahead either. */
-static msg_verdict check_times(const catalog *c, const json *body, instant now, msg_checked *found,
-                               char ret_why[CATALOG_WHY_MAX]) {
-    text id = json_get_string(body, "id"), ts = json_get_string(body, "ts");
-    instant latest = now + c->limits.clock_skew;
-    bool proper_id = id.ptr && uuid_is_v7_text(id) && uuid_parse(id, &found->id) == 0;
-    if (!proper_id || !ts.ptr || instant_parse(ts, &found->at) < 0) {
-        (void)snprintf(ret_why, CATALOG_WHY_MAX, "/%s", proper_id ? "ts: is no moment" : "id: is no UUIDv7");
-        return MSG_INVALID;
-    }
-    bool id_ahead = uuid7_unix_ms(&found->id) > latest / 1000;
-    if (found->at <= latest && !id_ahead)
+static msg_verdict check_times(const uuid *id, instant at, instant latest, char ret_why[CATALOG_WHY_MAX]) {
+    bool id_ahead = uuid7_unix_ms(id) > latest / 1000;
+    if (at <= latest && !id_ahead)
         return MSG_ACCEPTED;
     (void)snprintf(ret_why, CATALOG_WHY_MAX, "/%s: lies in the future; is the clock of the device right?",
-                   found->at > latest ? "ts" : "id");
+                   at > latest ? "ts" : "id");
     return MSG_FROM_FUTURE;
+}
+
+/* A schema says how `ts` is written, but not how many days a month has; and it may not ask for an id at all.
+ */
+static msg_verdict judge(const catalog *c, const schema *rules, const json *body, bool has_id, instant now,
+                         msg_checked *found, char ret_why[CATALOG_WHY_MAX]) {
+    char why[SCHEMA_WHY_MAX] = "";
+    if (!schema_accepts(rules, body, why)) {
+        (void)snprintf(ret_why, CATALOG_WHY_MAX, "%s", why);
+        return MSG_INVALID;
+    }
+    text ts = json_get_string(body, "ts");
+    if (!has_id || !ts.ptr || instant_parse(ts, &found->at) < 0) {
+        (void)snprintf(ret_why, CATALOG_WHY_MAX, "%s", has_id ? "/ts: is no moment" : "/id: is no UUIDv7");
+        return MSG_INVALID;
+    }
+    return check_times(&found->id, found->at, now + c->limits.clock_skew, ret_why);
 }
 
 msg_verdict msg_check(catalog *c, const msg_type *type, text payload, instant now, msg_checked *ret_checked,
                       char ret_why[CATALOG_WHY_MAX], char ret_id[UUID_TEXT_LEN + 1]) {
     CLEANUP(json_freep) json *body = NULL;
-    char why[SCHEMA_WHY_MAX] = "";
     msg_checked found = {0};
     ret_id[0] = ret_why[0] = '\0';
+    const schema *rules = rules_of(c, type);
+    if (!rules) {
+        (void)snprintf(ret_why, CATALOG_WHY_MAX, "is of a type without a schema");
+        return MSG_REFUSED;
+    }
     msg_verdict verdict = parse(c, payload, &body, ret_why);
     if (verdict != MSG_ACCEPTED)
         return verdict;
-    name_id(body, ret_id);
-    const schema *rules = rules_of(c, type);
-    if (!rules || !schema_accepts(rules, body, why)) {
-        (void)snprintf(ret_why, CATALOG_WHY_MAX, "%s", rules ? why : "has no schema");
-        return rules ? MSG_INVALID : MSG_REFUSED;
-    }
-    verdict = check_times(c, body, now, &found, ret_why);
+    bool has_id = take_id(body, &found.id, ret_id);
+    verdict = judge(c, rules, body, has_id, now, &found, ret_why);
     if (verdict != MSG_ACCEPTED)
         return verdict;
     found.body = body;

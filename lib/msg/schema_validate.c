@@ -104,81 +104,6 @@ static bool accepts_quietly(run *r, const node *n, const json *value, const plac
 
 /* ---- numbers ---- */
 
-number number_of(const json *value) {
-    if (json_kind_of(value) == JSON_INTEGER)
-        return (number){true, json_integer(value), (double)json_integer(value)};
-    return (number){false, 0, json_number(value)};
-}
-
-static int compare_whole(int64_t a, int64_t b) {
-    return (a > b) - (a < b);
-}
-
-/* An int64_t against a double, without rounding either. */
-static int compare_mixed(int64_t a, double b) {
-    if (b >= 0x1p63)
-        return -1;
-    if (b < -0x1p63)
-        return 1;
-    double whole = trunc(b);
-    int order = compare_whole(a, (int64_t)whole);
-    return order != 0 ? order : (b < whole) - (b > whole);
-}
-
-int number_compare(number a, number b) {
-    if (a.whole && b.whole)
-        return compare_whole(a.integer, b.integer);
-    if (a.whole)
-        return compare_mixed(a.integer, b.real);
-    if (b.whole)
-        return -compare_mixed(b.integer, a.real);
-    return (a.real > b.real) - (a.real < b.real);
-}
-
-decimal decimal_of(number n) {
-    decimal d = {0};
-    if (n.whole) {
-        d.digits = n.integer < 0 ? -(uint64_t)n.integer : (uint64_t)n.integer;
-    } else {
-        char shortest[40];
-        for (int precision = 14; precision <= 16; precision++) {
-            (void)snprintf(shortest, sizeof shortest, "%.*e", precision, fabs(n.real));
-            if (strtod(shortest, NULL) == fabs(n.real))
-                break;
-        }
-        const char *c = shortest;
-        for (bool fraction = false; *c && *c != 'e'; c++) {
-            if (*c < '0' || *c > '9') {
-                fraction = true; /* the point of whatever locale */
-                continue;
-            }
-            d.digits = d.digits * 10 + (uint64_t)(*c - '0');
-            d.power -= fraction;
-        }
-        d.power += *c ? (int)strtol(c + 1, NULL, 10) : 0;
-    }
-    for (; d.digits != 0 && d.digits % 10 == 0; d.digits /= 10)
-        d.power++;
-    return d;
-}
-
-bool decimal_divides(decimal divisor, decimal of) {
-    __extension__ typedef unsigned __int128 wide;
-    if (of.digits == 0)
-        return true;
-    int power = of.power - divisor.power;
-    if (power < 0) { /* of.digits has no factor 10 left to give, so only a small divisor could do */
-        wide scaled = divisor.digits;
-        for (; power < 0 && scaled <= of.digits; power++)
-            scaled *= 10;
-        return power == 0 && of.digits % scaled == 0;
-    }
-    wide rest = of.digits % divisor.digits;
-    for (; power > 0 && rest != 0; power--)
-        rest = rest * 10 % divisor.digits;
-    return rest == 0;
-}
-
 static bool accepts_number(run *r, const number_rules *rules, const json *value, const place *at) {
     static const char *const said[] = {"is below", "is above", "is not above", "is not below"};
     number n = number_of(value);
@@ -211,13 +136,11 @@ static bool in_range(count_range range, size_t count) {
 }
 
 static bool accepts_string(run *r, const string_rules *rules, text value, const place *at) {
-    bool counted = rules->length.min > 0 || rules->length.max >= 0;
-    if (counted && !in_range(rules->length, text_code_points(value)))
-        return fail(r, at, "is too %s",
-                    (int64_t)value.len < rules->length.min || rules->length.max < 0 ||
-                            (int64_t)text_code_points(value) < rules->length.min
-                        ? "short"
-                        : "long");
+    if (rules->length.min > 0 || rules->length.max >= 0) {
+        size_t count = text_code_points(value);
+        if (!in_range(rules->length, count))
+            return fail(r, at, "is too %s", (int64_t)count < rules->length.min ? "short" : "long");
+    }
     if (rules->pattern && !matches(r, rules->pattern, value, at))
         return fail(r, at, "is not in the required form");
     return true;

@@ -42,13 +42,12 @@ static int bind_real(const json *value, double most, msg_value *ret_value) {
     return 0;
 }
 
+/* To a schema 60.0 and 6e1 are integers too, and what a schema accepted must not fail here. */
 static int bind_integer(const json *value, msg_value *ret_value) {
-    if (json_kind_of(value) != JSON_INTEGER)
+    msg_value number = {0};
+    if (bind_real(value, INT32_MAX, &number) < 0 || trunc(number.as.real) != number.as.real)
         return -EBADMSG;
-    int64_t whole = json_integer(value);
-    if (whole < INT32_MIN || whole > INT32_MAX)
-        return -EBADMSG;
-    ret_value->as.integer = whole;
+    ret_value->as.integer = (int64_t)number.as.real;
     return 0;
 }
 

@@ -1,5 +1,5 @@
 /* Any bytes as the payload of any type: the first byte chooses the type. What is accepted has the id and the
- * time that it says; what is refused has a reason, in UTF-8. */
+ * time that it says, and binds to its columns; what is refused has a reason, in UTF-8. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +18,16 @@ static catalog *load(void) {
         abort();
     }
     return c;
+}
+
+static void must_bind(const msg_type *type, const json *body) {
+    CLEANUP(buf_release) buf scratch = BUF(1 << 20);
+    msg_value values[64];
+    const address where = {type->family, TEXT("acme"), TEXT("01937232-8a00-7abc-8def-0123456789ab"),
+                           text_of(type->leaf)};
+    if (type->column_count > ARRAY_LEN(values) ||
+        msg_bind(type, body, &where, TEXT("anna"), &scratch, values) < 0)
+        abort();
 }
 
 static void hold_to_its_word(const msg_checked *checked, const char *id) {
@@ -42,10 +52,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const msg_type *type = msg_types[data[0] % types];
     text payload = {(const char *)data + 1, size - 1};
     msg_verdict verdict = msg_check(c, type, payload, NOW, &checked, why, id);
-    if (verdict == MSG_ACCEPTED)
+    if (verdict == MSG_ACCEPTED) {
         hold_to_its_word(&checked, id);
-    else if (why[0] == '\0' || !text_is_utf8(text_of(why)) || checked.body)
+        must_bind(type, checked.body);
+    } else if (why[0] == '\0' || !text_is_utf8(text_of(why)) || checked.body) {
         abort();
+    }
     json_free(checked.body);
     return 0;
 }

@@ -66,7 +66,7 @@ def test_only_members_of_an_incident_receive_its_chat(site):
         assert eve.receives_nothing()
 
         dora.publish(m.topic("alert", alert, "action"), m.dump(m.message(action="unassign", person="bob")))
-        site.wait_rows("SELECT count(*) FROM mayday.membership WHERE id = %s AND person = 'bob'", [(0,)], [alert])
+        site.wait_rows("SELECT count(*) FROM mayday.membership WHERE id = %s AND person = 'bob' AND until IS NULL", [(0,)], [alert])
 
         def bob_is_out():
             while bob.inbox or not bob.receives_nothing():

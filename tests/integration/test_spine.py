@@ -60,6 +60,7 @@ def test_a_refused_message_is_named_to_its_sender_in_both_protocols(site, versio
 
 
 def test_the_figures_are_published(site):
-    assert site.figure("sessions/live") >= 1
+    with site.client("gil"):
+        wait_until(lambda: site.figure("sessions/live") >= 1 and site.figure("sessions/role/member") >= 1, "a session is counted")
     wait_until(lambda: site.figure("database/connected") == 1, "the database is connected")
     wait_until(lambda: site.figure("journal/lag_records") == 0, "the journal is drained")

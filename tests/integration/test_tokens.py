@@ -163,7 +163,7 @@ def test_sighup_keeps_live_and_durable_sessions(own_site):
         for c, name in ((basic, "ann"), (enhanced, "bob")):
             assert c.publish(m.topic("user", name, "location"), m.dump(m.location())) == 0
         with site.client("dora", ["dispatcher"]) as dora:
-            sent = m.message(text="come in")
+            sent = m.message(kind="message", text="come in")
             assert dora.publish(m.topic("user", "dur", "inbox"), m.dump(sent)) == 0
         with site.client("dur", clean=False) as back:
             assert back.session_present

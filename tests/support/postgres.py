@@ -91,10 +91,9 @@ class Postgres:
         """The postmaster's process id, or None when it does not run."""
         try:
             pid = int((self.data / "postmaster.pid").read_text().splitlines()[0])
-            os.kill(pid, 0)
-            return pid
-        except (FileNotFoundError, ProcessLookupError, IndexError, ValueError):
+        except (FileNotFoundError, IndexError, ValueError):
             return None
+        return pid if self._alive(pid) else None
 
     def _children(self, pid):
         listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], text=True, stdout=subprocess.PIPE).stdout
@@ -116,6 +115,9 @@ class Postgres:
             if time.monotonic() > deadline:
                 raise RuntimeError("PostgreSQL survived SIGKILL")
             time.sleep(0.01)
+        # Where nobody reaps orphans the dead keep their process ids, and the server would respect their locks.
+        for stale in (self.data / "postmaster.pid", self.socket_dir / f".s.PGSQL.{self.port}.lock"):
+            stale.unlink(missing_ok=True)
 
     @staticmethod
     def _alive(pid):

@@ -191,7 +191,7 @@ class Client:
         packet_id = self.send_publish(topic, payload, 1, retain)
         answer = self.take(PUBACK)
         assert answer.packet_id == packet_id
-        return answer.reason
+        return 0 if answer.reason == 0x10 else answer.reason  # MQTT 5: nobody subscribes, which is no refusal
 
     def subscribe(self, *filters, qos=1):
         """The granted QoS or failure code of each."""

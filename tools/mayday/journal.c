@@ -230,6 +230,7 @@ static int parse(int argc, char **argv, request *r) {
         {"limit", required_argument, NULL, 'l'}, {"json", no_argument, NULL, 'j'},
         {"payload", no_argument, NULL, 'p'},     {0},
     };
+    optind = 0; /* start afresh: main() wanted options before the command, we take them anywhere */
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         bool good = true;
         switch (o) {

@@ -110,7 +110,7 @@ static int put_claim(json *root, const char *given) {
     if (!name ||
         (json_parse_once(text_of(equals + 1), &value) != JSON_OK && !(value = string_of(equals + 1))))
         return -ENOMEM;
-    return value ? json_put(root, name, value) : 0; /* null: a claim that is not there */
+    return json_put(root, name, value);
 }
 
 static text first_word(const char *list) {
@@ -209,6 +209,8 @@ static int take_claim(mint_job *job, const char *claim) {
     const char *equals = strchr(claim, '=');
     if (!equals || equals == claim)
         return usage("--claim: expected name=value");
+    if (text_equal(text_trim(text_of(equals + 1)), TEXT("null")))
+        return usage("--claim: null is no value; leave the claim out");
     if (job->n_claims == CLAIMS_MAX)
         return usage("--claim: at most 64");
     job->claims[job->n_claims++] = claim;

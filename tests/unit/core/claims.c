@@ -1,4 +1,5 @@
 #include "token_support.h"
+#include "core/token_settings.h"
 
 #define WHO   "\"sub\":\"ada\",\"org\":\"north\","
 #define EXP   "\"exp\":1700000060"
@@ -253,6 +254,21 @@ START_TEST(rules_that_make_no_sense_are_refused) {
 }
 END_TEST
 
+START_TEST(the_default_settings_make_rules_that_take_a_plain_token) {
+    CLEANUP(issuer_release) issuer i = issuer_of("ES256");
+    CLEANUP(claims_freep) claims *who = NULL;
+    char why[CONF_WHY_MAX] = "";
+    settings s;
+    ck_assert_msg(conf_load(&settings_table, NULL, &s, why) == 0, "%s", why);
+    token_rules_spec spec = token_spec_of(&s);
+    ck_assert_int_eq(spec.leeway_s, 5);
+    ck_assert_uint_eq(spec.max_len, 8192);
+    ck_assert_int_eq(judged(&i, spec, TEXT("{" WHO "\"role\":\"member\"," EXP "}"), &who), TOKEN_ACCEPTED);
+    expect_roles(who, (const char *const[]){"member", NULL});
+    conf_release(&settings_table, &s);
+}
+END_TEST
+
 Suite *suite_claims(void) {
     Suite *s = suite_create("claims");
     TCase *t = tcase_create("claims");
@@ -263,6 +279,7 @@ Suite *suite_claims(void) {
     tcase_add_test(t, accepted_claims_say_what_the_token_said);
     tcase_add_test(t, kept_claims_are_read_as_strictly_as_a_token);
     tcase_add_test(t, rules_that_make_no_sense_are_refused);
+    tcase_add_test(t, the_default_settings_make_rules_that_take_a_plain_token);
     suite_add_tcase(s, t);
     return s;
 }

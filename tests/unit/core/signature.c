@@ -1,6 +1,7 @@
 /* Signatures that others made: the examples of RFC 7515 appendix A and RFC 8037 appendix A. */
 #include <check.h>
 #include <errno.h>
+#include <openssl/err.h>
 #include "core/base64url.h"
 #include "core/keyset_private.h"
 
@@ -113,6 +114,26 @@ START_TEST(a_signature_of_another_length_is_wrong) {
 }
 END_TEST
 
+/* The broker's TLS reads the same queue: a stale entry there would end an innocent connection. */
+START_TEST(refusals_leave_the_error_queue_as_it_was) {
+    ERR_clear_error();
+    for (size_t i = 0; i < ARRAY_LEN(examples); i++) {
+        const example *e = &examples[i];
+        CLEANUP(keyset_freep) keyset *keys = keys_of(e), *none = NULL;
+        char why[TOKEN_WHY_MAX], zeros[512] = {0};
+        size_t len = algorithm_named(text_of(e->alg))->signature_len;
+        ck_assert_int_eq(check(keys, e, TEXT("x"), (text){zeros, len ? len : 256}), TOKEN_BAD_SIGNATURE);
+        ck_assert_uint_eq(ERR_peek_error(), 0);
+        ck_assert_int_eq(keyset_parse(TEXT("{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":"
+                                           "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"y\":"
+                                           "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}]}"),
+                                      &none, why),
+                         -EBADMSG);
+        ck_assert_uint_eq(ERR_peek_error(), 0);
+    }
+}
+END_TEST
+
 START_TEST(base64url_has_one_spelling_for_each_value) {
     static const struct {
         text t;
@@ -153,6 +174,7 @@ Suite *suite_signature(void) {
     tcase_add_test(t, published_signatures_are_right);
     tcase_add_test(t, a_signature_with_any_byte_changed_is_wrong);
     tcase_add_test(t, a_signature_of_another_length_is_wrong);
+    tcase_add_test(t, refusals_leave_the_error_queue_as_it_was);
     tcase_add_test(t, base64url_has_one_spelling_for_each_value);
     suite_add_tcase(s, t);
     return s;

@@ -98,6 +98,40 @@ START_TEST(a_proper_payload_of_every_schema_is_accepted) {
 }
 END_TEST
 
+/* Whoever is told that a message was accepted must find it in the database. */
+START_TEST(what_a_schema_accepts_binds_to_the_columns_of_every_type_that_obeys_it) {
+    static const struct {
+        const char *rules;
+        const char *payload;
+    } odd[] = {
+        {"action", "{" HEAD ",\"action\":\"resolve\",\"expected_version\":2147483647.0}"},
+        {"check", "{" HEAD ",\"reason\":\"timer\",\"respond_within\":6e1}"},
+    };
+    CLEANUP(catalog_freep) catalog *c = load();
+    for (size_t i = 0; i < ARRAY_LEN(good) + ARRAY_LEN(odd); i++) {
+        bool plain = i < ARRAY_LEN(good);
+        const char *rules = plain ? good[i].schema : odd[i - ARRAY_LEN(good)].rules;
+        text payload = text_of(plain ? good[i].payload : odd[i - ARRAY_LEN(good)].payload);
+        for (size_t k = 0; msg_types[k]; k++) {
+            const msg_type *type = msg_types[k];
+            CLEANUP(buf_release) buf scratch = BUF(1 << 16);
+            msg_checked checked = {0};
+            msg_value values[64];
+            char why[CATALOG_WHY_MAX], id[UUID_TEXT_LEN + 1];
+            const address where = {type->family, TEXT("acme"), TEXT(ID), text_of(type->leaf)};
+            if (strcmp(type->schema, rules) != 0)
+                continue;
+            ck_assert_uint_le(type->column_count, ARRAY_LEN(values));
+            ck_assert_int_eq(msg_check(c, type, payload, at("2024-11-28T12:47:08.000Z"), &checked, why, id),
+                             MSG_ACCEPTED);
+            ck_assert_msg(msg_bind(type, checked.body, &where, TEXT("anna"), &scratch, values) == 0, "%s: %s",
+                          type->name, payload.ptr);
+            json_free(checked.body);
+        }
+    }
+}
+END_TEST
+
 START_TEST(every_schema_has_a_proper_payload_here) {
     for (size_t i = 0; msg_types[i]; i++) {
         bool found = false;
@@ -288,6 +322,7 @@ Suite *suite_catalog(void) {
     Suite *s = suite_create("catalog");
     TCase *t = tcase_create("all");
     tcase_add_test(t, a_proper_payload_of_every_schema_is_accepted);
+    tcase_add_test(t, what_a_schema_accepts_binds_to_the_columns_of_every_type_that_obeys_it);
     tcase_add_test(t, every_schema_has_a_proper_payload_here);
     tcase_add_test(t, no_schema_takes_an_unknown_member_nor_one_that_says_who_it_is_from);
     tcase_add_test(t, an_improper_payload_is_refused_with_its_place);
