@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -121,6 +122,7 @@ int journal_segment_make(journal *j, journal_class class_, segment **ret_segment
     pthread_mutex_lock(&j->lock);
     if (fault < 0) {
         j->held -= size;
+        j->next_number = s->number; /* one at a time makes segments, so nobody took the next one */
         segment_free(s);
         return fault;
     }
@@ -163,7 +165,7 @@ void journal_account(journal *j, segment *s, uint64_t upto, bool lost) {
 static segment *detach_released(journal *j) {
     segment *gone = NULL, **gone_end = &gone;
     uint64_t released = atomic_load(&j->released_seq);
-    while (j->segments && j->segments->sealed && j->segments->flush_fd < 0 &&
+    while (released && j->segments && j->segments->sealed && j->segments->flush_fd < 0 &&
            atomic_load(&j->segments->last_seq) <= released) {
         segment *s = j->segments;
         j->segments = s->next;
@@ -181,10 +183,13 @@ static segment *detach_released(journal *j) {
 static void delete_detached(journal *j, segment *gone) {
     uint64_t freed = 0;
     for (segment *s = gone, *next; s; s = next) {
-        char name[SEGMENT_NAME_MAX];
+        char name[SEGMENT_NAME_MAX], aside[SEGMENT_NAME_MAX + 8];
         next = s->next;
         segment_name(s->number, name);
-        (void)unlinkat(j->dir, name, 0);
+        (void)snprintf(aside, sizeof aside, "%s.damaged", name);
+        if (s->readable ||
+            renameat(j->dir, name, j->dir, aside) < 0) /* what nobody could read stays for people */
+            (void)unlinkat(j->dir, name, 0);
         freed += s->size;
         segment_free(s);
     }

@@ -1,5 +1,6 @@
 /* journal_private.h - what the files of the journal share: journal.c (append), flusher.c (the flusher thread,
- * making segments, releasing them), recover.c (opening a directory), reader.c.
+ * making segments, releasing them), directory.c
+ * and recover.c (opening), reader.c.
  *
  * Who touches what. The list of segments, the segment in hand (spare) and the members marked "lock" belong to
  * `lock`, which nobody holds during a system call that can wait for a disk. `current` and `next_seq` belong
@@ -85,11 +86,17 @@ NODISCARD int journal_flush(journal *j, segment *s,
                             int fd); /* not locked; one fdatasync, measured, accounted */
 void journal_account(journal *j, segment *s, uint64_t upto, bool lost); /* not locked */
 
-/* recover.c: the directory, its lock, its identity and the segments in it. Leaves a current segment when
+/* recover.c: the segments that are there. Leaves a current segment when
  * there is room for one. */
 NODISCARD int journal_recover(journal *j, journal_report *report, char why[JOURNAL_WHY_MAX]);
 NODISCARD int journal_why(char why[JOURNAL_WHY_MAX], int fault, const char *format, ...) PRINTF_LIKE(3, 4);
 
+/* directory.c */
+NODISCARD int journal_directory_lock(journal *j,
+                                     char why[JOURNAL_WHY_MAX]); /* opens it, makes it if need be */
+/* The identity kept there; else that of the segments; else a new one. */
+NODISCARD int journal_identity_take(journal *j, const uint64_t *numbers, size_t count,
+                                    char why[JOURNAL_WHY_MAX]);
 /* The numbers of the segments in a directory, ascending, to free(). */
 NODISCARD int journal_list(int dir, uint64_t **ret_numbers, size_t *ret_count);
 NODISCARD int journal_identity_read(int dir, uuid *ret_identity); /* 0, -ENOENT, -EBADMSG */

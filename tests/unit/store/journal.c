@@ -390,6 +390,104 @@ START_TEST(numbers_that_a_power_cut_may_have_taken_are_not_used_again) {
 }
 END_TEST
 
+typedef struct tally {
+    int records, damaged, segments, stop_at;
+    uint64_t last;
+    char where[JOURNAL_WHY_MAX];
+} tally;
+
+static int count_record(void *context, const journal_entry *entry, const char *where) {
+    tally *t = context;
+    if (entry) {
+        t->records++;
+        t->last = entry->seq;
+    } else {
+        t->damaged++;
+        (void)snprintf(t->where, sizeof t->where, "%s", where);
+    }
+    return t->stop_at && t->records == t->stop_at;
+}
+
+static int count_segment(void *context, const journal_segment_figures *s) {
+    tally *t = context;
+    t->segments += s->bytes > 0;
+    return 0;
+}
+
+START_TEST(a_journal_in_use_can_be_walked_and_looked_at) {
+    journal *j = open_journal(16 * SEGMENT);
+    for (int i = 0; i < 1000; i++)
+        append(j, i);
+    tally all = {0}, some = {.stop_at = 5}, looked = {0};
+    journal_overview o;
+    ck_assert_int_eq(journal_walk(dir, 0, count_record, &all, why), 0);
+    ck_assert_int_eq(all.records, 1000);
+    ck_assert_int_eq(all.damaged, 0);
+    ck_assert_int_eq(journal_walk(dir, 990, count_record, &some, why), 1);
+    ck_assert_uint_eq(some.last, 995);
+    ck_assert_int_eq(journal_look(dir, count_segment, &looked, &o, why), 0);
+    ck_assert(o.in_use);
+    ck_assert_uint_eq(o.first_seq, 1);
+    ck_assert_uint_eq(o.last_seq, 1000);
+    ck_assert_uint_eq(o.segments, (uint64_t)looked.segments);
+    ck_assert(uuid_equal(&o.identity, journal_identity(j)));
+    journal_close(j);
+    ck_assert_int_eq(journal_look(dir, NULL, NULL, &o, why), 0);
+    ck_assert(!o.in_use);
+}
+END_TEST
+
+START_TEST(a_walk_names_each_damaged_place) {
+    char path[128];
+    journal *j = open_journal(4 * SEGMENT);
+    for (int i = 0; i < 10; i++)
+        append(j, i);
+    journal_close(j);
+    path_of(1, path);
+    int fd = open(path, O_RDWR);
+    ck_assert_int_eq((int)pwrite(fd, "!", 1, SEGMENT_HEADER_SPACE + 30), 1);
+    close(fd);
+    tally t = {0};
+    ck_assert_int_eq(journal_walk(dir, 0, count_record, &t, why), 0);
+    ck_assert_int_eq(t.records, 9);
+    ck_assert_int_eq(t.damaged, 1);
+    ck_assert_str_eq(t.where, "segment 1 at byte 4096: the checksum differs; 40 bytes lost");
+}
+END_TEST
+
+START_TEST(what_is_no_journal_is_named) {
+    journal_overview o;
+    tally t = {0};
+    ck_assert_int_eq(journal_look("/nonexistent", NULL, NULL, &o, why), -ENOENT);
+    ck_assert_ptr_nonnull(strstr(why, "/nonexistent"));
+    ck_assert_int_eq(journal_walk(dir, 0, count_record, &t, why), -ENOENT);
+    ck_assert_ptr_nonnull(strstr(why, "is not a journal"));
+}
+END_TEST
+
+START_TEST(a_segment_whose_header_is_lost_is_set_aside_not_deleted) {
+    char path[128], aside[160];
+    journal *j = open_journal(4 * SEGMENT);
+    append(j, 1);
+    journal_close(j);
+    path_of(1, path);
+    int fd = open(path, O_RDWR);
+    static const char noise[SEGMENT_HEADER_SPACE] = {1, 2, 3};
+    ck_assert_int_eq((int)pwrite(fd, noise, sizeof noise, 0), (int)sizeof noise);
+    close(fd);
+    j = open_journal(4 * SEGMENT);
+    ck_assert_ptr_nonnull(strstr(report.first_reason, "its header is damaged"));
+    CLEANUP(journal_reader_freep) journal_reader *r = reader_at(j, 0);
+    uint64_t seq = append(j, 2);
+    expect(r, 2);
+    journal_release(j, seq);
+    journal_close(j);
+    (void)snprintf(aside, sizeof aside, "%s.damaged", path);
+    ck_assert_int_eq(access(aside, F_OK), 0);
+    ck_assert_int_ne(access(path, F_OK), 0);
+}
+END_TEST
+
 Suite *suite_journal(void) {
     Suite *s = suite_create("journal");
     TCase *t = tcase_create("all");
@@ -409,6 +507,10 @@ Suite *suite_journal(void) {
     tcase_add_test(t, a_lost_identity_is_taken_from_the_segments);
     tcase_add_test(t, waiting_ends_with_a_record_or_a_wake);
     tcase_add_test(t, numbers_that_a_power_cut_may_have_taken_are_not_used_again);
+    tcase_add_test(t, a_journal_in_use_can_be_walked_and_looked_at);
+    tcase_add_test(t, a_walk_names_each_damaged_place);
+    tcase_add_test(t, what_is_no_journal_is_named);
+    tcase_add_test(t, a_segment_whose_header_is_lost_is_set_aside_not_deleted);
     suite_add_tcase(s, t);
     return s;
 }
