@@ -18,8 +18,8 @@ int compat_reload_done(void);
  */
 #define COMPAT_REFUSE MOSQ_ERR_ACL_DENIED
 
-/* What a MESSAGE callback returns so that the connection is closed without PUBACK and the client keeps the
- * message. */
+/* What a MESSAGE or WRITE callback returns so that the connection is closed without PUBACK and the client
+ * keeps the message. */
 #define COMPAT_CLOSE MOSQ_ERR_NOMEM
 
 /* Asks for the next tick within `ms`. 2.0 ticks at least ten times a second by itself. */

@@ -68,19 +68,20 @@ static int subscribe_check(host *h, session *s, text filter) {
     return MOSQ_ERR_ACL_DENIED;
 }
 
-static int deny_write(host *h, const session *s, text topic, text payload, denial why, const char *detail) {
-    h->counters.denials[why]++;
-    refusal_send_unread(h, s, topic, payload, why == DENIAL_POLICY ? "not_authorised" : "session_over",
-                        detail);
-    return MOSQ_ERR_ACL_DENIED;
-}
-
+/* A denied publish is acknowledged to MQTT 3.1.1 clients all the same, and a session that is over may not
+ * even read why: so until the tick ends it, its connection is closed without PUBACK, and the client sends the
+ * message again with its next token. */
 static int write_check(host *h, session *s, text topic, text payload, bool retain) {
     bool is_will = !s->live || s->parting;
-    if (s->end == SESSION_REVOKED || (!is_will && !admission_holds(h, s, h->now)))
-        return deny_write(h, s, topic, payload, DENIAL_EXPIRED, "the token has run out or was revoked");
-    if (!policy_may_publish(h->policy, h->members, subject_of(h, s), topic))
-        return deny_write(h, s, topic, payload, DENIAL_POLICY, "no role of yours may publish here");
+    if (s->end == SESSION_REVOKED || (!is_will && !admission_holds(h, s, h->now))) {
+        h->counters.denials[DENIAL_EXPIRED]++;
+        return COMPAT_CLOSE;
+    }
+    if (!policy_may_publish(h->policy, h->members, subject_of(h, s), topic)) {
+        h->counters.denials[DENIAL_POLICY]++;
+        refusal_send_unread(h, s, topic, payload, "not_authorised", "no role of yours may publish here");
+        return MOSQ_ERR_ACL_DENIED;
+    }
     if (!is_will)
         return MOSQ_ERR_SUCCESS; /* MESSAGE follows */
     if (acceptance_judge(h, s, topic, payload, retain, RECORD_WILL) != ACCEPTANCE_TAKEN)

@@ -98,6 +98,20 @@ def test_expiry_ends_a_live_session(own_site):
         wait_until(lambda: "token expired" in site.log(), "the log says why")
 
 
+@pytest.mark.parametrize("version", [4, 5])
+def test_what_is_acknowledged_while_a_token_runs_out_is_never_lost(own_site, version):
+    """A refused publish is acknowledged to MQTT 3.1.1 clients: so one that comes after the token's end must not be refused."""
+    with own_site(token__leeway="0s") as site:
+        ann, sent = site.client("ann", ttl=2, version=version), []
+        with pytest.raises(Closed):
+            while True:
+                body = m.location()
+                assert ann.publish(m.topic("user", "ann", "location"), m.dump(body)) == 0
+                sent.append(body["id"])
+        assert sent
+        site.wait_rows("SELECT count(*) FROM mayday.location WHERE id = ANY(%s::uuid[])", [(len(sent),)], [sent])
+
+
 def test_a_live_session_renews_its_token_and_goes_on(own_site):
     with own_site(token__leeway="0s") as site:
         ends = time.time() + 3
