@@ -1,5 +1,6 @@
 /* admission.c - see admission.h. */
 #include "plugin/admission.h"
+#include "plugin/compat.h"
 #include "plugin/memory.h"
 
 #include <string.h>
@@ -34,17 +35,18 @@ static bool same_person(const claims *a, const claims *b) {
 }
 
 /* Why the claims may not have this client id, or NULL. */
-static const char *id_objection(host *h, const char *client_id, const claims *who) {
+static const char *id_objection(host *h, const char *client_id, const claims *who, int64_t now) {
     if (!is_bound(text_of(client_id), text_of(who->subject)))
         return "the client id is not bound to the token's subject";
     const session *holder = sessions_holding(h->sessions, client_id);
-    if (holder && !holder->parting && !same_person(holder->who, who))
+    bool lapsed = holder && !holder->live && holder->who->expires_at <= now;
+    if (holder && !lapsed && !session_parting(holder) && !same_person(holder->who, who))
         return "the client id is held by another person's session";
     return NULL;
 }
 
 /* Takes `who` over. */
-static admission admit(host *h, struct mosquitto *client, claims *who, bool enhanced) {
+static admission admit(host *h, struct mosquitto *client, claims *who) {
     const char *id = mosquitto_client_id(client);
     session *known = sessions_of(h->sessions, client, id);
     const session *before = sessions_holding(h->sessions, id);
@@ -59,16 +61,17 @@ static admission admit(host *h, struct mosquitto *client, claims *who, bool enha
         /* MQTT 5 says at CONNECT how long a session lasts, but not to plugins: take it for durable. */
         known->durable =
             !mosquitto_client_clean_session(client) || mosquitto_client_protocol_version(client) == 5;
-        known->enhanced = enhanced;
+    }
+    if (mosquitto_set_username(client, known->who->subject) != MOSQ_ERR_SUCCESS) {
+        sessions_forget(h->sessions, known); /* DISCONNECT will not name it: the broker drops the id first */
+        return ADMISSION_FAULT;
     }
     if (known->durable || was_durable)
         memory_keep_session(h, known);
-    return mosquitto_set_username(client, known->who->subject) == MOSQ_ERR_SUCCESS ? ADMISSION_GRANTED
-                                                                                   : ADMISSION_FAULT;
+    return ADMISSION_GRANTED;
 }
 
-admission admission_judge(host *h, struct mosquitto *client, const char *username, text token,
-                          bool enhanced) {
+admission admission_judge(host *h, struct mosquitto *client, const char *username, text token) {
     const char *client_id = mosquitto_client_id(client);
     claims *who = NULL;
     int64_t now = seconds(instant_now());
@@ -79,7 +82,7 @@ admission admission_judge(host *h, struct mosquitto *client, const char *usernam
     if (verdict != TOKEN_ACCEPTED)
         return refuse(client, token_verdict_name(verdict));
 
-    const char *objection = client_id ? id_objection(h, client_id, who) : "no client id";
+    const char *objection = client_id ? id_objection(h, client_id, who, now) : "no client id";
     if (objection) {
         h->counters.client_id_refused++;
     } else if (h->settings.username_is_subject && (!username || strcmp(username, who->subject) != 0)) {
@@ -96,7 +99,13 @@ admission admission_judge(host *h, struct mosquitto *client, const char *usernam
         (void)claims_free(who);
         return refuse(client, objection);
     }
-    return admit(h, client, who, enhanced);
+    return admit(h, client, who);
+}
+
+session *admission_session(host *h, struct mosquitto *client) {
+    const char *id = mosquitto_client_id(client);
+    session *s = sessions_of(h->sessions, client, id);
+    return s || !id || !compat_is_restored(client) ? s : sessions_adopt(h->sessions, client, id);
 }
 
 bool admission_holds(host *h, session *s, instant now) {

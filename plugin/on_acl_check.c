@@ -72,7 +72,7 @@ static int subscribe_check(host *h, session *s, text filter) {
  * even read why: so until the tick ends it, its connection is closed without PUBACK, and the client sends the
  * message again with its next token. */
 static int write_check(host *h, session *s, text topic, text payload, bool retain) {
-    bool is_will = !s->live || s->parting;
+    bool is_will = !s->live || session_parting(s);
     if (s->end == SESSION_REVOKED || (!is_will && !admission_holds(h, s, h->now))) {
         h->counters.denials[DENIAL_EXPIRED]++;
         return COMPAT_CLOSE;
@@ -108,7 +108,7 @@ int on_acl_check(int event, void *event_data, void *userdata) {
     (void)event;
     const struct mosquitto_evt_acl_check *e = event_data;
     host *h = userdata;
-    session *s = sessions_of(h->sessions, e->client, mosquitto_client_id(e->client));
+    session *s = admission_session(h, e->client);
     text topic = text_of(e->topic);
     if (!s)
         return stranger_check(h, e->access, topic);

@@ -184,6 +184,66 @@ def test_sighup_keeps_live_and_durable_sessions(own_site):
             assert json.loads(back.receive().payload)["id"] == sent["id"]
 
 
+def test_sighup_leaves_an_offline_session_alone_whose_token_ran_out(own_site):
+    """A refusal would disconnect the client once more, and the broker would keep a dangling entry of its session's end."""
+    with own_site(token__leeway="0s") as site:
+        for name, options in (("basic", {"version": 4, "clean": False}), ("enhanced", {"version": 5, "expiry": 3600})):
+            jwt = m.token(name, ttl=2)
+            how = {"auth": jwt} if name == "enhanced" else {"password": jwt}
+            c = Client(site.port, name, **how, **options)
+            c.subscribe(f"mayday/v1/acme/user/{name}/inbox")
+            c.disconnect()
+        ends = time.time() + 2
+        wait_until(lambda: time.time() > ends + 1.5, "both tokens have run out, and a second has passed over it")
+        log = site.log()
+        site.reload()
+        wait_until(lambda: "reloading keys and policy" in site.log()[len(log):], "the plugin reloads")
+        site.client("ann").disconnect()
+        since = site.log()[len(log):]
+        assert "refused client" not in since
+        assert "Client basic" not in since and "Client enhanced" not in since
+        with site.client("basic", clean=False) as basic, site.client("enhanced", version=5, clean=False, expiry=3600) as enhanced:
+            assert basic.session_present and enhanced.session_present
+            site.reload()
+            wait_until(lambda: site.log().count("reloading keys and policy") > 1, "the plugin reloads again")
+            for c, name in ((basic, "basic"), (enhanced, "enhanced")):
+                assert c.publish(m.topic("user", name, "location"), m.dump(m.location())) == 0
+
+
+def test_sighup_leaves_restored_sessions_alone_too(own_site):
+    with own_site(token__leeway="0s") as site:
+        away = site.client("dur", clean=False, ttl=2)
+        away.subscribe("mayday/v1/acme/user/dur/inbox")
+        away.disconnect()
+        site.restart()
+        ends = time.time() + 2
+        wait_until(lambda: time.time() > ends + 1.5, "the token has run out")
+        log = site.log()
+        site.reload()
+        wait_until(lambda: "reloading keys and policy" in site.log()[len(log):], "the plugin reloads")
+        site.client("ann").disconnect()
+        assert "Client dur" not in site.log()[len(log):]
+        with site.client("dur", clean=False) as back:
+            assert back.session_present
+
+
+def test_an_mqtt_5_session_is_remembered_as_long_as_the_broker_keeps_it(own_site):
+    with own_site() as site:
+        for i in range(20):
+            site.client("ann", client_id=f"ann:{i}", version=5).disconnect()
+        kept = site.client("bob", version=5, expiry=3600)
+        kept.subscribe("mayday/v1/acme/user/bob/inbox")
+        kept.disconnect()
+        wait_until(lambda: site.figure("sessions/remembered") <= 2, "bob's is remembered, and the admin's who asks")
+        with site.client("dora", ["dispatcher"]) as dora:
+            sent = m.message(kind="message", text="come in")
+            assert dora.publish(m.topic("user", "bob", "inbox"), m.dump(sent)) == 0
+        with site.client("bob", version=5, clean=False, expiry=3600) as bob:
+            assert json.loads(bob.receive().payload)["id"] == sent["id"]
+        site.restart()
+        assert "remembered 1 offline sessions" in site.log()
+
+
 def admin_asks(site, org="acme", **command):
     with site.client("root", ["admin"], org=org, client_id=f"root:{os.urandom(3).hex()}") as admin:
         admin.subscribe("$CONTROL/mayday/v1/response")
