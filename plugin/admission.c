@@ -2,8 +2,11 @@
 #include "plugin/admission.h"
 #include "plugin/compat.h"
 #include "plugin/memory.h"
+#include "core/token_settings.h"
 
 #include <string.h>
+
+#define CLIENT_ID_LONGEST 256 /* bytes: each is kept in memory, in the ledger and with every message */
 
 static int64_t seconds(instant at) {
     return at / INSTANT_SECOND;
@@ -22,12 +25,20 @@ bool admission_is_token(text password) {
     return dots == 2 && text_starts_with(password, TEXT("eyJ")); /* base64url of '{"' */
 }
 
-/* The client id is the subject, or begins with the subject and '/' or ':'. */
+static bool has(text t, char c) {
+    return t.len > 0 && memchr(t.ptr, c, t.len);
+}
+
+/* Every client id must belong to one subject at most, or the holder of "a" could keep "a:b" from the subject
+ * "a:b". No subject holds a '/': so what stands before the first '/' owns an id that has one, and what stands
+ * before the first ':' owns one that has none; which leaves a subject with a ':' the form with '/' alone. */
 static bool is_bound(text client_id, text subject) {
     if (!text_starts_with(client_id, subject))
         return false;
-    return client_id.len == subject.len || client_id.ptr[subject.len] == '/' ||
-           client_id.ptr[subject.len] == ':';
+    text device = {client_id.ptr + subject.len, client_id.len - subject.len};
+    if (device.len > 0 && device.ptr[0] == '/')
+        return true;
+    return !has(subject, ':') && (device.len == 0 || (device.ptr[0] == ':' && !has(device, '/')));
 }
 
 static bool same_person(const claims *a, const claims *b) {
@@ -36,6 +47,8 @@ static bool same_person(const claims *a, const claims *b) {
 
 /* Why the claims may not have this client id, or NULL. */
 static const char *id_objection(host *h, const char *client_id, const claims *who, int64_t now) {
+    if (strlen(client_id) > CLIENT_ID_LONGEST)
+        return "the client id is too long";
     if (!is_bound(text_of(client_id), text_of(who->subject)))
         return "the client id is not bound to the token's subject";
     const session *holder = sessions_holding(h->sessions, client_id);
@@ -109,7 +122,8 @@ session *admission_session(host *h, struct mosquitto *client) {
 }
 
 bool admission_holds(host *h, session *s, instant now) {
-    if (s->end == SESSION_GOES_ON && s->who->expires_at + h->settings.leeway_ms / 1000 <= seconds(now))
+    if (s->end == SESSION_GOES_ON &&
+        s->who->expires_at + token_spec_of(&h->settings).leeway_s <= seconds(now))
         s->end = SESSION_EXPIRED;
     return s->end == SESSION_GOES_ON;
 }

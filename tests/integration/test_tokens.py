@@ -64,14 +64,18 @@ def test_hosted_identity_providers_shapes_are_mapped(own_site):
             Client(site.port, "dora", m.token("dora", azp="https://evil.example", o={"id": "acme", "rol": "x"}))
 
 
-@pytest.mark.parametrize("client_id, good", [("ann", True), ("ann:watch", True), ("ann/phone", True), ("ann2", False),
-                                             ("bob", False), ("an", False), ("ann-", False)])
-def test_the_client_id_is_bound_to_the_subject(site, client_id, good):
+@pytest.mark.parametrize("sub, client_id, good", [
+    ("ann", "ann", True), ("ann", "ann:watch", True), ("ann", "ann/phone", True), ("ann", "ann/phone:2", True),
+    ("ann", "ann:watch:2", True), ("ann", "ann2", False), ("ann", "bob", False), ("ann", "an", False), ("ann", "ann-", False),
+    ("ann", "ann/" + 252 * "x", True), ("ann", "ann/" + 253 * "x", False),
+    # whose else could it be? "eu:ann" has "eu:ann/..." for itself, and "eu" cannot take it
+    ("eu:ann", "eu:ann/phone", True), ("eu:ann", "eu:ann", False), ("eu:ann", "eu:ann:watch", False), ("eu", "eu:ann/phone", False)])
+def test_the_client_id_is_bound_to_the_subject(site, sub, client_id, good):
     if good:
-        site.client("ann", client_id=client_id).disconnect()
+        site.client(sub, client_id=client_id).disconnect()
     else:
         with pytest.raises(Refused):
-            site.client("ann", client_id=client_id)
+            site.client(sub, client_id=client_id)
 
 
 def test_nobody_takes_over_the_session_of_another_organisation_s_namesake(site):
