@@ -101,7 +101,9 @@ static int stranger_check(const host *h, int access, text topic) {
                 text_starts_with(filter, TEXT("$SYS/broker/mayday/"));
     if (ours && access != MOSQ_ACL_UNSUBSCRIBE)
         return MOSQ_ERR_ACL_DENIED;
-    return h->settings.others_allowed ? MOSQ_ERR_SUCCESS : COMPAT_NOT_MINE;
+    /* $CONTROL rules the broker's other plugins: never ours to give away. */
+    bool open = h->settings.others_allowed && !text_starts_with(filter, TEXT("$CONTROL/"));
+    return open ? MOSQ_ERR_SUCCESS : COMPAT_NOT_MINE;
 }
 
 int on_acl_check(int event, void *event_data, void *userdata) {
