@@ -35,8 +35,7 @@ static acceptance journal_failed(host *h, const msg_type *type, int fault) {
 
 static acceptance keep(host *h, const session *s, const msg_type *type, text topic, text payload,
                        unsigned flags) {
-    char roles[1024];
-    CLEANUP(buf_release) buf role_list = BUF(sizeof roles);
+    CLEANUP(buf_release) buf role_list = BUF(UINT16_MAX); /* claims hold far less */
     list_roles(s->who, &role_list);
     record r = {
         .received_at = instant_now(),

@@ -1,8 +1,12 @@
 /* admission.c - see admission.h. */
 #include "plugin/admission.h"
+#include "plugin/compat.h"
 #include "plugin/memory.h"
+#include "core/token_settings.h"
 
 #include <string.h>
+
+#define CLIENT_ID_LONGEST 256 /* bytes: each is kept in memory, in the ledger and with every message */
 
 static int64_t seconds(instant at) {
     return at / INSTANT_SECOND;
@@ -21,12 +25,20 @@ bool admission_is_token(text password) {
     return dots == 2 && text_starts_with(password, TEXT("eyJ")); /* base64url of '{"' */
 }
 
-/* The client id is the subject, or begins with the subject and '/' or ':'. */
+static bool has(text t, char c) {
+    return t.len > 0 && memchr(t.ptr, c, t.len);
+}
+
+/* Every client id must belong to one subject at most, or the holder of "a" could keep "a:b" from the subject
+ * "a:b". No subject holds a '/': so what stands before the first '/' owns an id that has one, and what stands
+ * before the first ':' owns one that has none; which leaves a subject with a ':' the form with '/' alone. */
 static bool is_bound(text client_id, text subject) {
     if (!text_starts_with(client_id, subject))
         return false;
-    return client_id.len == subject.len || client_id.ptr[subject.len] == '/' ||
-           client_id.ptr[subject.len] == ':';
+    text device = {client_id.ptr + subject.len, client_id.len - subject.len};
+    if (device.len > 0 && device.ptr[0] == '/')
+        return true;
+    return !has(subject, ':') && (device.len == 0 || (device.ptr[0] == ':' && !has(device, '/')));
 }
 
 static bool same_person(const claims *a, const claims *b) {
@@ -34,17 +46,20 @@ static bool same_person(const claims *a, const claims *b) {
 }
 
 /* Why the claims may not have this client id, or NULL. */
-static const char *id_objection(host *h, const char *client_id, const claims *who) {
+static const char *id_objection(host *h, const char *client_id, const claims *who, int64_t now) {
+    if (strlen(client_id) > CLIENT_ID_LONGEST)
+        return "the client id is too long";
     if (!is_bound(text_of(client_id), text_of(who->subject)))
         return "the client id is not bound to the token's subject";
     const session *holder = sessions_holding(h->sessions, client_id);
-    if (holder && !holder->parting && !same_person(holder->who, who))
+    bool lapsed = holder && !holder->live && holder->who->expires_at <= now;
+    if (holder && !lapsed && !session_parting(holder) && !same_person(holder->who, who))
         return "the client id is held by another person's session";
     return NULL;
 }
 
 /* Takes `who` over. */
-static admission admit(host *h, struct mosquitto *client, claims *who, bool enhanced) {
+static admission admit(host *h, struct mosquitto *client, claims *who) {
     const char *id = mosquitto_client_id(client);
     session *known = sessions_of(h->sessions, client, id);
     const session *before = sessions_holding(h->sessions, id);
@@ -59,16 +74,17 @@ static admission admit(host *h, struct mosquitto *client, claims *who, bool enha
         /* MQTT 5 says at CONNECT how long a session lasts, but not to plugins: take it for durable. */
         known->durable =
             !mosquitto_client_clean_session(client) || mosquitto_client_protocol_version(client) == 5;
-        known->enhanced = enhanced;
+    }
+    if (mosquitto_set_username(client, known->who->subject) != MOSQ_ERR_SUCCESS) {
+        sessions_forget(h->sessions, known); /* DISCONNECT will not name it: the broker drops the id first */
+        return ADMISSION_FAULT;
     }
     if (known->durable || was_durable)
         memory_keep_session(h, known);
-    return mosquitto_set_username(client, known->who->subject) == MOSQ_ERR_SUCCESS ? ADMISSION_GRANTED
-                                                                                   : ADMISSION_FAULT;
+    return ADMISSION_GRANTED;
 }
 
-admission admission_judge(host *h, struct mosquitto *client, const char *username, text token,
-                          bool enhanced) {
+admission admission_judge(host *h, struct mosquitto *client, const char *username, text token) {
     const char *client_id = mosquitto_client_id(client);
     claims *who = NULL;
     int64_t now = seconds(instant_now());
@@ -79,7 +95,7 @@ admission admission_judge(host *h, struct mosquitto *client, const char *usernam
     if (verdict != TOKEN_ACCEPTED)
         return refuse(client, token_verdict_name(verdict));
 
-    const char *objection = client_id ? id_objection(h, client_id, who) : "no client id";
+    const char *objection = client_id ? id_objection(h, client_id, who, now) : "no client id";
     if (objection) {
         h->counters.client_id_refused++;
     } else if (h->settings.username_is_subject && (!username || strcmp(username, who->subject) != 0)) {
@@ -96,11 +112,18 @@ admission admission_judge(host *h, struct mosquitto *client, const char *usernam
         (void)claims_free(who);
         return refuse(client, objection);
     }
-    return admit(h, client, who, enhanced);
+    return admit(h, client, who);
+}
+
+session *admission_session(host *h, struct mosquitto *client) {
+    const char *id = mosquitto_client_id(client);
+    session *s = sessions_of(h->sessions, client, id);
+    return s || !id || !compat_is_restored(client) ? s : sessions_adopt(h->sessions, client, id);
 }
 
 bool admission_holds(host *h, session *s, instant now) {
-    if (s->end == SESSION_GOES_ON && s->who->expires_at + h->settings.leeway_ms / 1000 <= seconds(now))
+    if (s->end == SESSION_GOES_ON &&
+        s->who->expires_at + token_spec_of(&h->settings).leeway_s <= seconds(now))
         s->end = SESSION_EXPIRED;
     return s->end == SESSION_GOES_ON;
 }

@@ -11,10 +11,13 @@ typedef enum admission {
     ADMISSION_FAULT, /* memory is short: close, let the client try again */
 } admission;
 
-/* `username`: what the client sent, or NULL. `enhanced`: through MQTT 5 AUTH. A live enhanced session that
- * presents another token of the same person is renewed in place. */
-NODISCARD admission admission_judge(host *h, struct mosquitto *client, const char *username, text token,
-                                    bool enhanced);
+/* The client id must be the token's subject, or begin with it and '/' or ':'; a subject that holds a ':'
+ * itself always needs the '/'. It has at most 256 bytes. `username`: what the client sent, or NULL. A live
+ * session that presents another token of the same person (MQTT 5 AUTH) is renewed in place. */
+NODISCARD admission admission_judge(host *h, struct mosquitto *client, const char *username, text token);
+
+/* The session of a client that asks for something, or NULL: not one of ours. */
+session *admission_session(host *h, struct mosquitto *client);
 
 /* May this session go on at `now`? Sets s->end and returns false when its token has run out or was revoked.
  */

@@ -15,6 +15,18 @@ int compat_reload_done(void) {
     return is_2_1() ? MOSQ_ERR_SUCCESS : MOSQ_ERR_PLUGIN_DEFER;
 }
 
+bool compat_is_gone(const struct mosquitto *client) {
+    return !is_2_1() && !mosquitto_client_id(client);
+}
+
+bool compat_is_restored(const struct mosquitto *client) {
+    return !mosquitto_client_address(client);
+}
+
+bool compat_may_be_new(const struct mosquitto *client) {
+    return mosquitto_client_protocol(client) == mp_websockets;
+}
+
 void compat_next_tick(struct mosquitto_evt_tick *tick, long ms) {
     if (!is_2_1())
         return;

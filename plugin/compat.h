@@ -18,9 +18,21 @@ int compat_reload_done(void);
  */
 #define COMPAT_REFUSE MOSQ_ERR_ACL_DENIED
 
-/* What a MESSAGE callback returns so that the connection is closed without PUBACK and the client keeps the
- * message. */
+/* What a MESSAGE or WRITE callback returns so that the connection is closed without PUBACK and the client
+ * keeps the message. */
 #define COMPAT_CLOSE MOSQ_ERR_NOMEM
+
+/* In the tick after DISCONNECT: has the broker given this client's session up? 2.0 takes the id away from
+ * such a client at once and frees it when the next turn of its loop begins. 2.1 frees sooner: there the
+ * answer is always no, and nothing is looked at. */
+bool compat_is_gone(const struct mosquitto *client);
+
+/* Is this a client of a durable session, restored by the broker and not connected since it started? */
+bool compat_is_restored(const struct mosquitto *client);
+
+/* May this be a client that is connecting right now, while the broker asks again about those it knows? It
+ * does both in one turn of its loop only for WebSockets. */
+bool compat_may_be_new(const struct mosquitto *client);
 
 /* Asks for the next tick within `ms`. 2.0 ticks at least ten times a second by itself. */
 void compat_next_tick(struct mosquitto_evt_tick *tick, long ms);

@@ -8,7 +8,7 @@
 typedef enum denial {
     DENIAL_NONE = 0,
     DENIAL_POLICY,  /* the role may not */
-    DENIAL_EXPIRED, /* the session's token has run out or was revoked */
+    DENIAL_EXPIRED, /* the session's token has run out or was revoked: closed, the client keeps the message */
     DENIAL_RETAIN,  /* retained, where only Mayday may retain */
     DENIAL_ADDRESS, /* no message travels at that topic */
     DENIALS,

@@ -57,10 +57,8 @@ typedef struct host {
     instant next_second; /* when the once-a-second work is due */
     instant next_status;
     uint64_t hash_seed;
-    text hashed_topic; /* the topic of the last READ check, kept because a fan-out asks for it once per
-                          subscriber */
+    buf topic_memo; /* the topic of the last READ check, because a fan-out asks for it once per subscriber */
     uint64_t hashed;
-    buf topic_memo;
 } host;
 
 /* Moves whenever a READ decision made before might be wrong now. */

@@ -208,7 +208,7 @@ typedef struct rewriting {
 
 static void emit_session(void *context, session *s) {
     rewriting *w = context;
-    if (w->fault == 0 && s->durable && !s->parting)
+    if (w->fault == 0 && s->durable && !session_parting(s))
         w->fault = put_session(w->fresh, s);
 }
 

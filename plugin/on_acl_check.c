@@ -68,19 +68,20 @@ static int subscribe_check(host *h, session *s, text filter) {
     return MOSQ_ERR_ACL_DENIED;
 }
 
-static int deny_write(host *h, const session *s, text topic, text payload, denial why, const char *detail) {
-    h->counters.denials[why]++;
-    refusal_send_unread(h, s, topic, payload, why == DENIAL_POLICY ? "not_authorised" : "session_over",
-                        detail);
-    return MOSQ_ERR_ACL_DENIED;
-}
-
+/* A denied publish is acknowledged to MQTT 3.1.1 clients all the same, and a session that is over may not
+ * even read why: so until the tick ends it, its connection is closed without PUBACK, and the client sends the
+ * message again with its next token. */
 static int write_check(host *h, session *s, text topic, text payload, bool retain) {
-    bool is_will = !s->live || s->parting;
-    if (s->end == SESSION_REVOKED || (!is_will && !admission_holds(h, s, h->now)))
-        return deny_write(h, s, topic, payload, DENIAL_EXPIRED, "the token has run out or was revoked");
-    if (!policy_may_publish(h->policy, h->members, subject_of(h, s), topic))
-        return deny_write(h, s, topic, payload, DENIAL_POLICY, "no role of yours may publish here");
+    bool is_will = !s->live || session_parting(s);
+    if (s->end == SESSION_REVOKED || (!is_will && !admission_holds(h, s, h->now))) {
+        h->counters.denials[DENIAL_EXPIRED]++;
+        return COMPAT_CLOSE;
+    }
+    if (!policy_may_publish(h->policy, h->members, subject_of(h, s), topic)) {
+        h->counters.denials[DENIAL_POLICY]++;
+        refusal_send_unread(h, s, topic, payload, "not_authorised", "no role of yours may publish here");
+        return MOSQ_ERR_ACL_DENIED;
+    }
     if (!is_will)
         return MOSQ_ERR_SUCCESS; /* MESSAGE follows */
     if (acceptance_judge(h, s, topic, payload, retain, RECORD_WILL) != ACCEPTANCE_TAKEN)
@@ -100,14 +101,16 @@ static int stranger_check(const host *h, int access, text topic) {
                 text_starts_with(filter, TEXT("$SYS/broker/mayday/"));
     if (ours && access != MOSQ_ACL_UNSUBSCRIBE)
         return MOSQ_ERR_ACL_DENIED;
-    return h->settings.others_allowed ? MOSQ_ERR_SUCCESS : COMPAT_NOT_MINE;
+    /* $CONTROL rules the broker's other plugins: never ours to give away. */
+    bool open = h->settings.others_allowed && !text_starts_with(filter, TEXT("$CONTROL/"));
+    return open ? MOSQ_ERR_SUCCESS : COMPAT_NOT_MINE;
 }
 
 int on_acl_check(int event, void *event_data, void *userdata) {
     (void)event;
     const struct mosquitto_evt_acl_check *e = event_data;
     host *h = userdata;
-    session *s = sessions_of(h->sessions, e->client, mosquitto_client_id(e->client));
+    session *s = admission_session(h, e->client);
     text topic = text_of(e->topic);
     if (!s)
         return stranger_check(h, e->access, topic);

@@ -118,7 +118,7 @@ int on_control(int event, void *event_data, void *userdata) {
     (void)event;
     const struct mosquitto_evt_control *e = event_data;
     host *h = userdata;
-    session *admin = sessions_of(h->sessions, e->client, mosquitto_client_id(e->client));
+    session *admin = admission_session(h, e->client);
     CLEANUP(json_freep) json *body = NULL;
     char why[SCHEMA_WHY_MAX] = "";
     if (!admin || !admission_holds(h, admin, instant_now()))

@@ -1,13 +1,14 @@
 /* on_message.c - a client has published and may: validate, journal, and only then let the broker deliver and
  * acknowledge. */
 #include "plugin/acceptance.h"
+#include "plugin/admission.h"
 #include "plugin/compat.h"
 
 int on_message(int event, void *event_data, void *userdata) {
     (void)event;
     const struct mosquitto_evt_message *e = event_data;
     host *h = userdata;
-    session *s = sessions_of(h->sessions, e->client, mosquitto_client_id(e->client));
+    session *s = admission_session(h, e->client);
     text topic = text_of(e->topic);
     if (!s) {
         /* Other clients cannot publish under mayday/, so what comes there without a session came over a

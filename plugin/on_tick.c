@@ -50,7 +50,7 @@ typedef struct kicks {
 
 static void judge(void *context, session *s) {
     kicks *k = context;
-    if (!s->live || s->parting || admission_holds(k->h, s, k->h->now))
+    if (!s->live || session_parting(s) || admission_holds(k->h, s, k->h->now))
         return;
     if (k->count == k->room) {
         size_t room = k->room ? k->room * 2 : 16;
@@ -84,6 +84,15 @@ static void end_sessions(host *h) {
     free(k.list);
 }
 
+/* MQTT 5 does not tell plugins how long a session lasts, so it was noted as durable. */
+static bool is_gone(void *context, session *s) {
+    if (!compat_is_gone(s->client))
+        return false;
+    s->durable = false;
+    memory_keep_session(context, s);
+    return true;
+}
+
 static void every_second(host *h) {
     end_sessions(h);
     sessions_sweep_offline(h->sessions, h->now / INSTANT_SECOND);
@@ -98,7 +107,7 @@ int on_tick(int event, void *event_data, void *userdata) {
     h->now = instant_now();
     h->reloading = false;
     take_results(h);
-    sessions_sweep_parting(h->sessions);
+    sessions_settle(h->sessions, is_gone, h);
     if (h->now >= h->next_second || h->next_second - h->now > INSTANT_SECOND || h->end_now) {
         h->next_second = h->now + INSTANT_SECOND;
         h->end_now = false;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "plugin/memory.h"
+#include "core/token_settings.h"
 
 #define WRITER_GRACE_MS 3000
 #define CONTROL_TOPIC   "$CONTROL/mayday/v1"
@@ -81,21 +82,8 @@ static int load_settings(host *h, const char *path) {
 }
 
 static int load_rules(host *h) {
-    const settings *s = &h->settings;
     char why[TOKEN_WHY_MAX] = "";
-    token_rules_spec spec = {
-        .issuer = text_of(s->issuer),
-        .audience = text_of(s->audience),
-        .authorized_parties = text_of(s->authorized_parties),
-        .leeway_s = s->leeway_ms / 1000,
-        .max_len = (size_t)s->token_max,
-        .required_claims = text_of(s->required_claims),
-        .claim_subject = text_of(s->claim_subject),
-        .claim_org = text_of(s->claim_org),
-        .claim_roles = text_of(s->claim_roles),
-        .claim_session = text_of(s->claim_session),
-        .role_map = text_of(s->role_map),
-    };
+    token_rules_spec spec = token_spec_of(&h->settings);
     return token_rules_new(&spec, &h->rules, why) < 0 ? fail("token rules", why) : 0;
 }
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TOPIC_LONGEST   1024 /* an organisation and a subject are at most 128 bytes each */
-#define PAYLOAD_LONGEST (128u << 10)
+#define TOPIC_LONGEST   1024         /* an organisation and a subject are at most 128 bytes each */
+#define PAYLOAD_LONGEST (256u << 10) /* a topic of 65,535 bytes may double when its quotes are escaped */
 
 static void put(json *object, const char *name, text value, int *fault) {
     int now = json_put(object, name, json_new_string(value));

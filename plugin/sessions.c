@@ -1,4 +1,5 @@
 /* sessions.c - see sessions.h. */
+#define HASH_NONFATAL_OOM 1 /* a failed add leaves the table as it was; by default it ends the broker */
 #include "plugin/sessions.h"
 
 #include <stdlib.h>
@@ -8,7 +9,7 @@
 struct sessions {
     session *by_client; /* all with a pointer */
     session *by_id;     /* the newest of each id */
-    session *parting;   /* a list */
+    session *listed[SESSION_LEAVING + 1];
     size_t offline_limit;
     size_t live;
     size_t offline; /* durable, and not parting */
@@ -28,6 +29,14 @@ static void unlink_client(sessions *all, session *s) {
     }
 }
 
+static void list(sessions *all, session *s, session_list where) {
+    if (s->listed)
+        DL_DELETE(all->listed[s->listed], s);
+    s->listed = where;
+    if (where)
+        DL_APPEND(all->listed[where], s);
+}
+
 static void unlink_id(sessions *all, session *s) {
     session *holder = NULL;
     HASH_FIND(by_id, all->by_id, s->client_id, strlen(s->client_id), holder);
@@ -39,10 +48,8 @@ void sessions_forget(sessions *all, session *s) {
     unlink_client(all, s);
     unlink_id(all, s);
     all->live -= s->live;
-    if (s->parting)
-        DL_DELETE(all->parting, s);
-    else if (!s->live)
-        all->offline--;
+    all->offline -= !s->live && !session_parting(s);
+    list(all, s, SESSION_LISTED_NOWHERE);
     (void)claims_free(s->who);
     free(s->decisions);
     free(s->client_id);
@@ -56,11 +63,10 @@ static session *by_client(const sessions *all, struct mosquitto *client) {
 }
 
 static void part(sessions *all, session *s) {
-    if (s->parting)
+    if (session_parting(s))
         return;
     all->offline -= !s->live;
-    s->parting = true;
-    DL_APPEND(all->parting, s);
+    list(all, s, SESSION_PARTING);
 }
 
 session *sessions_holding(sessions *all, const char *client_id) {
@@ -82,7 +88,7 @@ static void describe(session *s) {
         memset(s->decisions, 0, sizeof *s->decisions);
 }
 
-static session *begin(sessions *all, const char *client_id, claims *who) {
+static session *make(const char *client_id, claims *who) {
     session *s = calloc(1, sizeof *s);
     if (!s || !(s->client_id = strdup(client_id))) {
         free(s);
@@ -91,55 +97,83 @@ static session *begin(sessions *all, const char *client_id, claims *who) {
     }
     s->who = who;
     describe(s);
-    session *older = sessions_holding(all, client_id);
+    return s;
+}
+
+static session *discard(session *s) {
+    (void)claims_free(s->who);
+    free(s->client_id);
+    free(s);
+    return NULL;
+}
+
+/* Into the table by id, in the place of an older one; which stays there when memory is short. */
+static bool take_id(sessions *all, session *s) {
+    session *older = sessions_holding(all, s->client_id);
+    HASH_ADD_KEYPTR(by_id, all->by_id, s->client_id, strlen(s->client_id), s);
+    if (!s->by_id.tbl)
+        return false;
     if (older) {
         HASH_DELETE(by_id, all->by_id, older);
         part(all, older);
     }
-    all->offline++;
-    HASH_ADD_KEYPTR(by_id, all->by_id, s->client_id, strlen(s->client_id), s);
-    return s;
+    return true;
+}
+
+static bool take_client(sessions *all, session *s, struct mosquitto *client) {
+    s->client = client;
+    HASH_ADD(by_client, all->by_client, client, sizeof s->client, s);
+    if (!s->by_client.tbl)
+        s->client = NULL;
+    return s->client != NULL;
 }
 
 session *sessions_begin(sessions *all, struct mosquitto *client, const char *client_id, claims *who) {
     session *stale = by_client(all, client);
     if (stale)
         sessions_forget(all, stale);
-    session *s = begin(all, client_id, who);
-    if (s) {
-        s->client = client;
-        s->live = true;
-        all->live++;
-        all->offline--;
-        HASH_ADD(by_client, all->by_client, client, sizeof s->client, s);
+    session *s = make(client_id, who);
+    if (!s)
+        return NULL;
+    if (!take_client(all, s, client))
+        return discard(s);
+    if (!take_id(all, s)) {
+        unlink_client(all, s);
+        return discard(s);
     }
+    s->live = true;
+    all->live++;
     return s;
 }
 
 session *sessions_restore(sessions *all, const char *client_id, claims *who) {
-    session *s = begin(all, client_id, who);
-    if (s)
-        s->durable = true;
+    session *s = make(client_id, who);
+    if (!s)
+        return NULL;
+    if (!take_id(all, s))
+        return discard(s);
+    s->durable = true;
+    all->offline++;
     return s;
 }
 
 session *sessions_of(sessions *all, struct mosquitto *client, const char *client_id) {
-    if (!client_id)
+    session *s = client_id ? by_client(all, client) : NULL;
+    return s && strcmp(s->client_id, client_id) == 0 ? s : NULL;
+}
+
+session *sessions_adopt(sessions *all, struct mosquitto *client, const char *client_id) {
+    session *s = sessions_holding(all, client_id);
+    if (!s || s->client || by_client(all, client) || !take_client(all, s, client))
         return NULL;
-    session *s = by_client(all, client);
-    if (s)
-        return strcmp(s->client_id, client_id) == 0 ? s : NULL;
-    s = sessions_holding(all, client_id);
-    if (!s || s->client)
-        return NULL;
-    s->client = client;
-    HASH_ADD(by_client, all->by_client, client, sizeof s->client, s);
     return s;
 }
 
 void sessions_renew(session *s, claims *who) {
     (void)claims_free(s->who);
     s->who = who;
+    if (s->end == SESSION_EXPIRED)
+        s->end = SESSION_GOES_ON;
     describe(s);
 }
 
@@ -148,16 +182,24 @@ void sessions_offline(sessions *all, session *s) {
         return;
     s->live = false;
     all->live--;
-    all->offline += !s->parting;
+    all->offline += !session_parting(s);
     if (!s->durable)
         part(all, s);
+    else if (!session_parting(s))
+        list(all, s, SESSION_LEAVING);
 }
 
-void sessions_sweep_parting(sessions *all) {
+void sessions_settle(sessions *all, sessions_question is_gone, void *context) {
     session *s, *next;
-    DL_FOREACH_SAFE(all->parting, s, next) {
+    DL_FOREACH_SAFE(all->listed[SESSION_PARTING], s, next) {
         if (!s->live)
             sessions_forget(all, s);
+    }
+    DL_FOREACH_SAFE(all->listed[SESSION_LEAVING], s, next) {
+        if (is_gone(context, s))
+            sessions_forget(all, s);
+        else
+            list(all, s, SESSION_LISTED_NOWHERE);
     }
 }
 
@@ -166,7 +208,8 @@ void sessions_sweep_offline(sessions *all, int64_t now) {
     if (all->offline == 0)
         return;
     HASH_ITER(by_id, all->by_id, s, next) {
-        if (!s->live && (s->who->expires_at <= now || all->offline > all->offline_limit))
+        bool unclaimed = !s->client && s->who->expires_at <= now;
+        if (!s->live && (unclaimed || all->offline > all->offline_limit))
             sessions_forget(all, s);
     }
 }

@@ -50,7 +50,8 @@ static const conf_row rows[] = {
     ROW("access", "others_allowed", CONF_BOOL, others_allowed, 0, 0, "no",
         "Clients that did not present a token belong to the broker's other ways to authenticate, and never "
         "see "
-        "topics under mayday/. 'yes' lets them use all other topics; 'no' leaves that to the broker's own "
+        "topics under mayday/. 'yes' lets them use all other topics but $CONTROL; 'no' leaves that to the "
+        "broker's own "
         "ACL file, "
         "without which nothing is allowed."),
 
@@ -58,7 +59,7 @@ static const conf_row rows[] = {
         "The JSON Schemas of the messages, one file for each type."),
     ROW("messages", "max_size", CONF_SIZE, payload_max, 1024, 1 << 20, "64k", "A larger payload is refused."),
     ROW("messages", "max_depth", CONF_COUNT, depth_max, 4, 64, "8", "A payload nested deeper is refused."),
-    ROW("messages", "clock_skew", CONF_DURATION, clock_skew_ms, 0, 0, "1d",
+    ROW("messages", "clock_skew", CONF_DURATION, clock_skew_ms, 0, 31536000000, "1d",
         "A message dated further ahead of the broker's clock is refused; there is no limit into the past, "
         "because devices queue while offline."),
 

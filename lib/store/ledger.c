@@ -23,6 +23,8 @@ struct ledger {
     char *path;
     int fd;
     size_t lines;
+    size_t bytes; /* of the whole file */
+    bool torn;    /* a write failed half way: the next line must not be swallowed by what it left */
     buf line;
 };
 
@@ -105,6 +107,18 @@ static int write_all(int fd, text t) {
     return 0;
 }
 
+static int sync_folder(const char *path) {
+    char folder[4096];
+    const char *slash = strrchr(path, '/');
+    (void)snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int fault = fsync(fd) < 0 ? -errno : 0;
+    (void)close(fd);
+    return fault;
+}
+
 static ledger *ledger_new(const char *path, int flags, int *ret_fault) {
     ledger *l = calloc(1, sizeof *l);
     if (!l || !(l->path = text_copy(text_of(path)))) {
@@ -135,11 +149,14 @@ int ledger_open(const char *path, ledger_fact fact, void *context, ledger **ret_
     /* A torn last line would swallow the next one: close it. */
     if (fault == 0 && content.len > 0 && content.ptr[content.len - 1] != '\n')
         fault = write_all(l->fd, TEXT("\n"));
+    if (fault == 0) /* a new file is only found again when its folder is on stable storage too */
+        fault = sync_folder(path);
     if (fault != 0) {
         (void)ledger_close(l);
         return fault;
     }
     l->lines = report.facts + report.damaged;
+    l->bytes = content.len + 1;
     *ret_report = report;
     *ret_ledger = l;
     return 0;
@@ -162,6 +179,9 @@ static int append(ledger *l, char sign, text key, text value, bool sync) {
     if (key.len + value.len > LINE_MAX_)
         return -EMSGSIZE;
     buf_clear(&l->line);
+    if (l->torn)
+        buf_add_char(&l->line, '\n');
+    size_t start = l->line.len;
     buf_add(&l->line, "00000000 ", 9);
     buf_printf(&l->line, "%c %zu %zu ", sign, key.len, value.len);
     buf_add_text(&l->line, key);
@@ -169,14 +189,18 @@ static int append(ledger *l, char sign, text key, text value, bool sync) {
     if (buf_failed(&l->line) < 0)
         return buf_failed(&l->line);
     char spelled[9];
-    (void)snprintf(spelled, sizeof spelled, "%08x", checksum(l->line.ptr + 9, l->line.len - 9));
-    memcpy(l->line.ptr, spelled, 8);
+    (void)snprintf(spelled, sizeof spelled, "%08x",
+                   checksum(l->line.ptr + start + 9, l->line.len - start - 9));
+    memcpy(l->line.ptr + start, spelled, 8);
     buf_add_char(&l->line, '\n');
-    int fault = buf_failed(&l->line);
-    if (fault == 0)
-        fault = write_all(l->fd, buf_text(&l->line));
-    if (fault == 0)
-        l->lines++;
+    if (buf_failed(&l->line) < 0)
+        return buf_failed(&l->line);
+    if (l->bytes + l->line.len > FILE_MAX)
+        return -EFBIG; /* it could not be opened again */
+    int fault = write_all(l->fd, buf_text(&l->line));
+    l->torn = fault != 0;
+    l->bytes += l->line.len; /* or a little less: it is a bound */
+    l->lines++;
     if (fault == 0 && sync && fdatasync(l->fd) < 0)
         fault = -errno;
     return fault;
@@ -191,19 +215,7 @@ int ledger_drop(ledger *l, text key, bool sync) {
 }
 
 bool ledger_wants_rewrite(const ledger *l, size_t live) {
-    return l->lines > 1024 && l->lines > 4 * live;
-}
-
-static int sync_folder(const char *path) {
-    char folder[4096];
-    const char *slash = strrchr(path, '/');
-    (void)snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    int fault = fsync(fd) < 0 ? -errno : 0;
-    (void)close(fd);
-    return fault;
+    return (l->lines > 1024 && l->lines > 4 * live) || (l->bytes > FILE_MAX / 2 && l->lines > 2 * live);
 }
 
 int ledger_rewrite(ledger *l, ledger_emit emit, void *context) {
@@ -219,16 +231,18 @@ int ledger_rewrite(ledger *l, ledger_emit emit, void *context) {
         fault = -errno;
     if (fault == 0 && rename(path, l->path) < 0)
         fault = -errno;
-    if (fault == 0)
-        fault = sync_folder(l->path);
-    if (fault == 0) {
-        int old = l->fd;
-        l->fd = fresh->fd;
-        l->lines = fresh->lines;
-        fresh->fd = old;
-    }
-    (void)ledger_close(fresh);
-    if (fault != 0)
+    if (fault != 0) {
+        (void)ledger_close(fresh);
         (void)unlink(path);
-    return fault;
+        return fault;
+    }
+    /* From here on the new file is the ledger, whatever else goes wrong. */
+    int old = l->fd;
+    l->fd = fresh->fd;
+    l->lines = fresh->lines;
+    l->bytes = fresh->bytes;
+    l->torn = fresh->torn;
+    fresh->fd = old;
+    (void)ledger_close(fresh);
+    return sync_folder(l->path);
 }

@@ -1,7 +1,8 @@
 /* ledger.h - small durable facts that must outlive the broker while the database is away: an append-only file
  * of `key = value` lines, each with its checksum. The owner keeps the facts in its own tables; the ledger
  * only remembers them. It is rewritten, through a temporary file and rename, when it has grown to several
- * times what it needs. Threads: one. Keys and values hold any bytes. */
+ * times what it needs, and refuses to grow (-EFBIG) beyond what can be opened again. Threads: one. Keys and
+ * values hold any bytes. */
 #ifndef MAYDAY_STORE_LEDGER_H
 #define MAYDAY_STORE_LEDGER_H
 
@@ -23,7 +24,8 @@ NODISCARD int ledger_open(const char *path, ledger_fact fact, void *context, led
                           ledger_report *ret_report);
 ledger *ledger_close(ledger *l); /* flushes; takes NULL; returns NULL */
 
-/* Appends; `sync` waits for stable storage. Returns 0 or a negative errno: then the fact may be forgotten. */
+/* Appends; `sync` waits for stable storage. Returns 0 or a negative errno: then this fact may be forgotten,
+ * and no other. */
 NODISCARD int ledger_put(ledger *l, text key, text value, bool sync);
 NODISCARD int ledger_drop(ledger *l, text key, bool sync);
 
@@ -31,7 +33,7 @@ NODISCARD int ledger_drop(ledger *l, text key, bool sync);
 bool ledger_wants_rewrite(const ledger *l, size_t live);
 
 /* Replaces the whole file by what `emit` puts into the ledger it is given. The old file stays whole until the
- * new one is. */
+ * new one is. Returns 0, a negative errno, or what `emit` returned. */
 typedef int (*ledger_emit)(void *context, ledger *fresh);
 NODISCARD int ledger_rewrite(ledger *l, ledger_emit emit, void *context);
 

@@ -158,6 +158,10 @@ def test_clients_of_other_authentication_never_see_mayday(own_site, tmp_path):
         assert legacy.receives_nothing()
         with pytest.raises(Refused):
             Client(site.port, "ann", username=None)
+        with Client(site.port, "legacy5", username=None, version=5) as legacy5:
+            assert legacy5.publish("plant/pump", "off") == 0
+            for topic in ("$CONTROL/dynamic-security/v1", "$CONTROL/mayday/v1", m.topic("user", "ann", "location")):
+                assert legacy5.publish(topic, "{}") == 0x87
 
 
 def test_a_will_is_authorised_validated_and_stored(site):

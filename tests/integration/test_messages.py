@@ -100,3 +100,19 @@ def test_typing_travels_but_is_never_stored(site):
         before = site.figure("journal/records")
         tom.publish(m.topic("alert", alert, "typing"), m.dump(m.message(active=True)))
         assert json.loads(dora.receive().payload)["active"] is True
+
+
+def test_whoever_has_the_most_and_longest_roles_is_heard_too(site):
+    roles = ["member", *(f"{i:x}" + 126 * "r" for i in range(15))]
+    sent = m.location()
+    with site.client("rex", roles) as rex:
+        assert rex.publish(m.topic("user", "rex", "location"), m.dump(sent)) == 0
+    site.wait_rows("SELECT count(*) FROM mayday.location WHERE id = %s", [(1,)], [sent["id"]])
+
+
+def test_a_refusal_names_even_the_longest_topic(site):
+    topic = "mayday/v1/acme/" + '"' * 65500
+    with site.client("quin") as quin:
+        quin.subscribe("mayday/v1/acme/user/quin/rejected")
+        quin.publish(topic, m.dump(m.location()))
+        assert json.loads(quin.receive().payload)["topic"] == topic

@@ -64,14 +64,18 @@ def test_hosted_identity_providers_shapes_are_mapped(own_site):
             Client(site.port, "dora", m.token("dora", azp="https://evil.example", o={"id": "acme", "rol": "x"}))
 
 
-@pytest.mark.parametrize("client_id, good", [("ann", True), ("ann:watch", True), ("ann/phone", True), ("ann2", False),
-                                             ("bob", False), ("an", False), ("ann-", False)])
-def test_the_client_id_is_bound_to_the_subject(site, client_id, good):
+@pytest.mark.parametrize("sub, client_id, good", [
+    ("ann", "ann", True), ("ann", "ann:watch", True), ("ann", "ann/phone", True), ("ann", "ann/phone:2", True),
+    ("ann", "ann:watch:2", True), ("ann", "ann2", False), ("ann", "bob", False), ("ann", "an", False), ("ann", "ann-", False),
+    ("ann", "ann/" + 252 * "x", True), ("ann", "ann/" + 253 * "x", False),
+    # whose else could it be? "eu:ann" has "eu:ann/..." for itself, and "eu" cannot take it
+    ("eu:ann", "eu:ann/phone", True), ("eu:ann", "eu:ann", False), ("eu:ann", "eu:ann:watch", False), ("eu", "eu:ann/phone", False)])
+def test_the_client_id_is_bound_to_the_subject(site, sub, client_id, good):
     if good:
-        site.client("ann", client_id=client_id).disconnect()
+        site.client(sub, client_id=client_id).disconnect()
     else:
         with pytest.raises(Refused):
-            site.client("ann", client_id=client_id)
+            site.client(sub, client_id=client_id)
 
 
 def test_nobody_takes_over_the_session_of_another_organisation_s_namesake(site):
@@ -96,6 +100,20 @@ def test_expiry_ends_a_live_session(own_site):
         assert ann.publish(m.topic("user", "ann", "location"), m.dump(m.location())) == 0
         assert ann.is_closed()
         wait_until(lambda: "token expired" in site.log(), "the log says why")
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_what_is_acknowledged_while_a_token_runs_out_is_never_lost(own_site, version):
+    """A refused publish is acknowledged to MQTT 3.1.1 clients: so one that comes after the token's end must not be refused."""
+    with own_site(token__leeway="0s") as site:
+        ann, sent = site.client("ann", ttl=2, version=version), []
+        with pytest.raises(Closed):
+            while True:
+                body = m.location()
+                assert ann.publish(m.topic("user", "ann", "location"), m.dump(body)) == 0
+                sent.append(body["id"])
+        assert sent
+        site.wait_rows("SELECT count(*) FROM mayday.location WHERE id = ANY(%s::uuid[])", [(len(sent),)], [sent])
 
 
 def test_a_live_session_renews_its_token_and_goes_on(own_site):
@@ -168,6 +186,66 @@ def test_sighup_keeps_live_and_durable_sessions(own_site):
         with site.client("dur", clean=False) as back:
             assert back.session_present
             assert json.loads(back.receive().payload)["id"] == sent["id"]
+
+
+def test_sighup_leaves_an_offline_session_alone_whose_token_ran_out(own_site):
+    """A refusal would disconnect the client once more, and the broker would keep a dangling entry of its session's end."""
+    with own_site(token__leeway="0s") as site:
+        for name, options in (("basic", {"version": 4, "clean": False}), ("enhanced", {"version": 5, "expiry": 3600})):
+            jwt = m.token(name, ttl=2)
+            how = {"auth": jwt} if name == "enhanced" else {"password": jwt}
+            c = Client(site.port, name, **how, **options)
+            c.subscribe(f"mayday/v1/acme/user/{name}/inbox")
+            c.disconnect()
+        ends = time.time() + 2
+        wait_until(lambda: time.time() > ends + 1.5, "both tokens have run out, and a second has passed over it")
+        log = site.log()
+        site.reload()
+        wait_until(lambda: "reloading keys and policy" in site.log()[len(log):], "the plugin reloads")
+        site.client("ann").disconnect()
+        since = site.log()[len(log):]
+        assert "refused client" not in since
+        assert "Client basic" not in since and "Client enhanced" not in since
+        with site.client("basic", clean=False) as basic, site.client("enhanced", version=5, clean=False, expiry=3600) as enhanced:
+            assert basic.session_present and enhanced.session_present
+            site.reload()
+            wait_until(lambda: site.log().count("reloading keys and policy") > 1, "the plugin reloads again")
+            for c, name in ((basic, "basic"), (enhanced, "enhanced")):
+                assert c.publish(m.topic("user", name, "location"), m.dump(m.location())) == 0
+
+
+def test_sighup_leaves_restored_sessions_alone_too(own_site):
+    with own_site(token__leeway="0s") as site:
+        away = site.client("dur", clean=False, ttl=2)
+        away.subscribe("mayday/v1/acme/user/dur/inbox")
+        away.disconnect()
+        site.restart()
+        ends = time.time() + 2
+        wait_until(lambda: time.time() > ends + 1.5, "the token has run out")
+        log = site.log()
+        site.reload()
+        wait_until(lambda: "reloading keys and policy" in site.log()[len(log):], "the plugin reloads")
+        site.client("ann").disconnect()
+        assert "Client dur" not in site.log()[len(log):]
+        with site.client("dur", clean=False) as back:
+            assert back.session_present
+
+
+def test_an_mqtt_5_session_is_remembered_as_long_as_the_broker_keeps_it(own_site):
+    with own_site() as site:
+        for i in range(20):
+            site.client("ann", client_id=f"ann:{i}", version=5).disconnect()
+        kept = site.client("bob", version=5, expiry=3600)
+        kept.subscribe("mayday/v1/acme/user/bob/inbox")
+        kept.disconnect()
+        wait_until(lambda: site.figure("sessions/remembered") <= 2, "bob's is remembered, and the admin's who asks")
+        with site.client("dora", ["dispatcher"]) as dora:
+            sent = m.message(kind="message", text="come in")
+            assert dora.publish(m.topic("user", "bob", "inbox"), m.dump(sent)) == 0
+        with site.client("bob", version=5, clean=False, expiry=3600) as bob:
+            assert json.loads(bob.receive().payload)["id"] == sent["id"]
+        site.restart()
+        assert "remembered 1 offline sessions" in site.log()
 
 
 def admin_asks(site, org="acme", **command):

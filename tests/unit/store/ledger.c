@@ -1,9 +1,11 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include "base/conf.h"
 #include "store/ledger.h"
@@ -135,6 +137,33 @@ START_TEST(a_rewrite_keeps_what_is_emitted_and_a_failed_one_keeps_all) {
 }
 END_TEST
 
+/* The disk is full half way through a line; then there is room again. */
+START_TEST(a_line_that_was_cut_short_costs_no_other_fact) {
+    CLEANUP(buf_release) buf heard = BUF(4096);
+    CLEANUP(buf_release) buf whole = BUF(4096);
+    ledger_report report;
+    struct rlimit before;
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    for (rlim_t room = 0; room < 24; room++) {
+        unlink(path);
+        ledger *l = reopen(NULL, &heard, &report);
+        ck_assert_int_eq(ledger_put(l, TEXT("first"), TEXT("1"), true), 0);
+        buf_clear(&whole);
+        ck_assert_int_eq(file_read(path, 4096, &whole), 0);
+        struct rlimit tight = {.rlim_cur = whole.len + room, .rlim_max = before.rlim_max};
+        ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &tight), 0);
+        ck_assert_int_eq(ledger_put(l, TEXT("second"), TEXT("22222"), true), -EFBIG);
+        ck_assert_int_eq(ledger_put(l, TEXT("second"), TEXT("22222"), true), -EFBIG);
+        ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+        ck_assert_int_eq(ledger_put(l, TEXT("third"), TEXT("3"), true), 0);
+        l = reopen(l, &heard, &report);
+        ck_assert_str_eq(heard.ptr, "first=1;third=3;");
+        (void)ledger_close(l);
+    }
+}
+END_TEST
+
 Suite *suite_ledger(void) {
     Suite *s = suite_create("ledger");
     TCase *t = tcase_create("all");
@@ -143,6 +172,7 @@ Suite *suite_ledger(void) {
     tcase_add_test(t, cut_at_every_byte_it_keeps_every_whole_line_and_goes_on);
     tcase_add_test(t, a_flipped_bit_costs_one_fact_at_most);
     tcase_add_test(t, a_rewrite_keeps_what_is_emitted_and_a_failed_one_keeps_all);
+    tcase_add_test(t, a_line_that_was_cut_short_costs_no_other_fact);
     suite_add_tcase(s, t);
     return s;
 }
