@@ -1,14 +1,16 @@
 """Clients of other makers, as people use them, over TCP and WebSocket, in MQTT 3.1.1 and 5; and devices whose clocks are wrong."""
 import json
 import queue
+import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import paho.mqtt.client as paho
 import pytest
 
 from support import messages as m
-from support.site import wait_until
+from support.site import BUILD, wait_until
 
 PROTOCOLS = {"3.1.1": ("mqttv311", paho.MQTTv311), "5": ("mqttv5", paho.MQTTv5)}
 
@@ -113,6 +115,45 @@ def test_mosquitto_pub_streams_lines_and_each_is_stored_once(site):
                    input="".join(m.dump(each) + "\n" for each in sent), text=True, check=True, timeout=30)
     wait_until(lambda: {r[0] for r in site.rows("SELECT id::text FROM mayday.location WHERE sender = 'walker'")} == {s["id"] for s in sent},
                "every line is stored")
+
+
+@pytest.fixture(scope="module")
+def talk():
+    """MQTT.js as its lock file names it, installed once into a folder of the build."""
+    if not shutil.which("npm"):
+        pytest.skip("node and npm are needed (Debian: nodejs, npm)")
+    source, folder = Path(__file__).parent / "mqttjs", BUILD / "mqttjs"
+    lock, installed = (source / "package-lock.json").read_bytes(), folder / "installed"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json", ".npmrc", "talk.mjs"):
+        shutil.copy(source / name, folder)
+    if not installed.exists() or installed.read_bytes() != lock:
+        subprocess.run(["npm", "ci"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        installed.write_bytes(lock)
+
+    def run(task):
+        done = subprocess.run(["node", "talk.mjs"], cwd=folder, input=json.dumps(task), capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run
+
+
+@pytest.mark.parametrize("transport", ["mqtt", "ws"])
+@pytest.mark.parametrize("version", [4, 5])
+def test_mqtt_js_as_browsers_use_it(site, talk, transport, version):
+    alert, who, raised = m.uuid7(), f"js-{transport}-{version}", m.raise_(text="from a browser")
+    sent = [{"topic": m.topic("alert", alert, "raise"), "payload": m.dump(raised)},
+            {"topic": m.topic("alert", alert, "chat"), "payload": m.dump(m.chat("\U0001F198 here"))}]
+    port = site.ws_port if transport == "ws" else site.port
+    came = talk({
+        "url": f"{transport}://127.0.0.1:{port}", "protocolVersion": version,
+        "listener": {"id": f"dora-{who}", "token": m.token(f"dora-{who}", roles=["dispatcher"]), "filter": "mayday/v1/acme/alert/#"},
+        "speaker": {"id": who, "token": m.token(who), "messages": sent},
+    })
+    assert came == sent
+    site.wait_rows("SELECT sender, text FROM mayday.raise WHERE id = %s", [(who, "from a browser")], [raised["id"]])
+    site.wait_rows("SELECT text FROM mayday.chat WHERE alert = %s", [("\U0001F198 here",)], [alert])
 
 
 @pytest.mark.parametrize("hours", [-1, 1, -24 * 400])
