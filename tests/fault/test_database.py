@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from conftest import prepare
 from support.drain import Drain
 from support.messages import location, message, raise_, uuid7
+from support.mortal import mortal_server, open_folder
 from support.postgres import FAST, Postgres
 from support.site import BUILD, ROOT, wait_until
 
@@ -18,16 +18,9 @@ SEED = int(os.environ.get("MAYDAY_SEED", str(random.SystemRandom().randrange(1 <
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server():
     """A server that may be killed; nobody else uses it."""
-    folder = tmp_path_factory.mktemp("mortal")
-    for parent in (folder, *folder.parents):
-        if str(parent) == "/tmp":
-            break
-        parent.chmod(0o755)
-    with Postgres(folder, settings=FAST) as running:
-        running.start()
-        prepare(running, "mayday")
+    with open_folder() as folder, mortal_server(folder) as running:
         yield running
 
 

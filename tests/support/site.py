@@ -97,6 +97,12 @@ sys_interval 1
         (self.folder / "mosquitto.conf").write_text(own + shipped)
 
     def start(self):
+        self.spawn()
+        wait_until(self._listens, "the broker listens", 60)
+        return self
+
+    def spawn(self):
+        """Starts the broker and does not wait for it."""
         options = {"abort_on_error": "0", "exitcode": "99", "log_path": str(self.folder / "sanitizer")}
         env = {
             **os.environ,
@@ -109,8 +115,6 @@ sys_interval 1
         with open(self.folder / "mosquitto.out", "ab") as out:
             self.process = subprocess.Popen(["mosquitto", "-c", str(self.folder / "mosquitto.conf")], stdin=subprocess.DEVNULL,
                                             stdout=out, stderr=out, env=env)
-        wait_until(self._listens, "the broker listens", 60)
-        return self
 
     def _listens(self):
         if self.process.poll() is not None:

@@ -1,26 +1,9 @@
-/* Every allocation failing in turn: the linker sends malloc and calloc of the code under test here (--wrap).
- */
-#include <check.h>
-#include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "core/policy.h"
-
-static long allocations_left = LONG_MAX;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-
-void *__wrap_malloc(size_t size) {
-    return allocations_left-- > 0 ? __real_malloc(size) : NULL;
-}
-
-void *__wrap_calloc(size_t count, size_t size) {
-    return allocations_left-- > 0 ? __real_calloc(count, size) : NULL;
-}
+#include "core/revocation.h"
+#include "support/heap.h"
+#include "token_support.h"
 
 START_TEST(a_policy_is_parsed_whole_or_not_at_all) {
     const text source = TEXT("role r\nread mayday/v1/{org}/user/{sub}/inbox\n");
@@ -29,9 +12,9 @@ START_TEST(a_policy_is_parsed_whole_or_not_at_all) {
     long failures = 0;
     for (; fault == -ENOMEM && failures < 100; failures++) {
         policy_error error = {0};
-        allocations_left = failures;
+        heap_allow(failures);
         fault = policy_parse(source, &p, &error);
-        allocations_left = LONG_MAX;
+        (void)heap_allow_all();
         ck_assert(fault == -ENOMEM ? p == NULL : p != NULL);
     }
     ck_assert_int_eq(fault, 0);
@@ -61,9 +44,9 @@ START_TEST(a_membership_that_finds_no_memory_changes_nothing) {
         uint64_t generation = membership_generation(m);
         int fault = -ENOMEM;
         for (long attempt = 0; fault == -ENOMEM && attempt < 20; attempt++) {
-            allocations_left = attempt / 2;
+            heap_allow(attempt / 2);
             fault = membership_add(m, org, ADDRESS_ROOM, r, who, RELATION_MEMBER);
-            allocations_left = LONG_MAX;
+            (void)heap_allow_all();
             if (fault == -ENOMEM) {
                 failures++;
                 ck_assert_uint_eq(membership_count(m), (size_t)i);
@@ -78,10 +61,114 @@ START_TEST(a_membership_that_finds_no_memory_changes_nothing) {
         ck_assert_int_eq(
             membership_of(m, org, ADDRESS_ROOM, spell(room, "room", i / EACH), spell(person, "person", i)),
             RELATION_MEMBER);
-    allocations_left = 0;
+    heap_allow(0);
     membership *none = membership_new(1);
-    allocations_left = LONG_MAX;
+    (void)heap_allow_all();
     ck_assert_ptr_null(none);
+}
+END_TEST
+
+static text set_of(const char *alg, buf *to) {
+    CLEANUP(json_freep) json *key = NULL;
+    CLEANUP(json_freep) json *half = NULL;
+    ck_assert_int_eq(sign_new_key(text_of(alg), 0, &key), 0);
+    ck_assert_int_eq(sign_verifying_half(key, &half), 0);
+    buf_add_text(to, TEXT("{\"keys\":["));
+    json_print(half, to);
+    buf_add_text(to, TEXT("]}"));
+    return buf_text(to);
+}
+
+START_TEST(a_key_set_is_taken_whole_or_not_at_all) {
+    static const char *const algs[] = {"HS256", "ES256", "EdDSA"};
+    for (size_t i = 0; i < ARRAY_LEN(algs); i++) {
+        CLEANUP(buf_release) buf source = BUF(16384);
+        text jwks = set_of(algs[i], &source);
+        keyset *keys = NULL;
+        int fault = -ENOMEM;
+        long failures = 0;
+        for (; fault == -ENOMEM && failures < 100; failures++) {
+            char why[TOKEN_WHY_MAX] = "";
+            heap_allow(failures);
+            fault = keyset_parse(jwks, &keys, why);
+            (void)heap_allow_all();
+            ck_assert_msg(fault == -ENOMEM ? keys == NULL : keys != NULL, "%s %ld: %d %s", algs[i], failures,
+                          fault, why);
+        }
+        ck_assert_int_eq(fault, 0);
+        ck_assert_int_gt(failures, 2);
+        (void)keyset_free(keys);
+    }
+}
+END_TEST
+
+START_TEST(rules_are_made_whole_or_not_at_all) {
+    const token_rules_spec spec = {.issuer = TEXT("i"),
+                                   .audience = TEXT("a"),
+                                   .authorized_parties = TEXT("x y"),
+                                   .required_claims = TEXT("jti"),
+                                   .claim_org = TEXT("o.id org"),
+                                   .role_map = TEXT("a=b c=d")};
+    token_rules *rules = NULL;
+    int fault = -ENOMEM;
+    long failures = 0;
+    for (; fault == -ENOMEM && failures < 100; failures++) {
+        char why[TOKEN_WHY_MAX] = "";
+        heap_allow(failures);
+        fault = token_rules_new(&spec, &rules, why);
+        (void)heap_allow_all();
+        ck_assert(fault == -ENOMEM ? rules == NULL : rules != NULL);
+    }
+    ck_assert_int_eq(fault, 0);
+    ck_assert_int_gt(failures, 5);
+    (void)token_rules_free(rules);
+}
+END_TEST
+
+START_TEST(a_token_is_never_accepted_for_want_of_memory) {
+    issuer i = issuer_of("ES256");
+    CLEANUP(buf_release) buf token = BUF(4096);
+    CLEANUP(token_rules_freep) token_rules *rules = rules_of((token_rules_spec){0});
+    const text payload = TEXT("{\"sub\":\"ann\",\"org\":\"acme\",\"roles\":[\"member\"],\"exp\":1700000600}");
+    ck_assert_int_eq(signer_sign(i.signer, payload, &token), 0);
+    claims *who = NULL;
+    token_verdict verdict = TOKEN_NO_MEMORY;
+    long failures = 0;
+    for (; verdict == TOKEN_NO_MEMORY && failures < 100; failures++) {
+        heap_allow(failures);
+        verdict = token_verify(i.keys, rules, buf_text(&token), NOW, &who);
+        (void)heap_allow_all();
+        ck_assert_msg(verdict == TOKEN_ACCEPTED ? who != NULL : verdict == TOKEN_NO_MEMORY && !who, "%s",
+                      token_verdict_name(verdict));
+    }
+    ck_assert_int_eq((int)verdict, TOKEN_ACCEPTED);
+    ck_assert_int_gt(failures, 2);
+    CLEANUP(buf_release) buf stored = BUF(4096);
+    claims_print(who, &stored);
+    claims *again = NULL;
+    heap_allow(0);
+    int fault = claims_parse(buf_text(&stored), &again);
+    (void)heap_allow_all();
+    ck_assert_int_eq(fault, -ENOMEM);
+    ck_assert_ptr_null(again);
+    (void)claims_free(who);
+    issuer_release(&i);
+}
+END_TEST
+
+START_TEST(a_revocation_that_finds_no_memory_says_so_and_changes_nothing) {
+    const claims who = {.subject = "ann", .org = "acme", .token_id = "t1", .session_id = ""};
+    CLEANUP(revocations_freep) revocations *r = revocations_new(10);
+    int fault = -ENOMEM;
+    for (long n = 0; fault == -ENOMEM && n < 10; n++) {
+        ck_assert_uint_eq(revocations_count(r), 0);
+        ck_assert_int_eq((int)revocations_cover(r, &who, NOW), REVOKE_NOTHING);
+        heap_allow(n);
+        fault = revocations_add(r, TEXT("acme"), REVOKE_TOKEN, TEXT("t1"), 0);
+        ck_assert((heap_allow_all() == 0) == (fault == 0));
+    }
+    ck_assert_int_eq(fault, 0);
+    ck_assert_int_eq((int)revocations_cover(r, &who, NOW), REVOKE_TOKEN);
 }
 END_TEST
 
@@ -90,6 +177,10 @@ Suite *suite_heap(void) {
     TCase *t = tcase_create("all");
     tcase_add_test(t, a_policy_is_parsed_whole_or_not_at_all);
     tcase_add_test(t, a_membership_that_finds_no_memory_changes_nothing);
+    tcase_add_test(t, a_key_set_is_taken_whole_or_not_at_all);
+    tcase_add_test(t, rules_are_made_whole_or_not_at_all);
+    tcase_add_test(t, a_token_is_never_accepted_for_want_of_memory);
+    tcase_add_test(t, a_revocation_that_finds_no_memory_says_so_and_changes_nothing);
     suite_add_tcase(s, t);
     return s;
 }

@@ -1,32 +1,9 @@
-/* Every allocation of lib/ failing in turn: the linker sends malloc, calloc and realloc of the code under
- * test here (--wrap). What json-c and PCRE2 allocate is their own. */
 #include <check.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include "msg/catalog.h"
-
-static long allocations_left = LONG_MAX;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-
-void *__wrap_malloc(size_t size) {
-    return allocations_left-- > 0 ? __real_malloc(size) : NULL;
-}
-
-void *__wrap_calloc(size_t count, size_t size) {
-    return allocations_left-- > 0 ? __real_calloc(count, size) : NULL;
-}
-
-void *__wrap_realloc(void *memory, size_t size) {
-    return allocations_left-- > 0 ? __real_realloc(memory, size) : NULL;
-}
+#include "support/heap.h"
 
 START_TEST(a_catalog_is_loaded_whole_or_not_at_all) {
     const catalog_limits limits = {.payload_max = 4096, .depth_max = 8};
@@ -35,9 +12,9 @@ START_TEST(a_catalog_is_loaded_whole_or_not_at_all) {
     int fault = -ENOMEM;
     long failures = 0;
     for (; fault == -ENOMEM && failures < 5000; failures++) {
-        allocations_left = failures;
+        heap_allow(failures);
         fault = catalog_load(SOURCE_DIR "/schemas", &limits, &c, why);
-        allocations_left = LONG_MAX;
+        (void)heap_allow_all();
         ck_assert_msg(fault == -ENOMEM ? c == NULL && why[0] : c != NULL, "%ld: %d %s", failures, fault, why);
     }
     ck_assert_msg(fault == 0, "%s", why);
@@ -57,9 +34,9 @@ START_TEST(judging_needs_no_memory) {
     ck_assert_int_eq(json_parse_once(text_of(rules), &root), JSON_OK);
     ck_assert_int_eq(json_parse_once(TEXT("{\"a\":\"xx\",\"b\":[{\"a\":\"x\"}],\"c\":1}"), &value), JSON_OK);
     ck_assert_int_eq(schema_compile(root, &s, why), 0);
-    allocations_left = 0;
+    heap_allow(0);
     bool valid = schema_accepts(s, value, why);
-    allocations_left = LONG_MAX;
+    (void)heap_allow_all();
     ck_assert_msg(valid, "%s", why);
 }
 END_TEST
