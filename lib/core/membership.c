@@ -131,7 +131,7 @@ static place *find(const membership *m, text org, address_family family, text id
 }
 
 static void drop_member(membership *m, place *p, member *gone) {
-    DL_DELETE(p->members, gone);
+    DL_DELETE(p->members, gone); // NOLINT(clang-analyzer-core.NullDereference): `gone` is in the list
     HASH_DELETE(hh, m->members, gone);
     free(gone);
     m->count--;

@@ -13,7 +13,7 @@ static batch *lanes_new(batch *b) {
     size_t count = 0;
     while (msg_types[count])
         count++;
-    b->lanes = calloc(count, sizeof *b->lanes);
+    b->lanes = calloc(count + 1, sizeof *b->lanes);
     for (size_t i = 0; b->lanes && i < count; i++) {
         if (!msg_types[i]->stored)
             continue;

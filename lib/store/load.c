@@ -106,8 +106,7 @@ static pg_verdict bury(load *l, const batch_row *row) {
         " payload, reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, 'refused')) ON CONFLICT DO "
         "NOTHING";
     CLEANUP(buf_release)
-    buf org = BUF(1 << 16),
-        sender = BUF(1 << 16), topic = BUF(1 << 16), why = BUF(1 << 16);
+    buf org = BUF(1 << 16), sender = BUF(1 << 16), topic = BUF(1 << 16), why = BUF(1 << 16);
     CLEANUP(buf_release) buf payload = BUF(JOURNAL_RECORD_MAX * 2 + 16);
     char seq[24], at[INSTANT_TEXT_LEN + 1];
     record r = {0};

@@ -90,8 +90,8 @@ static int step_surely(walk *w, cursor_item *ret_item) {
 
 static int walk_segment(walk *w, uint64_t number, uint64_t after_seq, journal_visit visit, void *context) {
     int fd = -1;
-    struct stat status;
-    segment_header header;
+    struct stat status = {0};
+    segment_header header = {0};
     const char *wrong = NULL;
     char where[JOURNAL_WHY_MAX];
     int opened = open_segment(w, number, &fd, &status, &wrong, &header);
@@ -154,8 +154,8 @@ static bool is_locked(int dir) {
 static int look_segment(walk *w, uint64_t number, bool to_the_end, journal_segment_figures *ret_figures,
                         uint64_t *ret_last) {
     int fd = -1;
-    struct stat status;
-    segment_header header;
+    struct stat status = {0};
+    segment_header header = {0};
     const char *wrong = NULL;
     int opened = open_segment(w, number, &fd, &status, &wrong, &header);
     if (opened <= 0)

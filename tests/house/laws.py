@@ -88,7 +88,7 @@ def check_c(path):
     lines = text.split("\n")
     if not text.lstrip().startswith("/*") and path.parts[0] != "tests":
         breach(path, 1, "no comment says what this file is")
-    if len(lines) > LONGEST_FILE:
+    if len(lines) > LONGEST_FILE and path.parts[0] != "tests":
         breach(path, len(lines), f"{len(lines)} lines: perhaps two rooms in one")
     for number, line in enumerate(lines, 1):
         check_includes(path, number, line)

@@ -17,9 +17,11 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 import pytest
 
+from support.site import BUILD
+
 PATIENCE = 60  # seconds for a state to come about; never a measure of speed
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-MAYDAY = str(Path(os.environ.get("MAYDAY_BIN_DIR", "build/debug/bin")).resolve() / "mayday")
+MAYDAY = str(Path(os.environ.get("MAYDAY_BIN_DIR", BUILD / "bin")).resolve() / "mayday")
 
 
 def free_port():
@@ -405,6 +407,36 @@ def test_sim_loses_nothing_when_the_broker_restarts(broker, env, version):
             ids.add(latest["id"])
     assert len(ids) == summary["acked"], "every acknowledged message arrived, and none under a new id"
     assert offline > 0, "what was said while the broker was away is marked"
+
+
+def unread_bytes(port):
+    """What the kernel holds for a server on 127.0.0.1 that does not read."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(int(r[4].split(":")[1], 16) for r in rows if r[1].endswith(f":{port:04X}") and r[3] == "01")
+
+
+@pytest.mark.parametrize("version", [[], ["--v311"]])
+def test_sim_sends_again_what_was_under_way_when_the_broker_was_killed(broker, env, version):
+    with Listener(broker.port, "mayday/v1/demo/#") as listener:
+        sim = subprocess.Popen([MAYDAY, "sim", "--people", "50", "--rate", "5", "--seconds", "8", "--json", "--port",
+                                str(broker.port), *version], env=env, text=True, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+        ids = {listener.next()[1]["id"] for _ in range(100)}
+        broker.process.send_signal(signal.SIGSTOP)
+        deadline = time.monotonic() + PATIENCE
+        while unread_bytes(broker.port) < 2000:
+            assert time.monotonic() < deadline, "nothing is under way"
+            time.sleep(0.02)
+        broker.process.kill()
+        broker.stop()
+        broker.start()
+        out, err = sim.communicate(timeout=PATIENCE * 2)
+        summary = json.loads(out)
+        assert sim.returncode == 0, out + err
+        assert summary["resent"] > 0 and summary["unacked"] == 0 and summary["sent"] == summary["acked"], out
+        while not listener.messages.empty():
+            ids.add(listener.next()[1]["id"])
+        assert len(ids) <= summary["sent"], "what is sent again keeps its id"
 
 
 BROKEN = [  # what is done to a good site, the check that must notice, and a word of what it says

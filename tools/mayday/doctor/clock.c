@@ -16,7 +16,7 @@ static void look_at_database(doctor *d) {
     instant before = instant_now();
     if (pg_query(d->database, "SELECT extract(epoch FROM clock_timestamp())", 0, NULL, &rows) != PG_DONE)
         return;
-    double here = (double)(before + (instant_now() - before) / 2) / 1e6;
+    double here = ((double)before + (double)(instant_now() - before) / 2) / 1e6;
     double skew = strtod(pg_value(rows, 0, 0), NULL) - here;
     if (fabs(skew) > SKEW_MAX_S)
         found(d, FINDING_WARN, "Let both machines follow a time server.",

@@ -37,6 +37,7 @@ static void run(doctor *d) {
     char why[PG_WHY_MAX] = "";
     pg_options options = {.conninfo = d->conf.database ? d->conf.database : "",
                           .application = "mayday doctor",
+                          .connect_ms = PATIENCE_MS,
                           .patience_ms = PATIENCE_MS,
                           .interrupt_fd = -1};
     CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
