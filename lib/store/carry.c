@@ -37,7 +37,8 @@ static void complain(writer *w, const char *what, const char *why) {
 static void show_connected(writer *w, bool connected) {
     (void)pthread_mutex_lock(&w->lock);
     w->figures.connected = connected;
-    w->figures.reconnects += connected;
+    w->figures.reconnects += connected && w->met_before;
+    w->met_before = w->met_before || connected;
     (void)pthread_mutex_unlock(&w->lock);
 }
 
@@ -105,6 +106,7 @@ static void committed(writer *w, const load_counts *counts, int64_t took_us) {
     batch_clear(w->batch);
     w->load.spoiled = false;
     w->backoff_ms = FIRST_BACKOFF;
+    w->complaint[0] = '\0';
 }
 
 /* Where to read on, given where the database says it is. False: not now. */
@@ -137,22 +139,28 @@ static bool align(writer *w) {
     return reopen_reader(w, seq);
 }
 
+/* Making a partition needs a moment without readers. If somebody's long query stands in the way, the default
+ * partitions take what comes and the next try moves it: no reason to stop. */
 static bool upkeep(writer *w) {
     char days[16];
     CLEANUP(pg_rows_freep) pg_rows *made = NULL;
     (void)snprintf(days, sizeof days, "%d", w->partitions_ahead);
     const char *params[] = {days};
-    if (pg_query(w->c, "SELECT mayday.make_partitions($1)", 1, params, &made) != PG_DONE)
-        return false;
     w->partitions_at = writer_clock_ms() + UPKEEP_MS;
+    if (pg_run(w->c, "SET lock_timeout = '2s'") != PG_DONE)
+        return false;
+    if (pg_query(w->c, "SELECT mayday.make_partitions($1)", 1, params, &made) != PG_DONE) {
+        complain(w, "partitions could not be made", pg_why(w->c));
+        return !pg_broken(w->c) && pg_run(w->c, "SET lock_timeout = '20s'") == PG_DONE;
+    }
     if (strcmp(pg_value(made, 0, 0), "0") != 0)
         results_log(w->back, RESULT_INFO, "writer: made %s partitions", pg_value(made, 0, 0));
-    return true;
+    return pg_run(w->c, "SET lock_timeout = '20s'") == PG_DONE;
 }
 
 static bool greet(writer *w) {
     static const char session[] = "SET synchronous_commit = on; SET client_min_messages = warning;"
-                                  "SET statement_timeout = '60s'; SET lock_timeout = '20s';"
+                                  "SET statement_timeout = '60s';"
                                   "SET idle_in_transaction_session_timeout = '60s'; SET timezone = 'UTC'";
     if (pg_run(w->c, session) == PG_DONE && upkeep(w) && align(w) &&
         members_listen(&w->members, w->c) == PG_DONE)
@@ -186,7 +194,6 @@ static bool connect_once(writer *w) {
     results_log(w->back, RESULT_NOTICE,
                 "writer: connected to the database, reading on behind record %" PRIu64,
                 batch_empty(w->batch) ? w->read_after : w->figures.written_seq);
-    w->complaint[0] = '\0';
     return true;
 }
 
@@ -301,6 +308,7 @@ static bool turn(writer *w) {
         lose(w, false);
         return false;
     }
+    w->backoff_ms = FIRST_BACKOFF;
     return filled == FILL_READY;
 }
 

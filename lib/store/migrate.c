@@ -147,10 +147,15 @@ static migrate_verdict prepare(pg *c, const char *dir, char why[MIGRATE_WHY_MAX]
     return MIGRATE_DONE;
 }
 
-/* One migration run at a time; everything made belongs to the owner; PostGIS is found wherever it was put. */
+/* One run at a time; the lock goes with the connection. */
+static migrate_verdict lock(pg *c, char why[MIGRATE_WHY_MAX]) {
+    static const char sql[] = "SELECT pg_advisory_lock(hashtext('mayday.migrate'))";
+    return pg_run(c, sql) == PG_DONE ? MIGRATE_DONE : refuse(c, "waiting for another 'mayday migrate'", why);
+}
+
+/* Everything made belongs to the owner; PostGIS is found wherever it was put. */
 static migrate_verdict take_over(pg *c, char why[MIGRATE_WHY_MAX]) {
     static const char sql[] =
-        "SELECT pg_advisory_lock(hashtext('mayday.migrate'));"
         "SET ROLE mayday_owner; SET client_min_messages = warning; SET timezone = 'UTC';"
         "CREATE SCHEMA IF NOT EXISTS mayday;"
         "CREATE TABLE IF NOT EXISTS mayday.migration (version integer PRIMARY KEY, name text NOT NULL,"
@@ -249,6 +254,8 @@ migrate_verdict migrate_run(const char *conninfo, const char *sql_dir, migrate_p
     if (migrations_read(sql_dir, &known, ret_why) < 0)
         return MIGRATE_REFUSED;
     migrate_verdict verdict = reach(conninfo, &c, ret_why);
+    if (verdict == MIGRATE_DONE)
+        verdict = lock(c, ret_why);
     if (verdict == MIGRATE_DONE)
         verdict = prepare(c, sql_dir, ret_why);
     if (verdict == MIGRATE_DONE)

@@ -27,6 +27,7 @@ struct writer {
     load load;
     members members;
     uint64_t sent_seq; /* the newest record in any transaction we tried to commit */
+    bool met_before;   /* connected at least once */
     bool first_entry;  /* the next record read is the first behind `read_after` */
     uint64_t read_after;
     int64_t partitions_at; /* monotonic ms: when to make partitions next */

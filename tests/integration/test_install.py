@@ -11,7 +11,7 @@ import pytest
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
 
-pytestmark = pytest.mark.skipif("MAYDAY_BUILD" not in os.environ, reason="MAYDAY_BUILD names no build tree")
+BUILD = pathlib.Path(os.environ.get("MAYDAY_BUILD_DIR", REPO / "build/release")).resolve()
 
 
 def run(*command, **kwargs):
@@ -23,7 +23,7 @@ def run(*command, **kwargs):
 
 @pytest.fixture(scope="module")
 def build():
-    return pathlib.Path(os.environ["MAYDAY_BUILD"]).resolve()
+    return BUILD
 
 
 @pytest.fixture(scope="module")

@@ -207,6 +207,16 @@ def test_memberships_made_elsewhere_reach_an_idle_broker_and_a_new_one(database,
     d.finish()
 
 
+def test_a_small_queue_to_the_broker_loses_no_membership(database, drain):
+    database.sql("INSERT INTO mayday.membership (org, family, id, person, relation) "
+                 "SELECT 'acme', 'room', 'narrow', 'p' || n, 'member' FROM generate_series(1, 1500) n")
+    d = drain(queue=64)
+    wait_until(lambda: len({m[4] for m in d.members if m[3] == "narrow"}) == 1500, "every page arrives")
+    database.sql("UPDATE mayday.membership SET until = now() WHERE id = 'narrow'")  # overflows: all is read again
+    wait_until(lambda: len({m[4] for m in d.members if m[3] == "narrow" and m[0] == "remove"}) == 1500, "every removal arrives")
+    d.finish()
+
+
 def test_reads_on_where_the_database_is(database, drain):
     d = drain(generate=300, node="again")
     assert d.finish()["rows"] == 300

@@ -1,7 +1,7 @@
 /* drain.c - a journal and a writer without a broker, for tests and for measuring.
  *
  *   drain --journal DIR --database CONNINFO [--node NAME] [--batch N] [--wait MS] [--retry MS] [--grace MS]
- *         [--timeout S] [--generate N] [--persons N]
+ *         [--timeout S] [--generate N] [--persons N] [--queue N]
  *
  * --generate appends N location records before the writer starts. Then every line of stdin is appended as a
  * record: {"org","sender","roles","topic","payload"}, where a payload that is no string is printed as JSON;
@@ -26,7 +26,7 @@ typedef struct drain {
     results *back;
     writer *w;
     const char *dir, *conninfo, *node;
-    int64_t batch, wait_ms, retry_ms, grace_ms, timeout_s, generate, persons;
+    int64_t batch, wait_ms, retry_ms, grace_ms, timeout_s, generate, persons, queue;
 } drain;
 
 static double seconds_now(void) {
@@ -173,7 +173,7 @@ static int run(drain *d) {
         return die(why);
     if (!generate(d))
         return die("cannot append");
-    d->back = results_new(20000);
+    d->back = results_new((size_t)d->queue);
     writer_options options = {.conninfo = d->conninfo,
                               .node = d->node,
                               .batch_records = (size_t)d->batch,
@@ -203,17 +203,12 @@ static int run(drain *d) {
 
 int main(int argc, char **argv) {
     static const struct option options[] = {
-        {"journal", required_argument, NULL, 'j'},
-        {"database", required_argument, NULL, 'd'},
-        {"node", required_argument, NULL, 'n'},
-        {"batch", required_argument, NULL, 'b'},
-        {"wait", required_argument, NULL, 'w'},
-        {"retry", required_argument, NULL, 'r'},
-        {"grace", required_argument, NULL, 'g'},
-        {"timeout", required_argument, NULL, 't'},
-        {"generate", required_argument, NULL, 'N'},
-        {"persons", required_argument, NULL, 'p'},
-        {0},
+        {"journal", required_argument, NULL, 'j'}, {"database", required_argument, NULL, 'd'},
+        {"node", required_argument, NULL, 'n'},    {"batch", required_argument, NULL, 'b'},
+        {"wait", required_argument, NULL, 'w'},    {"retry", required_argument, NULL, 'r'},
+        {"grace", required_argument, NULL, 'g'},   {"timeout", required_argument, NULL, 't'},
+        {"queue", required_argument, NULL, 'q'},   {"generate", required_argument, NULL, 'N'},
+        {"persons", required_argument, NULL, 'p'}, {0},
     };
     drain d = {.node = "test",
                .batch = 8192,
@@ -221,7 +216,8 @@ int main(int argc, char **argv) {
                .retry_ms = 500,
                .grace_ms = 5000,
                .timeout_s = 60,
-               .persons = 1000};
+               .persons = 1000,
+               .queue = 20000};
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         int64_t *number = o == 'b'   ? &d.batch
                           : o == 'w' ? &d.wait_ms
@@ -230,6 +226,7 @@ int main(int argc, char **argv) {
                           : o == 't' ? &d.timeout_s
                           : o == 'N' ? &d.generate
                           : o == 'p' ? &d.persons
+                          : o == 'q' ? &d.queue
                                      : NULL;
         const char **string = o == 'j' ? &d.dir : o == 'd' ? &d.conninfo : o == 'n' ? &d.node : NULL;
         if (string)

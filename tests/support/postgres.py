@@ -80,8 +80,11 @@ class Postgres:
         return self
 
     def stop(self, mode="fast"):
-        if self.pid():
-            self._as_server(self.bin / "pg_ctl", "-D", self.data, "-m", mode, "-w", "-t", "60", "-s", "stop")
+        """By signal rather than pg_ctl, which needs a folder that its user can still reach."""
+        pid = self.pid()
+        if pid:
+            os.kill(pid, {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}[mode])
+            self._await_end([pid])
 
     def restart(self, mode="fast"):
         self.stop(mode)
@@ -110,14 +113,17 @@ class Postgres:
                 os.kill(each, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        deadline = time.monotonic() + 30
-        while any(self._alive(each) for each in doomed):
-            if time.monotonic() > deadline:
-                raise RuntimeError("PostgreSQL survived SIGKILL")
-            time.sleep(0.01)
+        self._await_end(doomed)
         # Where nobody reaps orphans the dead keep their process ids, and the server would respect their locks.
         for stale in (self.data / "postmaster.pid", self.socket_dir / f".s.PGSQL.{self.port}.lock"):
             stale.unlink(missing_ok=True)
+
+    def _await_end(self, pids):
+        deadline = time.monotonic() + 60
+        while any(self._alive(each) for each in pids):
+            if time.monotonic() > deadline:
+                raise RuntimeError("PostgreSQL does not end")
+            time.sleep(0.01)
 
     @staticmethod
     def _alive(pid):

@@ -104,7 +104,7 @@ sys_interval 1
             "ASAN_OPTIONS": ":".join(f"{k}={v}" for k, v in {**options, "detect_leaks": "1"}.items()),
             "UBSAN_OPTIONS": f"print_stacktrace=1:halt_on_error=1:log_path={self.folder}/sanitizer",
             "TSAN_OPTIONS": f"exitcode=99:log_path={self.folder}/sanitizer:suppressions={ROOT}/tests/support/tsan.supp",
-            "LSAN_OPTIONS": f"suppressions={ROOT}/tests/support/lsan.supp",
+            "LSAN_OPTIONS": f"print_suppressions=0:suppressions={ROOT}/tests/support/lsan.supp",
         }
         with open(self.folder / "mosquitto.out", "ab") as out:
             self.process = subprocess.Popen(["mosquitto", "-c", str(self.folder / "mosquitto.conf")], stdin=subprocess.DEVNULL,
