@@ -127,3 +127,15 @@ bool admission_holds(host *h, session *s, instant now) {
         s->end = SESSION_EXPIRED;
     return s->end == SESSION_GOES_ON;
 }
+
+static void mark_covered(void *context, session *s) {
+    host *h = context;
+    if (s->end == SESSION_GOES_ON &&
+        revocations_cover(h->revoked, s->who, seconds(instant_now())) != REVOKE_NOTHING)
+        s->end = SESSION_REVOKED;
+}
+
+void admission_end_revoked(host *h) {
+    sessions_each(h->sessions, mark_covered, h);
+    h->end_now = true;
+}

@@ -23,6 +23,10 @@ session *admission_session(host *h, struct mosquitto *client);
  */
 bool admission_holds(host *h, session *s, instant now);
 
+/* Marks every session that a revocation covers; the next tick ends the live ones (never from inside a
+ * callback). */
+void admission_end_revoked(host *h);
+
 /* Does this password look like a token at all? Otherwise the client belongs to somebody else's
  * authentication. */
 bool admission_is_token(text password);

@@ -151,10 +151,9 @@ int memory_revoke(host *h, text org, revocation_kind kind, text value, int64_t u
 }
 
 int memory_restore(host *h, text org, revocation_kind kind, text value, bool *ret_was_there) {
-    bool was_there = revocations_remove(h->revoked, org, kind, value);
-    int fault = was_there ? put_revocation(h->ledger, org, kind, value, NULL, true) : 0;
+    int fault = put_revocation(h->ledger, org, kind, value, NULL, true);
     if (fault == 0)
-        *ret_was_there = was_there;
+        *ret_was_there = revocations_remove(h->revoked, org, kind, value);
     return fault;
 }
 

@@ -15,7 +15,8 @@
 /* Opens the ledger and fills sessions, members and revoked from it. Returns 0 or a negative errno. */
 NODISCARD int memory_open(host *h);
 
-/* Each of these changes the table in memory and writes the change down. */
+/* Each of these changes the table in memory and writes the change down. A revocation that could not be
+ * written holds until a restart; one that could not be lifted stays. */
 void memory_keep_session(host *h, const session *s); /* written when durable, dropped otherwise */
 NODISCARD int memory_revoke(host *h, text org, revocation_kind kind, text value,
                             int64_t until); /* on stable storage */

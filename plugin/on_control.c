@@ -60,14 +60,6 @@ static void answer(const session *to, text id, const char *outcome, const char *
         host_log(MOSQ_LOG_ERR, "an answer on " RESPONSE_TOPIC " could not be sent: out of memory");
 }
 
-/* Marks what the new revocation covers; the next tick ends the connections (never from inside a callback). */
-static void mark_covered(void *context, session *s) {
-    host *h = context;
-    if (s->end == SESSION_GOES_ON &&
-        revocations_cover(h->revoked, s->who, instant_now() / INSTANT_SECOND) != REVOKE_NOTHING)
-        s->end = SESSION_REVOKED;
-}
-
 static void unmark(void *context, session *s) {
     host *h = context;
     if (s->end == SESSION_REVOKED && !s->live &&
@@ -99,10 +91,16 @@ static void execute(host *h, const session *admin, const command *c) {
         return;
     }
     bool revokes = text_equal(c->name, TEXT("revoke"));
+    if (c->until != 0 && c->until <= instant_now() / INSTANT_SECOND) {
+        answer(admin, c->id, "refused", "/until: lies in the past", NULL);
+        return;
+    }
     int fault = revokes ? memory_revoke(h, org, c->kind, c->value, c->until)
                         : memory_restore(h, org, c->kind, c->value, &was_there);
-    sessions_each(h->sessions, revokes ? mark_covered : unmark, h);
-    h->end_now = revokes;
+    if (revokes)
+        admission_end_revoked(h);
+    else
+        sessions_each(h->sessions, unmark, h);
     host_log(MOSQ_LOG_NOTICE, "%s %s a %s in '%s'%s%s", admin->who->subject, revokes ? "revoked" : "restored",
              revocation_kind_name(c->kind), admin->who->org, fault < 0 ? ": " : "",
              fault < 0 ? strerror(-fault) : "");

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "plugin/admission.h"
 #include "plugin/memory.h"
 #include "core/token_settings.h"
 
@@ -134,7 +135,10 @@ static int make_tables(host *h) {
         RAND_bytes((unsigned char *)&h->hash_seed, sizeof h->hash_seed) != 1)
         return fail("tables", "out of memory");
     int fault = memory_open(h);
-    return fault < 0 ? fail("the ledger in the state directory", strerror(-fault)) : 0;
+    if (fault < 0)
+        return fail("the ledger in the state directory", strerror(-fault));
+    admission_end_revoked(h);
+    return 0;
 }
 
 static int open_journal(host *h) {

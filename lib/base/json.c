@@ -78,6 +78,30 @@ static size_t end_of_string(text t, size_t at, size_t *ret_bad) {
     return SIZE_MAX;
 }
 
+/* Does the string between two quotes, which look right, hold an escaped NUL? */
+static bool holds_nul(text t) {
+    for (size_t i = 0; i + 6 <= t.len; i++) {
+        if (t.ptr[i] != '\\')
+            continue;
+        if (memcmp(t.ptr + i, "\\u0000", 6) == 0)
+            return true;
+        i++;
+    }
+    return false;
+}
+
+static bool is_space(char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Is the string that ends with the quote at `at` the name of a member? */
+static bool is_name(text t, size_t at) {
+    do
+        at++;
+    while (at < t.len && is_space(t.ptr[at]));
+    return at < t.len && t.ptr[at] == ':';
+}
+
 static size_t digits_at(text t, size_t at) {
     size_t end = at;
     while (end < t.len && t.ptr[end] >= '0' && t.ptr[end] <= '9')
@@ -116,19 +140,20 @@ static size_t end_of_scalar(text t, size_t at) {
     return end;
 }
 
-static bool is_space(char c) {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 static json_verdict look_over(text t, int max_depth, survey *ret_survey, size_t *ret_bad) {
     survey found = {0};
     int deepest = 0;
     for (size_t i = 0; i < t.len; i++) {
         unsigned char c = (unsigned char)t.ptr[i];
         if (c == '"') {
-            i = end_of_string(t, i + 1, ret_bad);
+            size_t start = i + 1;
+            i = end_of_string(t, start, ret_bad);
             if (i == SIZE_MAX)
                 return JSON_MALFORMED;
+            if (is_name(t, i) && holds_nul((text){t.ptr + start, i - start})) {
+                *ret_bad = start;
+                return JSON_MALFORMED; /* json-c ends the name there */
+            }
         } else if (c == ':') {
             found.colons++;
         } else if (c == '{' || c == '[') {

@@ -76,13 +76,15 @@ static bool pass_row(members *m, const pg_rows *page, size_t row) {
                    ended ? (text){0} : text_of(pg_value(page, row, 4)));
 }
 
+/* The first time also all that ever ended: the broker remembers memberships over a restart, and some may have
+ * ended while it was away. */
 static pg_verdict load_page(members *m, pg *c) {
     static const char sql[] =
         "SELECT org, family, id, person, CASE WHEN until IS NULL THEN relation END FROM mayday.membership"
         " WHERE (until IS NULL OR until >= $5::timestamptz) AND (org, family, id, person) > ($1, $2, $3, $4)"
         " ORDER BY org, family, id, person LIMIT 500";
     CLEANUP(pg_rows_freep) pg_rows *page = NULL;
-    const char *params[5] = {"", "", "", "", *m->since ? m->since : "infinity"};
+    const char *params[5] = {"", "", "", "", *m->since ? m->since : "-infinity"};
     for (size_t i = 0; m->after[0] && m->after[3] && i < ARRAY_LEN(m->after); i++)
         params[i] = m->after[i];
     pg_verdict verdict = pg_query(c, sql, ARRAY_LEN(params), params, &page);

@@ -140,6 +140,25 @@ def test_what_an_offline_durable_client_may_read_survives_a_broker_restart(own_s
             assert json.loads(ann.receive().payload)["text"] == "we are coming"
 
 
+def test_a_membership_that_ended_while_the_broker_was_down_has_ended(own_site):
+    with own_site() as site:
+        alert = m.uuid7()
+        with site.client("ann") as ann:
+            ann.publish(m.topic("alert", alert, "raise"), m.dump(m.raise_()))
+        with site.client("dora", ["dispatcher"]) as dora:
+            dora.publish(m.topic("alert", alert, "action"), m.dump(m.message(action="invite", person="bob")))
+        before = site.rows("SELECT count(*) FROM mayday.membership WHERE until IS NULL AND id <> %s", [alert])[0][0]
+        wait_until(lambda: site.figure("memberships") == before + 2, "ann and bob belong to it")
+        site.stop()
+        site.rows("SELECT mayday.leave_alert('acme', %s, 'bob', 'dora')", [alert])
+        site.start()
+        wait_until(lambda: site.figure("memberships") == before + 1, "bob does not any more")
+        with site.client("bob") as bob, site.client("dora", ["dispatcher"]) as dora:
+            bob.subscribe("mayday/v1/acme/alert/+/chat")
+            dora.publish(m.topic("alert", alert, "chat"), m.dump(m.chat("between us")))
+            assert bob.receives_nothing()
+
+
 def test_a_retained_message_is_refused_where_only_mayday_retains(site):
     with site.client("mia", version=5) as mia:
         assert mia.publish(m.topic("user", "mia", "location"), m.dump(m.location()), retain=True) == 0x87

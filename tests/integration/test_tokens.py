@@ -277,6 +277,21 @@ def test_revocation_ends_live_sessions_at_once_and_survives_a_restart(own_site, 
         site.client("mal", claims=claims).disconnect()
 
 
+def test_what_was_sent_to_a_revoked_person_is_not_kept_for_them_over_a_restart_either(own_site):
+    with own_site() as site:
+        away = site.client("mal", clean=False)
+        away.subscribe("mayday/v1/acme/user/mal/inbox")
+        away.disconnect()
+        assert admin_asks(site, command="revoke", kind="sub", value="mal")["outcome"] == "done"
+        site.restart()
+        with site.client("dora", ["dispatcher"]) as dora:
+            assert dora.publish(m.topic("user", "mal", "inbox"), m.dump(m.message(kind="message", text="the code is 4711"))) == 0
+        assert admin_asks(site, command="restore", kind="sub", value="mal")["outcome"] == "done"
+        with site.client("mal", clean=False) as mal:
+            assert mal.session_present
+            assert mal.receives_nothing()
+
+
 def test_an_admin_reaches_no_further_than_the_organisation_and_others_not_at_all(site):
     with site.client("pat") as pat:
         assert admin_asks(site, "rival", command="revoke", kind="sub", value="pat")["outcome"] == "done"
@@ -285,6 +300,7 @@ def test_an_admin_reaches_no_further_than_the_organisation_and_others_not_at_all
         assert pat.subscribe("$CONTROL/mayday/v1/response") == [0x80]
     site.client("ann").disconnect()
     assert admin_asks(site, command="revoke", kind="sub")["outcome"] == "refused"
+    assert admin_asks(site, command="revoke", kind="sub", value="ann", until=m.moment(time.time() - 60))["outcome"] == "refused"
     assert admin_asks(site, command="list")["revocations"] == []
 
 

@@ -47,6 +47,9 @@ START_TEST(only_strict_json_is_taken) {
         {TEXT("\"a"), JSON_MALFORMED},
         {TEXT("1\0"), JSON_MALFORMED},
         {TEXT("\"\xFF\""), JSON_NOT_UTF8},
+        {TEXT("{\"a\\u0000b\":1}"), JSON_MALFORMED}, /* json-c would take it for "a" */
+        {TEXT("{\"\\u0000\" :1}"), JSON_MALFORMED},
+        {TEXT("{\"a\":\"b\\u0000c\",\"\\\\u0000\":\"\\u0000\"}"), JSON_OK},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         json_verdict got = verdict_of(rows[i].t);
