@@ -25,6 +25,7 @@ if(MAYDAY_SANITIZE)
   add_compile_options(-fsanitize=${MAYDAY_SANITIZE} -fno-omit-frame-pointer -g)
   add_link_options(-fsanitize=${MAYDAY_SANITIZE})
 elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
+  set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON) # one message passes through many small files
   add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
   add_link_options(-Wl,-z,relro,-z,now)
 endif()

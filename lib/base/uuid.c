@@ -4,37 +4,34 @@
 #include <errno.h>
 #include <string.h>
 
-static int hex_value(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
+/* A table, because every message brings several of these: what is no hex digit is 0. */
+#define HEX 16
+static const uint8_t hex_values[256] = {
+    ['0'] = HEX | 0,  ['1'] = HEX | 1,  ['2'] = HEX | 2,  ['3'] = HEX | 3,  ['4'] = HEX | 4,
+    ['5'] = HEX | 5,  ['6'] = HEX | 6,  ['7'] = HEX | 7,  ['8'] = HEX | 8,  ['9'] = HEX | 9,
+    ['a'] = HEX | 10, ['b'] = HEX | 11, ['c'] = HEX | 12, ['d'] = HEX | 13, ['e'] = HEX | 14,
+    ['f'] = HEX | 15, ['A'] = HEX | 10, ['B'] = HEX | 11, ['C'] = HEX | 12, ['D'] = HEX | 13,
+    ['E'] = HEX | 14, ['F'] = HEX | 15,
+};
 
 static bool is_dash_place(size_t i) {
     return i == 8 || i == 13 || i == 18 || i == 23;
 }
 
 int uuid_parse(text t, uuid *ret_id) {
-    if (t.len != UUID_TEXT_LEN)
+    static const uint8_t places[16] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
+    if (t.len != UUID_TEXT_LEN || t.ptr[8] != '-' || t.ptr[13] != '-' || t.ptr[18] != '-' || t.ptr[23] != '-')
         return -EINVAL;
-    uuid id = {0};
-    size_t nibble = 0;
-    for (size_t i = 0; i < t.len; i++) {
-        if (is_dash_place(i)) {
-            if (t.ptr[i] != '-')
-                return -EINVAL;
-            continue;
-        }
-        int value = hex_value(t.ptr[i]);
-        if (value < 0)
-            return -EINVAL;
-        id.bytes[nibble / 2] = (uint8_t)(id.bytes[nibble / 2] << 4 | value);
-        nibble++;
+    uuid id;
+    uint8_t good = HEX;
+    for (size_t i = 0; i < sizeof id.bytes; i++) {
+        uint8_t high = hex_values[(unsigned char)t.ptr[places[i]]];
+        uint8_t low = hex_values[(unsigned char)t.ptr[places[i] + 1]];
+        good &= high & low;
+        id.bytes[i] = (uint8_t)(high << 4 | (low & 15));
     }
+    if (!(good & HEX))
+        return -EINVAL;
     *ret_id = id;
     return 0;
 }
