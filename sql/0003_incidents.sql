@@ -79,6 +79,12 @@ BEGIN
     SELECT a.org, 'alert', a.id::text, a.raised_by, 'raiser', in_person
     FROM mayday.alert a WHERE a.org = in_org AND a.id = in_alert AND a.raised_by = in_person
     ON CONFLICT DO NOTHING;
+    -- A broker that did not know the incident has let the sender in as its raiser: whoever is none goes out again.
+    IF NOT EXISTS (SELECT FROM mayday.membership m WHERE m.org = in_org AND m.family = 'alert'
+                   AND m.id = in_alert::text AND m.person = in_person AND m.until IS NULL) THEN
+        PERFORM pg_notify('mayday_membership', json_build_object('op', 'remove', 'org', in_org, 'family', 'alert',
+                                                                 'id', in_alert, 'person', in_person)::text);
+    END IF;
 END
 $$;
 

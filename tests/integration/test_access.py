@@ -88,6 +88,16 @@ def test_knowing_the_id_of_an_incident_gives_no_entry(site):
         assert eve.receives_nothing()
 
 
+def test_who_raises_an_incident_that_only_the_database_knows_goes_out_again(site):
+    alert = m.uuid7()
+    site.rows("INSERT INTO mayday.alert (org, id, raised_by, raised_at, received_at, type, priority, silent, offline)"
+              " VALUES ('acme', %s, 'ann', now(), now(), 'panic', 'critical', false, false)", [alert])
+    with site.client("eve", version=5) as eve:
+        eve.publish(m.topic("alert", alert, "raise"), m.dump(m.raise_()))
+        wait_until(lambda: eve.publish(m.topic("alert", alert, "chat"), m.dump(m.chat())) == 0x87,
+                   "the database's word puts the stranger out")
+
+
 def test_rooms_are_for_their_members_and_follow_the_database(site):
     with site.client("ann") as ann, site.client("bob") as bob:
         for c in (ann, bob):
