@@ -3,6 +3,10 @@
 
 #include <dlfcn.h>
 
+enum {
+    EVT_CLIENT_OFFLINE = 28 /* MOSQ_EVT_CLIENT_OFFLINE of 2.1's headers */
+};
+
 /* Only 2.1 and later export this. */
 static bool is_2_1(void) {
     static int known = -1;
@@ -25,6 +29,16 @@ bool compat_is_restored(const struct mosquitto *client) {
 
 bool compat_may_be_new(const struct mosquitto *client) {
     return mosquitto_client_protocol(client) == mp_websockets;
+}
+
+int compat_register_offline(mosquitto_plugin_id_t *id, MOSQ_FUNC_generic_callback callback, void *userdata) {
+    return is_2_1() ? mosquitto_callback_register(id, EVT_CLIENT_OFFLINE, callback, NULL, userdata)
+                    : MOSQ_ERR_SUCCESS;
+}
+
+void compat_unregister_offline(mosquitto_plugin_id_t *id, MOSQ_FUNC_generic_callback callback) {
+    if (is_2_1())
+        (void)mosquitto_callback_unregister(id, EVT_CLIENT_OFFLINE, callback, NULL);
 }
 
 void compat_next_tick(struct mosquitto_evt_tick *tick, long ms) {

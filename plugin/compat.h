@@ -34,6 +34,11 @@ bool compat_is_restored(const struct mosquitto *client);
  * does both in one turn of its loop only for WebSockets. */
 bool compat_may_be_new(const struct mosquitto *client);
 
+/* 2.1 tells of a durable client that goes away by an event of its own instead of DISCONNECT, with the same
+ * data. Both do nothing on 2.0, and say so with success. */
+int compat_register_offline(mosquitto_plugin_id_t *id, MOSQ_FUNC_generic_callback callback, void *userdata);
+void compat_unregister_offline(mosquitto_plugin_id_t *id, MOSQ_FUNC_generic_callback callback);
+
 /* Asks for the next tick within `ms`. 2.0 ticks at least ten times a second by itself. */
 void compat_next_tick(struct mosquitto_evt_tick *tick, long ms);
 

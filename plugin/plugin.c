@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "plugin/admission.h"
+#include "plugin/compat.h"
 #include "plugin/memory.h"
 #include "core/token_settings.h"
 
@@ -182,6 +183,8 @@ static int register_hooks(host *h) {
         if (mosquitto_callback_register(h->id, hooks[i].event, hooks[i].callback, hooks[i].topic, h) !=
             MOSQ_ERR_SUCCESS)
             return fail("callbacks", "the broker did not take one of them");
+    if (compat_register_offline(h->id, on_disconnect, h) != MOSQ_ERR_SUCCESS)
+        return fail("callbacks", "the broker did not take the one for clients that go offline");
     return 0;
 }
 
@@ -232,6 +235,7 @@ int mosquitto_plugin_cleanup(void *userdata, struct mosquitto_opt *options, int 
         return MOSQ_ERR_SUCCESS;
     for (size_t i = 0; i < ARRAY_LEN(hooks); i++)
         (void)mosquitto_callback_unregister(h->id, hooks[i].event, hooks[i].callback, hooks[i].topic);
+    compat_unregister_offline(h->id, on_disconnect);
     (void)host_free(h);
     return MOSQ_ERR_SUCCESS;
 }
