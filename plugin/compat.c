@@ -31,6 +31,18 @@ bool compat_may_be_new(const struct mosquitto *client) {
     return mosquitto_client_protocol(client) == mp_websockets;
 }
 
+/* The broker's own variable, cleared by SIGTERM; no call tells. Where it has neither name the answer is
+ * always no. */
+bool compat_is_stopping(void) {
+    static const volatile int *running;
+    static bool looked;
+    if (!looked) {
+        running = dlsym(RTLD_DEFAULT, is_2_1() ? "g_run" : "run");
+        looked = true;
+    }
+    return running && *running == 0;
+}
+
 int compat_register_offline(mosquitto_plugin_id_t *id, MOSQ_FUNC_generic_callback callback, void *userdata) {
     return is_2_1() ? mosquitto_callback_register(id, EVT_CLIENT_OFFLINE, callback, NULL, userdata)
                     : MOSQ_ERR_SUCCESS;

@@ -34,6 +34,10 @@ bool compat_is_restored(const struct mosquitto *client);
  * does both in one turn of its loop only for WebSockets. */
 bool compat_may_be_new(const struct mosquitto *client);
 
+/* Has the broker left its loop, or been asked to? It then publishes the Wills of all who are connected,
+ * without DISCONNECT. */
+bool compat_is_stopping(void);
+
 /* 2.1 tells of a durable client that goes away by an event of its own instead of DISCONNECT, with the same
  * data. Both do nothing on 2.0, and say so with success. */
 int compat_register_offline(mosquitto_plugin_id_t *id, MOSQ_FUNC_generic_callback callback, void *userdata);

@@ -1,8 +1,9 @@
 /* on_acl_check.c - may this session publish, subscribe, receive? Deny by default, decided from memory.
  *
  * READ is asked once for each delivery to each subscriber, so it is answered from the session's cache of
- * decisions. WRITE is also asked for a Will, after DISCONNECT or during a takeover, and never again for it:
- * that is where a Will is validated and journaled. */
+ * decisions. WRITE is also asked for a Will: after DISCONNECT, during a takeover, or while the broker
+ * stops. No MESSAGE follows for it, so that is where a Will is validated and journaled. (What is published in
+ * the very turn of the loop in which the broker is asked to stop is journaled twice: one id, one row.) */
 #include "plugin/acceptance.h"
 #include "plugin/admission.h"
 #include "plugin/compat.h"
@@ -72,7 +73,7 @@ static int subscribe_check(host *h, session *s, text filter) {
  * even read why: so until the tick ends it, its connection is closed without PUBACK, and the client sends the
  * message again with its next token. */
 static int write_check(host *h, session *s, text topic, text payload, bool retain) {
-    bool is_will = !s->live || session_parting(s);
+    bool is_will = !s->live || session_parting(s) || compat_is_stopping();
     if (s->end == SESSION_REVOKED || (!is_will && !admission_holds(h, s, h->now))) {
         h->counters.denials[DENIAL_EXPIRED]++;
         return COMPAT_CLOSE;

@@ -211,3 +211,14 @@ def test_a_will_is_judged_when_the_session_is_taken_over(site):
     with site.client("wyn"):
         assert first.is_closed()
         site.wait_rows("SELECT text FROM mayday.raise WHERE id = %s", [("taken over",)], [will["id"]])
+
+
+def test_a_will_is_judged_when_the_broker_stops(own_site):
+    with own_site() as site:
+        good, bad = m.raise_(text="the broker went down"), m.raise_(type="party")
+        clients = [site.client("wes", will=(m.topic("alert", m.uuid7(), "raise"), m.dump(good), 1)),
+                   site.client("wim", will=(m.topic("alert", m.uuid7(), "raise"), m.dump(bad), 1))]
+        site.restart()
+        site.wait_rows("SELECT id::text, text FROM mayday.raise WHERE sender IN ('wes', 'wim')", [(good["id"], "the broker went down")])
+        for c in clients:
+            c.close()
