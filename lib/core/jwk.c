@@ -220,8 +220,8 @@ static bool halves_fit(EVP_PKEY *pkey) {
 }
 
 static jwk_verdict read_material(const json *from, jwk_half half, jwk *key, char *why) {
-    if (key->alg->family ==
-        FAMILY_HMAC) // NOLINT(clang-analyzer-core.NullDereference): the caller has found it
+    /* the caller has found the algorithm. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
+    if (key->alg->family == FAMILY_HMAC)
         return read_oct(from, key, why);
     CLEANUP(parts_release) parts p = {.builder = OSSL_PARAM_BLD_new()};
     jwk_verdict verdict = JWK_MALFORMED;

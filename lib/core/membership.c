@@ -131,7 +131,8 @@ static place *find(const membership *m, text org, address_family family, text id
 }
 
 static void drop_member(membership *m, place *p, member *gone) {
-    DL_DELETE(p->members, gone); // NOLINT(clang-analyzer-core.NullDereference): `gone` is in the list
+    DL_DELETE(p->members, gone);
+    /* it is in the table. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
     HASH_DELETE(hh, m->members, gone);
     free(gone);
     m->count--;
