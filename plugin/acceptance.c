@@ -19,8 +19,12 @@ static acceptance deny(host *h, const session *s, text topic, text payload, deni
 }
 
 static void list_roles(const claims *who, buf *to) {
-    for (size_t i = 0; i < who->n_roles; i++)
-        buf_printf(to, "%s%s", i ? " " : "", who->roles[i]);
+    buf_clear(to);
+    for (size_t i = 0; i < who->n_roles; i++) {
+        if (i > 0)
+            buf_add_char(to, ' ');
+        buf_add_text(to, text_of(who->roles[i]));
+    }
 }
 
 static acceptance journal_failed(host *h, const msg_type *type, int fault) {
@@ -35,22 +39,21 @@ static acceptance journal_failed(host *h, const msg_type *type, int fault) {
 
 static acceptance keep(host *h, const session *s, const msg_type *type, text topic, text payload,
                        unsigned flags) {
-    CLEANUP(buf_release) buf role_list = BUF(UINT16_MAX); /* claims hold far less */
-    list_roles(s->who, &role_list);
+    list_roles(s->who, &h->roles);
     record r = {
         .received_at = instant_now(),
         .flags = flags,
         .org = text_of(s->who->org),
         .sender = text_of(s->who->subject),
         .client = text_of(s->client_id),
-        .roles = buf_text(&role_list),
+        .roles = buf_text(&h->roles),
         .topic = topic,
         .payload = payload,
     };
     buf_clear(&h->record);
     record_encode(&r, &h->record);
     uint64_t seq = 0;
-    int fault = buf_failed(&role_list) < 0 ? buf_failed(&role_list) : buf_failed(&h->record);
+    int fault = buf_failed(&h->roles) < 0 ? buf_failed(&h->roles) : buf_failed(&h->record);
     if (fault == 0)
         fault = journal_append(h->journal, buf_text(&h->record),
                                type->urgent ? JOURNAL_URGENT : JOURNAL_ORDINARY, type->sync, &seq);

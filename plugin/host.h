@@ -50,6 +50,7 @@ typedef struct host {
     results *results;
     writer *writer;
     buf record; /* reused for every append */
+    buf roles;  /* likewise: the sender's, as the record spells them */
     bool journal_failing;
 
     counters counters;

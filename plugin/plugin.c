@@ -130,6 +130,7 @@ static int make_tables(host *h) {
     h->revoked = revocations_new(HOST_REVOCATIONS_MAX);
     h->results = results_new(HOST_RESULTS_MAX);
     h->record = BUF(JOURNAL_RECORD_MAX);
+    h->roles = BUF(UINT16_MAX); /* claims hold far less */
     h->topic_memo = BUF(TOPIC_MAX);
     h->now = instant_now();
     if (!h->sessions || !h->members || !h->revoked || !h->results ||
@@ -205,6 +206,7 @@ static host *host_free(host *h) {
     (void)keyset_free(h->keys);
     (void)token_rules_free(h->rules);
     buf_release(&h->record);
+    buf_release(&h->roles);
     buf_release(&h->topic_memo);
     conf_release(&settings_table, &h->settings);
     free(h);
