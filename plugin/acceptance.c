@@ -29,11 +29,11 @@ static void list_roles(const claims *who, buf *to) {
 
 static acceptance journal_failed(host *h, const msg_type *type, int fault) {
     h->counters.journal_refused++;
-    if (!h->journal_failing)
+    if (!h->journal_failing[type->urgent])
         host_log(MOSQ_LOG_ERR,
                  "the journal takes no %s messages now (%s): clients keep them and are disconnected",
                  type->urgent ? "alert" : "ordinary", strerror(-fault));
-    h->journal_failing = true;
+    h->journal_failing[type->urgent] = true;
     return ACCEPTANCE_UNAVAILABLE;
 }
 
@@ -59,7 +59,7 @@ static acceptance keep(host *h, const session *s, const msg_type *type, text top
                                type->urgent ? JOURNAL_URGENT : JOURNAL_ORDINARY, type->sync, &seq);
     if (fault < 0)
         return journal_failed(h, type, fault);
-    h->journal_failing = false;
+    h->journal_failing[type->urgent] = false;
     return ACCEPTANCE_TAKEN;
 }
 

@@ -49,9 +49,9 @@ typedef struct host {
     journal *journal;
     results *results;
     writer *writer;
-    buf record; /* reused for every append */
-    buf roles;  /* likewise: the sender's, as the record spells them */
-    bool journal_failing;
+    buf record;              /* reused for every append */
+    buf roles;               /* likewise: the sender's, as the record spells them */
+    bool journal_failing[2]; /* ordinary, urgent: each said once, not for every message */
 
     counters counters;
     instant now;         /* as of the last tick: at most 100 ms old. For decisions that may be that late */

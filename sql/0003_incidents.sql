@@ -68,6 +68,9 @@ CREATE FUNCTION mayday.open_alert(in_org text, in_alert uuid, in_person text, in
     in_received_at timestamptz, in_type text, in_priority text, lat double precision, lon double precision,
     in_silent boolean, in_offline boolean) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    raiser text;
+    belongs boolean;
 BEGIN
     INSERT INTO mayday.alert (org, id, raised_by, raised_at, received_at, type, priority, position, silent, offline)
     VALUES (in_org, in_alert, in_person, in_at, in_received_at, in_type,
@@ -75,13 +78,20 @@ BEGIN
                                   ELSE 'critical' END),
             ST_SetSRID(ST_MakePoint(lon, lat), 4326)::geography, coalesce(in_silent, false), in_offline)
     ON CONFLICT (org, id) DO NOTHING;
-    INSERT INTO mayday.membership (org, family, id, person, relation, changed_by)
-    SELECT a.org, 'alert', a.id::text, a.raised_by, 'raiser', in_person
-    FROM mayday.alert a WHERE a.org = in_org AND a.id = in_alert AND a.raised_by = in_person
-    ON CONFLICT DO NOTHING;
+    SELECT a.raised_by INTO raiser FROM mayday.alert a WHERE a.org = in_org AND a.id = in_alert;
+    IF raiser = in_person THEN
+        INSERT INTO mayday.membership (org, family, id, person, relation, changed_by)
+        VALUES (in_org, 'alert', in_alert::text, in_person, 'raiser', in_person)
+        ON CONFLICT DO NOTHING;
+        IF FOUND THEN
+            RETURN;
+        END IF;
+    END IF;
     -- A broker that did not know the incident has let the sender in as its raiser: whoever is none goes out again.
-    IF NOT EXISTS (SELECT FROM mayday.membership m WHERE m.org = in_org AND m.family = 'alert'
-                   AND m.id = in_alert::text AND m.person = in_person AND m.until IS NULL) THEN
+    -- (Asked by the whole key alone: with "until IS NULL" the planner takes the index of a person's incidents.)
+    SELECT m.until IS NULL INTO belongs FROM mayday.membership m
+    WHERE m.org = in_org AND m.family = 'alert' AND m.id = in_alert::text AND m.person = in_person;
+    IF belongs IS NOT TRUE THEN
         PERFORM pg_notify('mayday_membership', json_build_object('op', 'remove', 'org', in_org, 'family', 'alert',
                                                                  'id', in_alert, 'person', in_person)::text);
     END IF;

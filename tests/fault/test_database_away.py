@@ -35,7 +35,7 @@ def rng():
 def site(server, tmp_path):
     if not server.pid():
         server.start()
-    with Site(tmp_path / "site", server) as running:
+    with Site(tmp_path / "site", server, journal__segment_size="8M", journal__max_size="2G") as running:
         yield running
 
 
@@ -143,7 +143,7 @@ SMALL_LOG = {"max_wal_size": "32MB", "min_wal_size": "32MB"}
 
 
 def test_out_of_disk_the_writer_waits_and_goes_on_when_there_is_room(tmp_path, rng):
-    with small_disk(256 << 20) as disk, mortal_server(disk / "pg", **SMALL_LOG) as server, Site(tmp_path / "site", server) as site:
+    with small_disk(256 << 20) as disk, mortal_server(disk / "pg", **SMALL_LOG) as server, Site(tmp_path / "site", server, journal__segment_size="8M", journal__max_size="2G") as site:
         fill_up_under_load(site, disk, rng)
         assert "No space left on device" in (server.folder / "log").read_text()
 
@@ -162,7 +162,7 @@ def test_a_server_that_gives_up_for_want_of_disk_is_waited_for(tmp_path, rng):
                     server.sql("CREATE TABLE IF NOT EXISTS public.noise ()")
             wait_until(lambda: not server.pid(), "PostgreSQL has given up")
 
-        with Site(tmp_path / "site", server) as site:
+        with Site(tmp_path / "site", server, journal__segment_size="8M", journal__max_size="2G") as site:
             fill_up_under_load(site, disk, rng, use_up_the_log, server.start)
         assert "PANIC" in (server.folder / "log").read_text()
 
