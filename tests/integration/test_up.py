@@ -216,10 +216,15 @@ def test_wrong_words_are_wrong_usage(folder):
     assert run(DOWN, "--all").returncode == 2
 
 
+def hear_ctrl_c():
+    """A shell without job control starts background jobs deaf to Ctrl-C, and a deaf shell cannot trap it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_stops_everything_it_started(folder, end):
     shell = subprocess.Popen([UP, "--no-demo", "--dir", folder, "--port-base", str(free_base())],
-                             stdout=subprocess.PIPE, text=True)
+                             stdout=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c)
     for line in shell.stdout:
         if "Ctrl-C stops it" in line:
             break
@@ -233,7 +238,7 @@ def test_ctrl_c_stops_everything_it_started(folder, end):
 
 def test_ctrl_c_in_the_middle_stops_what_was_started_so_far(folder):
     shell = subprocess.Popen([UP, "--no-demo", "--dir", folder, "--port-base", str(free_base())],
-                             stdout=subprocess.PIPE, text=True)
+                             stdout=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c)
     for line in shell.stdout:
         if line.startswith("started: PostgreSQL"):
             break
