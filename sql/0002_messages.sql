@@ -18,7 +18,8 @@ CREATE TABLE mayday.raise (
     accuracy real,
     text text,
     lang text,
-    silent boolean
+    silent boolean,
+    person text -- whom it is for, when Mayday raises it for somebody
 ) PARTITION BY RANGE (id);
 COMMENT ON TABLE mayday.raise IS 'Somebody is in danger. The incident itself is mayday.alert.';
 CREATE INDEX ON mayday.raise (alert, at);
@@ -35,11 +36,15 @@ CREATE TABLE mayday.action (
     alert uuid NOT NULL,
     action text NOT NULL,
     person text,
-    pin text,
     reason text,
-    expected_version integer
+    expected_version integer,
+    -- The judgement, made in the transaction that stores the row (lib/core/incident.h); never NULL for long.
+    verdict text,     -- 'applied', 'noted', or why it changed nothing: 'illegal', 'stale'...
+    from_status text,
+    to_status text,
+    version integer   -- of the incident, after it
 ) PARTITION BY RANGE (id);
-COMMENT ON TABLE mayday.action IS 'What people did about incidents. `pin` is for the gateway alone, which judges it and erases it.';
+COMMENT ON TABLE mayday.action IS 'What people did about incidents, and what came of it. A PIN is judged and never stored.';
 CREATE INDEX ON mayday.action (alert, at);
 
 CREATE TABLE mayday.location (
@@ -217,6 +222,76 @@ COMMENT ON TABLE mayday.zone_event IS 'Zones entered and left.';
 CREATE INDEX ON mayday.zone_event (org, zone, at DESC);
 CREATE INDEX ON mayday.zone_event (org, person, at DESC);
 
+CREATE TABLE mayday.receipt (
+    id uuid PRIMARY KEY,
+    at timestamptz NOT NULL,
+    received_at timestamptz NOT NULL,
+    digest bigint NOT NULL,
+    org text NOT NULL,
+    sender text NOT NULL,
+    node text NOT NULL,
+    offline boolean NOT NULL,
+    alert uuid,
+    room text,
+    person text,
+    of jsonb NOT NULL, -- the ids of the messages
+    mark text NOT NULL
+) PARTITION BY RANGE (id);
+COMMENT ON TABLE mayday.receipt IS 'Which messages reached a device, and which were read.';
+CREATE INDEX ON mayday.receipt (alert, at) WHERE alert IS NOT NULL;
+CREATE INDEX ON mayday.receipt (org, person, at DESC) WHERE person IS NOT NULL;
+
+CREATE TABLE mayday.setting (
+    id uuid PRIMARY KEY,
+    at timestamptz NOT NULL,
+    received_at timestamptz NOT NULL,
+    digest bigint NOT NULL,
+    org text NOT NULL,
+    sender text NOT NULL,
+    node text NOT NULL,
+    offline boolean NOT NULL,
+    person text NOT NULL,
+    family jsonb,
+    lang text,
+    verdict text -- 'applied', or why nothing changed: 'bad_pin'...
+) PARTITION BY RANGE (id);
+COMMENT ON TABLE mayday.setting IS 'What people changed of their own settings. PINs are not here: mayday.person has them, hashed.';
+CREATE INDEX ON mayday.setting (org, person, at DESC);
+
+CREATE TABLE mayday.sync_request (
+    id uuid PRIMARY KEY,
+    at timestamptz NOT NULL,
+    received_at timestamptz NOT NULL,
+    digest bigint NOT NULL,
+    org text NOT NULL,
+    sender text NOT NULL,
+    node text NOT NULL,
+    offline boolean NOT NULL,
+    person text NOT NULL,
+    cursor text
+) PARTITION BY RANGE (id);
+COMMENT ON TABLE mayday.sync_request IS 'Who asked for what they missed.';
+
+CREATE TABLE mayday.event (
+    id uuid PRIMARY KEY,
+    at timestamptz NOT NULL,
+    received_at timestamptz NOT NULL,
+    digest bigint NOT NULL,
+    org text NOT NULL,
+    sender text NOT NULL,
+    node text NOT NULL,
+    offline boolean NOT NULL,
+    kind text NOT NULL,
+    person text,
+    client text,
+    roles jsonb,
+    address text,
+    topic text,
+    code text,
+    detail text
+) PARTITION BY RANGE (id);
+COMMENT ON TABLE mayday.event IS 'What a broker saw happen: connects, disconnects, refusals, revocations, starts.';
+
 INSERT INTO mayday.message_table (name, span, keep) VALUES
     ('raise', 'month', '7 years'),
     ('action', 'month', '7 years'),
@@ -228,7 +303,11 @@ INSERT INTO mayday.message_table (name, span, keep) VALUES
     ('reply', 'month', '2 years'),
     ('inbox', 'month', '1 year'),
     ('broadcast', 'month', '1 year'),
-    ('zone_event', 'month', '1 year');
+    ('zone_event', 'month', '1 year'),
+    ('receipt', 'month', '2 years'),
+    ('setting', 'month', '1 year'),
+    ('sync_request', 'day', '7 days'),
+    ('event', 'day', '30 days');
 
 DO $$
 DECLARE

@@ -14,7 +14,21 @@ CREATE TABLE mayday.alert (
     status text NOT NULL DEFAULT 'active'
         CHECK (status IN ('active', 'acknowledged', 'enroute', 'on_scene', 'resolved', 'canceled')),
     version integer NOT NULL DEFAULT 1,
+    changed_at timestamptz NOT NULL DEFAULT now(), -- when it became this version
+    -- Receipts: what has truly happened. received_at is the first.
+    stored_at timestamptz NOT NULL DEFAULT now(),
+    notified_at timestamptz,
+    delivered_at timestamptz,
+    acknowledged_at timestamptz,
+    acknowledged_by text,
+    presses integer NOT NULL DEFAULT 1, -- how often its person raised it
+    joined_to uuid,           -- a repeated press: the open incident it joined. Its own row then only says so
+    cause text NOT NULL DEFAULT 'person', -- or what made Mayday raise it: 'check', 'vitals'...
+    escalation_level integer NOT NULL DEFAULT 0,
+    duress_at timestamptz,    -- it was canceled with the duress PIN
+    decoy jsonb,              -- since then: what `state` says, whatever is true; `dispatch` says the truth
     closed_at timestamptz,
+    retired_at timestamptz,   -- the grace after closing is over: nobody belongs to it, nothing of it is retained
     PRIMARY KEY (org, id)
 );
 COMMENT ON TABLE mayday.alert IS 'One row for each incident, made by its first raise.';
@@ -26,7 +40,7 @@ CREATE TABLE mayday.membership (
     family text NOT NULL CHECK (family IN ('alert', 'room')),
     id text NOT NULL, -- as in the topic
     person text NOT NULL,
-    relation text NOT NULL CHECK (relation IN ('raiser', 'assigned', 'invited', 'family', 'member')),
+    relation text NOT NULL CHECK (relation IN ('raiser', 'assigned', 'invited', 'family', 'former', 'member')),
     since timestamptz NOT NULL DEFAULT now(),
     until timestamptz, -- when it ended; ended memberships stay, as history
     changed_by text NOT NULL DEFAULT current_user,

@@ -94,6 +94,55 @@ static const conf_row rows[] = {
 
     ROW("status", "interval", CONF_DURATION, status_interval_ms, 1000, 3600000, "10s",
         "How often the figures under $SYS/broker/mayday/ are published."),
+
+    ROW("incident", "join_window", CONF_DURATION, join_window_ms, 0, 604800000, "6h",
+        "A person who raises again within this time of an open incident of theirs joins it."),
+    ROW("incident", "grace", CONF_DURATION, grace_ms, 0, 604800000, "15m",
+        "How long those who belonged to an incident may still read and write in it after it closed."),
+    ROW("incident", "pin_tries", CONF_COUNT, pin_tries, 1, 100, "5",
+        "After so many wrong PINs in a row no cancel of that person is taken for pin_lock."),
+    ROW("incident", "pin_lock", CONF_DURATION, pin_lock_ms, 1000, 604800000, "15m",
+        "How long a person's PIN is locked after too many wrong ones."),
+
+    ROW("limits", "telemetry", CONF_TEXT, limit_telemetry, 0, 0, "20 200",
+        "Locations, vital signs, typing and receipts of one person: messages a second, and how many at once. "
+        "What is beyond is refused. Each message type counts for itself."),
+    ROW("limits", "talk", CONF_TEXT, limit_talk, 0, 0, "5 500",
+        "Chat, inbox, broadcasts, checks and replies: likewise. The burst leaves room for what was queued "
+        "offline."),
+    ROW("limits", "action", CONF_TEXT, limit_action, 0, 0, "10 500", "Actions and duty: likewise."),
+    ROW("limits", "request", CONF_TEXT, limit_request, 0, 0, "1 30",
+        "Requests to catch up, and settings: likewise."),
+    ROW("limits", "raise", CONF_TEXT, limit_raise, 0, 0, "1 20",
+        "A raise is never refused. Beyond this rate a person's repeated presses are journaled like "
+        "telemetry, so "
+        "that they take neither the disk nor the reserve from the alarms of others."),
+
+    ROW("gateway", "id", CONF_TEXT, gateway_id, 0, 0, "",
+        "The name of this gateway: the subject of its tokens. Default: gateway- and the host's name."),
+    ROW("gateway", "database", CONF_TEXT, gateway_database, 0, 0, "dbname=mayday user=mayday_gateway",
+        "How the gateway reaches PostgreSQL: a libpq connection string."),
+    ROW("gateway", "broker_host", CONF_TEXT, broker_host, 0, 0, "127.0.0.1", "The broker it speaks through."),
+    ROW("gateway", "broker_port", CONF_COUNT, broker_port, 1, 65535, "1883", "That broker's port."),
+    ROW("gateway", "broker_cafile", CONF_TEXT, broker_cafile, 0, 0, "",
+        "When set, the connection to the broker is encrypted and its certificate must come from these."),
+    ROW("gateway", "signing_keys", CONF_TEXT, gateway_signing_keys, 0, 0, "",
+        "A JSON Web Key Set whose last key signs the gateway's own tokens, one for each organisation; its "
+        "public "
+        "half belongs into keys_file."),
+    ROW("gateway", "token_file", CONF_TEXT, gateway_token_file, 0, 0, "",
+        "Instead of signing_keys: a file with a token of the role gateway, read again for each connection. "
+        "Such a "
+        "gateway serves that token's organisation alone."),
+    ROW("gateway", "organisations", CONF_TEXT, gateway_orgs, 0, 0, "",
+        "The organisations it serves, separated by spaces. Default: all that the database knows."),
+    ROW("gateway", "http", CONF_TEXT, gateway_http, 0, 0, "127.0.0.1:8080",
+        "Where GET /health and GET /metrics are answered."),
+
+    ROW("audit", "signing_keys", CONF_TEXT, audit_keys, 0, 0, "",
+        "A JSON Web Key Set whose last key signs the checkpoints of the audit trail. Without it there are "
+        "none, "
+        "and whoever may write to the database can rewrite the trail as a whole."),
 };
 
 const conf_table settings_table = {rows, ARRAY_LEN(rows)};

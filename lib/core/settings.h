@@ -47,6 +47,29 @@ typedef struct settings {
     int64_t partitions_ahead;
     /* [status] */
     int64_t status_interval_ms;
+    /* [incident] */
+    int64_t join_window_ms;
+    int64_t grace_ms;
+    int64_t pin_tries;
+    int64_t pin_lock_ms;
+    /* [limits]: "<messages a second> <burst>" for each message type, for one person; see core/rate.h */
+    char *limit_telemetry;
+    char *limit_talk;
+    char *limit_action;
+    char *limit_request;
+    char *limit_raise;
+    /* [gateway] */
+    char *gateway_id;
+    char *gateway_database; /* libpq connection string */
+    char *broker_host;
+    int64_t broker_port;
+    char *broker_cafile;        /* not empty: TLS */
+    char *gateway_signing_keys; /* a JWK Set whose last key signs the gateway's tokens */
+    char *gateway_token_file;   /* instead of signing: a token of one organisation */
+    char *gateway_orgs;         /* space separated; empty: every organisation the database knows */
+    char *gateway_http;         /* "address:port" */
+    /* [audit] */
+    char *audit_keys; /* a JWK Set whose last key signs checkpoints */
 } settings;
 
 extern const conf_table settings_table;

@@ -34,6 +34,7 @@ typedef enum address_family {
     ADDRESS_ROOM,
     ADDRESS_ZONE,
     ADDRESS_GATEWAY,
+    ADDRESS_NODE, /* a broker; the plugin's own records alone */
 } address_family;
 
 typedef struct address {

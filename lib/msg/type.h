@@ -41,11 +41,16 @@ typedef struct msg_type {
     const char *schema; /* "raise": schemas/raise.json; several types may share one */
     address_family family;
     const char *leaf;
-    bool stored;               /* journaled, and written to the table */
-    bool sync;                 /* on stable storage before PUBACK */
-    bool urgent;               /* may use the journal's reserve */
-    bool retained;             /* the publisher may retain it; only what Mayday itself publishes is */
-    const char *table;         /* in schema mayday; NULL when not stored */
+    bool stored;        /* journaled, and written to the table */
+    bool sync;          /* on stable storage before PUBACK */
+    bool urgent;        /* may use the journal's reserve */
+    bool retained;      /* the publisher may retain it; only what Mayday itself publishes is */
+    bool internal;      /* the plugin's own records: no client may publish one */
+    bool secret;        /* its payload may hold a PIN: kept out of dead letters, and of what is delivered */
+    bool fed;           /* part of what `sync` gives to those who were away */
+    const char *settle; /* NULL, or the SQL function mayday.<settle>(uuid[]): once per batch, with the ids of
+                           the rows that are new, in the transaction that stores them */
+    const char *table;  /* in schema mayday; NULL when not stored */
     const msg_column *columns; /* besides the common ones: id, org, sender, node, at, received_at, offline */
     size_t column_count;
 } msg_type;

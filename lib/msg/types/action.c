@@ -1,12 +1,16 @@
 /* action.c - what somebody does about an incident: acknowledge, assign, cancel...
- * The PIN of a cancel is kept for the gateway alone, which judges it and erases it. */
+ * The PIN of a cancel is judged when the row is stored
+ * (lib/store/effect) and kept nowhere. */
 #include "msg/types/row.h"
 
 extern const msg_type msg_type_action;
 
 static const msg_column columns[] = {
-    TOPIC("alert", MSG_UUID), BODY("action", MSG_TEXT), BODY("person", MSG_TEXT),
-    BODY("pin", MSG_TEXT),    BODY("reason", MSG_TEXT), BODY("expected_version", MSG_INTEGER),
+    TOPIC("alert", MSG_UUID),
+    BODY("action", MSG_TEXT),
+    BODY("person", MSG_TEXT),
+    BODY("reason", MSG_TEXT),
+    BODY("expected_version", MSG_INTEGER),
 };
 
 const msg_type msg_type_action = {
@@ -17,6 +21,8 @@ const msg_type msg_type_action = {
     .stored = true,
     .sync = true,
     .urgent = true,
+    .secret = true,
+    .fed = true,
     .table = "action",
     COLUMNS(columns),
 };

@@ -15,6 +15,7 @@ const msg_type msg_type_alert_chat = {
     .leaf = "chat",
     .stored = true,
     .sync = true,
+    .fed = true,
     .table = "chat",
     COLUMNS(columns),
 };

@@ -16,6 +16,7 @@ const msg_type msg_type_broadcast = {
     .leaf = "broadcast",
     .stored = true,
     .sync = true,
+    .fed = true,
     .table = "broadcast",
     COLUMNS(columns),
 };

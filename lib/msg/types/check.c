@@ -20,6 +20,7 @@ const msg_type msg_type_check = {
     .stored = true,
     .sync = true,
     .urgent = true,
+    .fed = true,
     .table = "person_check",
     COLUMNS(columns),
 };

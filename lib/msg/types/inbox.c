@@ -17,6 +17,7 @@ const msg_type msg_type_inbox = {
     .leaf = "inbox",
     .stored = true,
     .sync = true,
+    .fed = true,
     .table = "inbox",
     COLUMNS(columns),
 };

@@ -12,6 +12,7 @@ static const msg_column columns[] = {
     BODY("text", MSG_TEXT),
     BODY("lang", MSG_TEXT),
     BODY("silent", MSG_BOOL),
+    BODY("person", MSG_TEXT),
 };
 
 const msg_type msg_type_raise = {
@@ -22,6 +23,7 @@ const msg_type msg_type_raise = {
     .stored = true,
     .sync = true,
     .urgent = true,
+    .fed = true,
     .table = "raise",
     COLUMNS(columns),
 };

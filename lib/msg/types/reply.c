@@ -17,6 +17,7 @@ const msg_type msg_type_reply = {
     .stored = true,
     .sync = true,
     .urgent = true,
+    .fed = true,
     .table = "reply",
     COLUMNS(columns),
 };

@@ -81,6 +81,16 @@ static const struct {
     {"broadcast", "{" HEAD ",\"text\":\"all units\"}"},
     {"zone_event", "{" HEAD ",\"person\":\"anna\",\"event\":\"left\"}"},
     {"gateway_status", "{" HEAD ",\"status\":\"offline\"}"},
+    {"receipt", "{" HEAD ",\"of\":[\"" ID "\"],\"mark\":\"read\"}"},
+    {"settings", "{" HEAD ",\"family\":[\"mum\"],\"pin\":\"4711\",\"duress_pin\":\"1147\",\"lang\":\"de\"}"},
+    {"event",
+     "{" HEAD ",\"kind\":\"connect\",\"person\":\"anna\",\"client\":\"anna\",\"roles\":[\"member\"]}"},
+    {"rejected", "{" HEAD ",\"topic\":\"mayday/v1/acme/alert/x/action\",\"code\":\"stale\"}"},
+    {"dispatch",
+     "{" HEAD
+     ",\"version\":1,\"status\":\"active\",\"type\":\"panic\",\"priority\":\"critical\",\"raised_by\":"
+     "\"anna\",\"raised_at\":\"2024-11-28T12:47:07.136Z\",\"presses\":2,\"duress_at\":\"2024-11-28T12:47:07."
+     "136Z\"}"},
     {"presence", "{" HEAD ",\"connected\":true,\"since\":\"2024-11-28T12:47:07.136Z\"}"},
     {"state",
      "{" HEAD

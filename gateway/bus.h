@@ -1,0 +1,37 @@
+/* bus.h - the gateway on MQTT: one connection to the broker for each organisation it serves. The only door to Paho.
+ *
+ * A connection is made with the gateway's own token, a persistent Will on gateway/<id>/status, and is made again by
+ * itself with backoff; each time it is up, `bus_generation` moves, by which the services know that a broker may have
+ * forgotten what it retained. Paho's threads are behind this wall.
+ *
+ * Threads: every function from any service's thread. Publishing waits: a service is one loop that does one thing
+ * after the other, and what waits for the broker waits here. */
+#ifndef MAYDAY_GATEWAY_BUS_H
+#define MAYDAY_GATEWAY_BUS_H
+
+#include "base/text.h"
+
+typedef struct bus bus;
+
+typedef struct bus_message {
+    text org, topic; /* the topic whole: mayday/v1/<org>/... */
+    text payload;    /* empty and `retain`: clears what is retained there */
+    bool retain;
+    /* what came of it */
+    bool acked;     /* the broker took it: it is in its journal, if the type is stored */
+    uint8_t reason; /* MQTT 5 reason code; from 0x80 on refused */
+} bus_message;
+
+/* Sends all (QoS 1), then waits until each has its PUBACK, or its connection is lost, or `timeout_ms` is over.
+ * Returns how many were acked and not refused. One that was not may have arrived nevertheless. */
+size_t bus_publish(bus *b, bus_message *messages, size_t count, int timeout_ms);
+
+bool bus_up(bus *b, text org);             /* is there a connection for this organisation? */
+uint64_t bus_generation(bus *b, text org); /* grows each time its connection is made; 0: never yet */
+
+/* Calls `seen` from Paho's thread for each message that arrives at `filter` ("alert/+/state", behind mayday/v1/<org>/;
+ * or "$SYS/..." whole), for every organisation, now and after each reconnect. Keep it short; it must not publish. */
+typedef void (*bus_seen)(void *context, text org, text topic, text payload, bool retained);
+NODISCARD int bus_listen(bus *b, const char *filter, bus_seen seen, void *context);
+
+#endif

@@ -1,0 +1,52 @@
+/* service.h - the gateway's services: each is a thread that owns its loop, its PostgreSQL connection and its state.
+ * They share immutable settings, the bus and atomic figures, and meet in the database.
+ *
+ * A new service is gateway/services/<name>.c with one row, and its word in that CMake list. */
+#ifndef MAYDAY_GATEWAY_SERVICE_H
+#define MAYDAY_GATEWAY_SERVICE_H
+
+#include "core/settings.h"
+#include "gateway/bus.h"
+#include "store/pg.h"
+
+typedef struct service_host service_host; /* main's: what is shared */
+
+/* What a service is given. Its own; the things it points to are shared and immutable, or lock themselves. */
+typedef struct service_context {
+    service_host *host;
+    const settings *settings;
+    const char *gateway; /* this gateway's id */
+    bus *bus;
+    pg *c;               /* NULL while there is no connection */
+    const char *channel; /* what the service LISTENs to; from its row */
+} service_context;
+
+typedef struct service {
+    const char *name;    /* of the thread, in the log, in /health and /metrics */
+    const char *channel; /* a NOTIFY channel that wakes it; NULL: only time does */
+    int every_ms;        /* how long it sleeps at most between two steps */
+
+    /* Called with a live connection, outside a transaction: does what there is to do and returns.
+     * PG_DONE; PG_RETRY when the connection is lost or in doubt: then it is made again, with backoff, and the step
+     * too. *ret_again: there is more to do at once. */
+    pg_verdict (*step)(service_context *s, void *state, bool *ret_again);
+
+    void *(*begin)(service_context *s); /* makes the state; may be NULL. NULL from it: out of memory */
+    void (*end)(void *state);           /* takes NULL; may be NULL */
+} service;
+
+/* All of them, ended by NULL. */
+extern const service *const services[];
+
+bool service_stopping(const service_context *s);
+
+/* Log lines: "service: text", to stderr with a syslog priority prefix for journald. Any thread. */
+typedef enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_NOTICE = 5, LOG_LEVEL_INFO = 6 } log_level;
+void service_log(const service_context *s, log_level level, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* Figures for /metrics: counters and gauges by name, made at their first use (a string literal, as Prometheus wants it:
+ * "mayday_gateway_states_published_total"). Any thread. */
+void service_count(service_context *s, const char *name, uint64_t by);
+void service_gauge(service_context *s, const char *name, double value);
+
+#endif
