@@ -66,8 +66,7 @@ static pg_verdict bury(load *l, const batch_row *row) {
     CLEANUP(buf_release)
     buf org = BUF(1 << 16), sender = BUF(1 << 16), topic = BUF(1 << 16), why = BUF(1 << 16);
     CLEANUP(buf_release)
-    buf payload = BUF(JOURNAL_RECORD_MAX * 2 + 16),
-        harmless = BUF(JOURNAL_RECORD_MAX * 2);
+    buf payload = BUF(JOURNAL_RECORD_MAX * 2 + 16), harmless = BUF(JOURNAL_RECORD_MAX * 2);
     char seq[24], at[INSTANT_TEXT_LEN + 1];
     record r = {0};
     bool known = record_decode(batch_raw(l->b, row), &r) == 0;
