@@ -185,6 +185,38 @@ pg_verdict pg_notifications(pg *c, pg_notified visit, void *context) {
     return PG_DONE;
 }
 
+/* Hands on what came and remembers that something did. */
+typedef struct witness {
+    pg_notified visit;
+    void *context;
+    bool seen;
+} witness;
+
+static void bear_witness(void *context, const char *channel, const char *payload) {
+    witness *w = context;
+    w->seen = true;
+    w->visit(w->context, channel, payload);
+}
+
+pg_verdict pg_wait(pg *c, int ms, pg_notified visit, void *context) {
+    witness w = {.visit = visit, .context = context};
+    int64_t until = monotonic_ms() + ms;
+    int r = 1;
+    /* Looks before it waits: one that came along with an answer lies in libpq already, and wakes no poll. */
+    while (pg_notifications(c, bear_witness, &w) == PG_DONE) {
+        if (w.seen || r != 1)
+            return PG_DONE;
+        r = wait_on(PQsocket(c->conn), POLLIN, c->interrupt_fd, until);
+        if (r < 0 && r != -EINTR)
+            return pg_lost(c, "waiting for the server failed");
+    }
+    return PG_RETRY;
+}
+
+int pg_socket(const pg *c) {
+    return c->broken ? -1 : PQsocket(c->conn);
+}
+
 bool pg_broken(const pg *c) {
     return c->broken;
 }

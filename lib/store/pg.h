@@ -63,4 +63,12 @@ NODISCARD pg_verdict pg_copy_end(pg *c);
 typedef void (*pg_notified)(void *context, const char *channel, const char *payload);
 NODISCARD pg_verdict pg_notifications(pg *c, pg_notified visit, void *context);
 
+/* Waits until a notification came (then calls `visit` for it and for those behind it), at most `ms`, and not
+ * once the interrupt descriptor is readable: unlike a query's, this wait leaves the connection good. PG_RETRY
+ * only when the connection is lost. Call it outside a transaction: inside one no notification comes. */
+NODISCARD pg_verdict pg_wait(pg *c, int ms, pg_notified visit, void *context);
+
+int pg_socket(
+    const pg *c); /* readable: pg_notifications() may have something; -1 when the connection is lost */
+
 #endif
