@@ -57,7 +57,9 @@ def refusal_codes():
 
 # ---- topics: who publishes, who reads, what becomes of it
 
-RELATIONS = {"+": "", "{sub}": "own", "{member}": "members of it", "{family}": "family contacts", "{role}": "holders of it"}
+RELATIONS = {"+": "", "{sub}": "own", "{other}": "unless it is their own", "{member}": "members of it",
+             "{raiser}": "who raised it", "{assigned}": "assigned to it", "{former}": "who canceled it", "{family}": "family contacts",
+             "{role}": "holders of it"}
 
 
 def allowed(rules, access, family, leaf):
@@ -66,7 +68,7 @@ def allowed(rules, access, family, leaf):
     for role, verb, levels in rules:
         if verb != access:
             continue
-        if levels[0] == family and (levels[1:] == ["#"] or levels[2:] == [leaf]):
+        if levels[0] == family and (levels[1:] == ["#"] or levels[2:] in ([leaf], ["#"])):
             relation = "+" if levels[1] == "#" else levels[1]
             found.setdefault(relation, []).append(role)
     parts = []
