@@ -100,8 +100,8 @@ static bool stop(gateway *g) {
         ended = host_stop(g->host, STOP_MS) == 0;
     if (!ended)
         return false;
+    g->bus = bus_close(g->bus); /* first: it calls what the services gave it to call */
     g->host = host_free(g->host);
-    g->bus = bus_close(g->bus);
     return true;
 }
 
