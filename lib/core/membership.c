@@ -52,6 +52,7 @@ typedef struct key {
 static const char *const relation_names[] = {
     [RELATION_NONE] = "none",       [RELATION_RAISER] = "raiser", [RELATION_ASSIGNED] = "assigned",
     [RELATION_INVITED] = "invited", [RELATION_FAMILY] = "family", [RELATION_MEMBER] = "member",
+    [RELATION_FORMER] = "former",
 };
 
 const char *relation_name(relation r) {
@@ -180,7 +181,9 @@ static int make_member(membership *m, place *p, text person, relation r) {
 }
 
 static int replace_relation(membership *m, member *old, relation r) {
-    if (old->relation != r && old->relation != RELATION_RAISER) {
+    bool stays = (old->relation == RELATION_RAISER && r != RELATION_FORMER) ||
+                 (old->relation == RELATION_FORMER && r != RELATION_RAISER);
+    if (old->relation != r && !stays) {
         old->relation = r;
         m->generation++;
     }

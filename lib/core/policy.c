@@ -71,7 +71,7 @@ static bool is_role_of(const question *q, text level) {
     return false;
 }
 
-/* The parser lets {member} and {family} stand only for the id behind 'alert' or 'room'. */
+/* The parser lets these placeholders stand only for the id behind 'alert' or 'room'. */
 static relation find_relation(question *q) {
     if (!q->relation_known) {
         address_family family =
@@ -83,19 +83,19 @@ static relation find_relation(question *q) {
     return q->relation;
 }
 
-static bool is_full_member(relation r) {
-    switch (r) {
-    case RELATION_RAISER:
-    case RELATION_ASSIGNED:
-    case RELATION_INVITED:
-    case RELATION_MEMBER:
-        return true;
-    case RELATION_NONE:
-    case RELATION_FAMILY:
-        return false;
-    }
-    return false;
-}
+#define BIT(r) (1u << (r))
+
+/* Which relations each placeholder stands for. A former raiser is kept from what {other} sees as the raiser
+ * is: what they may not learn while the incident is open does not change because they canceled it. */
+static const unsigned relations[LEVEL_KINDS] = {
+    [LEVEL_MEMBER] =
+        BIT(RELATION_RAISER) | BIT(RELATION_ASSIGNED) | BIT(RELATION_INVITED) | BIT(RELATION_MEMBER),
+    [LEVEL_FAMILY] = BIT(RELATION_FAMILY),
+    [LEVEL_RAISER] = BIT(RELATION_RAISER),
+    [LEVEL_ASSIGNED] = BIT(RELATION_ASSIGNED),
+    [LEVEL_FORMER] = BIT(RELATION_FORMER),
+    [LEVEL_OTHER] = ~(BIT(RELATION_RAISER) | BIT(RELATION_FORMER)),
+};
 
 static bool level_fits(question *q, const pattern_level *want, text have) {
     switch ((level_kind)want->kind) {
@@ -113,9 +113,14 @@ static bool level_fits(question *q, const pattern_level *want, text have) {
     case LEVEL_ROLE:
         return is_role_of(q, have);
     case LEVEL_MEMBER:
-        return q->is_filter || is_full_member(find_relation(q));
     case LEVEL_FAMILY:
-        return q->is_filter || find_relation(q) == RELATION_FAMILY;
+    case LEVEL_RAISER:
+    case LEVEL_ASSIGNED:
+    case LEVEL_OTHER:
+    case LEVEL_FORMER:
+        return q->is_filter || (relations[want->kind] & BIT(find_relation(q))) != 0;
+    case LEVEL_KINDS:
+        break;
     }
     return false;
 }
@@ -131,6 +136,17 @@ static bool pattern_fits(question *q, const pattern *pat, size_t at) {
     return at == q->n_levels;
 }
 
+/* Every name below an organisation has ID_LEVEL + 2 levels (address_parse), so a '#' that ends a filter
+ * earlier can only match names of that length. */
+static void spell_out_rest(question *q) {
+    static const text any = {"+", 1};
+    if (!is_wildcard(q->levels[q->n_levels - 1], '#') || q->n_levels > ID_LEVEL + 2)
+        return;
+    q->n_levels--;
+    while (q->n_levels < ID_LEVEL + 2)
+        q->levels[q->n_levels++] = any;
+}
+
 static bool may(question *q, pattern_action action, text topic) {
     size_t root_levels;
     if (q->who->org.len == 0 || !split(q, topic))
@@ -138,6 +154,8 @@ static bool may(question *q, pattern_action action, text topic) {
     pattern_root root = find_root(q, &root_levels);
     if (root == ROOT_NONE)
         return false;
+    if (q->is_filter && root == ROOT_ORG)
+        spell_out_rest(q);
     for (uint64_t left = q->who->roles; left; left &= left - 1) {
         size_t i = (size_t)__builtin_ctzll(left);
         if (i >= q->p->n_roles)

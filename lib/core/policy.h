@@ -9,9 +9,11 @@
  *         read     mayday/v1/{org}/role/{role}/broadcast
  *
  * Placeholders fill a whole level: {org} {sub} {client} the session's own; {role} any role of the policy it
- * has; {member} an incident or room (right behind {org}/alert/ or {org}/room/) it is a full member of;
- * {family} an incident it is a family contact of. '+' and a last '#' are as in MQTT. Every pattern must begin
- * with mayday/v1/{org}/ so that nothing outside the organisation can be granted; the exceptions are
+ * has. Right behind {org}/alert/, what the session's person is to the incident: {member} its raiser, assigned
+ * or invited; {raiser}, {assigned} that alone; {former} they raised it and canceled it; {family} a family
+ * contact of the raiser; {other} they did not raise it, whatever else. {member} also stands behind
+ * {org}/room/. '+' and a last '#' are as in MQTT. Every pattern must begin with mayday/v1/{org}/ so that
+ * nothing outside the organisation can be granted; the exceptions are
  * '$CONTROL/mayday/v1' and below, and '$SYS/' for reading. `read` also grants subscribing. A topic or pattern
  * has at most 16 levels, a policy one MiB and at least one role.
  *
@@ -55,8 +57,8 @@ bool policy_may_publish(const policy *p, const membership *m, const policy_subje
 bool policy_may_read(const policy *p, const membership *m, const policy_subject *who, text topic);
 
 /* May the session hold this subscription ($share included)? True when the filter's every possible name could
- * be granted by one of the read patterns, {member} and {family} counting as '+': delivery decides again,
- * message by message. */
+ * be granted by one of the read patterns, {member} and its like counting as '+': delivery decides again,
+ * message by message. Below mayday/v1/ names have six levels: a '#' stands for as many '+' as are missing. */
 bool policy_may_subscribe(const policy *p, const policy_subject *who, text filter);
 
 #endif

@@ -75,9 +75,12 @@ static const struct {
     text spelled;
     level_kind kind;
 } placeholders[] = {
-    {{"+", 1}, LEVEL_ANY},           {{"#", 1}, LEVEL_REST},          {{"{org}", 5}, LEVEL_ORG},
-    {{"{sub}", 5}, LEVEL_SUB},       {{"{client}", 8}, LEVEL_CLIENT}, {{"{role}", 6}, LEVEL_ROLE},
+    {{"+", 1}, LEVEL_ANY},           {{"#", 1}, LEVEL_REST},
+    {{"{org}", 5}, LEVEL_ORG},       {{"{sub}", 5}, LEVEL_SUB},
+    {{"{client}", 8}, LEVEL_CLIENT}, {{"{role}", 6}, LEVEL_ROLE},
     {{"{member}", 8}, LEVEL_MEMBER}, {{"{family}", 8}, LEVEL_FAMILY},
+    {{"{raiser}", 8}, LEVEL_RAISER}, {{"{assigned}", 10}, LEVEL_ASSIGNED},
+    {{"{other}", 7}, LEVEL_OTHER},   {{"{former}", 8}, LEVEL_FORMER},
 };
 
 static level_kind kind_of(text level) {
@@ -100,14 +103,21 @@ static int check_literal(parser *ps, text level) {
     if (has_any(level, "+#"))
         return refuse(ps, "'%.*s': a wildcard stands alone between slashes", QUOTED(level));
     if (has_any(level, "{}"))
-        return refuse(ps, "'%.*s' is none of {org} {sub} {client} {role} {member} {family}", QUOTED(level));
+        return refuse(ps,
+                      "'%.*s' is none of {org} {sub} {client} {role} {member} {raiser} {assigned} {former} "
+                      "{family} {other}",
+                      QUOTED(level));
     if (!topic_level_valid(level))
         return refuse(ps, "a level of the pattern is longer than %d bytes or holds a control character",
                       TOPIC_LEVEL_MAX);
     return 0;
 }
 
-/* {member} and {family} ask about the incident or room whose id they stand for: right behind its family. */
+/* These ask about the incident or room whose id they stand for: right behind its family. */
+static bool is_relation(level_kind kind) {
+    return kind >= LEVEL_MEMBER && kind < LEVEL_KINDS;
+}
+
 static int check_place(parser *ps, const pattern *pat, text level, level_kind kind) {
     const pattern_level *before = ps->p->levels + pat->first_level;
     bool second = pat->root == ROOT_ORG && pat->n_levels == 1 && before->kind == LEVEL_LITERAL;
@@ -127,7 +137,7 @@ static int add_level(parser *ps, pattern *pat, size_t root_levels, text level, b
         fault = check_literal(ps, level);
     else if (kind == LEVEL_REST && !last)
         fault = refuse(ps, "'#' can only be the last level");
-    else if (kind == LEVEL_MEMBER || kind == LEVEL_FAMILY)
+    else if (is_relation(kind))
         fault = check_place(ps, pat, level, kind);
     if (fault < 0)
         return fault;

@@ -18,6 +18,11 @@ typedef enum level_kind {
     LEVEL_ROLE,
     LEVEL_MEMBER,
     LEVEL_FAMILY,
+    LEVEL_RAISER,
+    LEVEL_ASSIGNED,
+    LEVEL_OTHER,
+    LEVEL_FORMER,
+    LEVEL_KINDS,
 } level_kind;
 
 /* What a pattern begins with. Its own levels are those behind that. */

@@ -31,7 +31,7 @@ def message_types():
         row = re.search(r"const msg_type msg_type_\w+ = \{(.*?)\n\};", (TYPES / f"{word}.c").read_text(), re.S).group(1)
         fields = dict(re.findall(r"\.(\w+) = (?:ADDRESS_)?\"?(\w+)\"?", row))
         rows.append({"schema": fields["schema"], "family": fields["family"].lower(), "leaf": fields["leaf"],
-                     **{flag: fields.get(flag) == "true" for flag in ("stored", "sync", "urgent", "retained")}})
+                     "kind": fields.get("kind"), **{flag: fields.get(flag) == "true" for flag in ("stored", "sync", "urgent", "retained")}})
     return rows
 
 
@@ -57,7 +57,9 @@ def refusal_codes():
 
 # ---- topics: who publishes, who reads, what becomes of it
 
-RELATIONS = {"+": "", "{sub}": "own", "{member}": "members of it", "{family}": "family contacts", "{role}": "holders of it"}
+RELATIONS = {"+": "", "{sub}": "own", "{other}": "unless it is their own", "{member}": "members of it",
+             "{raiser}": "who raised it", "{assigned}": "assigned to it", "{former}": "who canceled it", "{family}": "family contacts",
+             "{role}": "holders of it"}
 
 
 def allowed(rules, access, family, leaf):
@@ -66,7 +68,7 @@ def allowed(rules, access, family, leaf):
     for role, verb, levels in rules:
         if verb != access:
             continue
-        if levels[0] == family and (levels[1:] == ["#"] or levels[2:] == [leaf]):
+        if levels[0] == family and (levels[1:] == ["#"] or levels[2:] in ([leaf], ["#"])):
             relation = "+" if levels[1] == "#" else levels[1]
             found.setdefault(relation, []).append(role)
     parts = []
@@ -93,6 +95,8 @@ def topics():
     rules, rows = policy_rules(), message_types()
     lines = ["| topic | who may publish | who may read | schema | keeps |", "|---|---|---|---|---|"]
     for row in rows:
+        if row["kind"]:
+            continue  # it travels where another type does
         where = row["family"], row["leaf"]
         lines.append(f"| `{where[0]}/<{where[0]}>/{where[1]}` | {allowed(rules, 'publish', *where)} | {allowed(rules, 'read', *where)} | "
                      f"[{row['schema']}](#{row['schema']}) | {keeps(row)} |")

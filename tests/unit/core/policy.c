@@ -10,6 +10,7 @@
 #define TASK    "01932e6a-7b1c-7def-8123-456789abcde0" /* ann is assigned */
 #define KIN     "01932e6a-7b1c-7def-8123-456789abcde1" /* ann is a family contact */
 #define ALIEN   "01932e6a-7b1c-7def-8123-456789abcde2" /* nothing to do with ann */
+#define GONE    "01932e6a-7b1c-7def-8123-456789abcde3" /* ann raised it and canceled it */
 #define A       "mayday/v1/acme/alert/"
 #define U       "mayday/v1/acme/user/"
 #define ORG     "mayday/v1/acme/"
@@ -35,6 +36,7 @@ static membership *anns_world(void) {
     ck_assert_int_eq(membership_add(m, org, ADDRESS_ALERT, TEXT(MINE), ann, RELATION_RAISER), 0);
     ck_assert_int_eq(membership_add(m, org, ADDRESS_ALERT, TEXT(TASK), ann, RELATION_ASSIGNED), 0);
     ck_assert_int_eq(membership_add(m, org, ADDRESS_ALERT, TEXT(KIN), ann, RELATION_FAMILY), 0);
+    ck_assert_int_eq(membership_add(m, org, ADDRESS_ALERT, TEXT(GONE), ann, RELATION_FORMER), 0);
     ck_assert_int_eq(membership_add(m, org, ADDRESS_ROOM, TEXT("north"), ann, RELATION_MEMBER), 0);
     ck_assert_int_eq(membership_add(m, TEXT("rival"), ADDRESS_ALERT, TEXT(ALIEN), ann, RELATION_RAISER), 0);
     return m;
@@ -86,6 +88,32 @@ START_TEST(the_shipped_policy_says_who_publishes_and_who_reads) {
         {"member", 'r', A ALIEN "/state", false},
         {"member", 'r', A KIN "/state", false},
         {"member", 'r', A KIN "/chat", false},
+        {"member", 'p', A TASK "/location", true},
+        {"member", 'p', A KIN "/location", false},
+        {"member", 'p', A MINE "/receipt", true},
+        {"member", 'r', A MINE "/receipt", true},
+        {"member", 'p', A ALIEN "/receipt", false},
+        {"member", 'r', A ALIEN "/receipt", false},
+        {"member", 'r', A MINE "/dispatch", false},
+        {"member", 'r', A TASK "/dispatch", true},
+        {"member", 'r', A KIN "/dispatch", false},
+        {"member", 'r', A GONE "/dispatch", false},
+        {"member", 'r', A GONE "/state", true},
+        {"member", 'r', A GONE "/chat", false},
+        {"member", 'r', A GONE "/action", false},
+        {"member", 'r', A GONE "/receipt", false},
+        {"member", 'p', A GONE "/chat", false},
+        {"member", 'p', A GONE "/action", false},
+        {"member", 'p', A GONE "/location", false},
+        {"member", 'p', ORG "room/north/receipt", true},
+        {"member", 'r', ORG "room/north/receipt", true},
+        {"member", 'p', ORG "room/south/receipt", false},
+        {"member", 'p', U "ann/receipt", true},
+        {"member", 'p', U "bob/receipt", false},
+        {"member", 'r', U "bob/receipt", false},
+        {"member", 'p', U "ann/settings", true},
+        {"member", 'r', U "ann/settings", false},
+        {"member", 'p', U "bob/settings", false},
         {"member", 'p', U "ann/location", true},
         {"member", 'p', U "ann/vitals", true},
         {"member", 'p', U "ann/duty", true},
@@ -116,12 +144,36 @@ START_TEST(the_shipped_policy_says_who_publishes_and_who_reads) {
         {"officer", 'r', ORG "role/officer/broadcast", true},
         {"officer", 'r', ORG "role/member/broadcast", false},
         {"officer", 'r', A ALIEN "/state", false},
+        {"officer", 'r', A TASK "/dispatch", true},
+        {"officer", 'r', A GONE "/state", true},
         {"responder", 'p', A ALIEN "/raise", false},
         {"responder", 'p', A TASK "/location", true},
         {"responder", 'p', A TASK "/action", true},
         {"responder", 'r', A TASK "/location", true},
         {"responder", 'r', A ALIEN "/location", false},
         {"responder", 'p', U "ann/duty", true},
+        {"responder", 'r', A TASK "/dispatch", true},
+        {"responder", 'r', A MINE "/dispatch", false},
+        {"responder", 'r', A GONE "/state", true},
+        {"dispatcher", 'r', A ALIEN "/dispatch", true},
+        {"dispatcher", 'r', A TASK "/dispatch", true},
+        {"dispatcher", 'r', A MINE "/dispatch", false},
+        {"dispatcher", 'r', A GONE "/dispatch", false},
+        {"dispatcher", 'r', A GONE "/state", true},
+        {"dispatcher", 'r', A GONE "/action", false},
+        {"dispatcher", 'r', A GONE "/raise", false},
+        {"dispatcher", 'p', A GONE "/action", false},
+        {"dispatcher", 'r', A MINE "/state", true},
+        {"dispatcher", 'r', A MINE "/raise", true},
+        {"dispatcher", 'r', A MINE "/chat", true},
+        {"dispatcher", 'p', A MINE "/chat", true},
+        {"dispatcher", 'p', A MINE "/location", true},
+        {"dispatcher", 'r', A ALIEN "/typing", true},
+        {"dispatcher", 'r', A ALIEN "/receipt", true},
+        {"dispatcher", 'p', A ALIEN "/receipt", true},
+        {"dispatcher", 'p', A ALIEN "/dispatch", false},
+        {"dispatcher", 'r', U "bob/receipt", true},
+        {"dispatcher", 'r', U "bob/settings", false},
         {"dispatcher", 'p', A ALIEN "/action", true},
         {"dispatcher", 'p', A ALIEN "/chat", true},
         {"dispatcher", 'p', A ALIEN "/raise", false},
@@ -149,6 +201,11 @@ START_TEST(the_shipped_policy_says_who_publishes_and_who_reads) {
         {"dispatcher", 'p', "$CONTROL/mayday/v1", false},
         {"supervisor", 'p', A ALIEN "/action", true},
         {"supervisor", 'r', A ALIEN "/raise", true},
+        {"supervisor", 'r', A ALIEN "/dispatch", true},
+        {"supervisor", 'r', A MINE "/dispatch", false},
+        {"supervisor", 'r', A GONE "/state", true},
+        {"supervisor", 'r', A GONE "/dispatch", false},
+        {"supervisor", 'r', U "bob/receipt", true},
         {"supervisor", 'r', U "bob/vitals", true},
         {"supervisor", 'p', U "bob/inbox", true},
         {"supervisor", 'p', U "bob/check", false},
@@ -169,12 +226,22 @@ START_TEST(the_shipped_policy_says_who_publishes_and_who_reads) {
         {"device", 'p', A MINE "/action", false},
         {"device", 'r', A MINE "/state", true},
         {"device", 'r', A MINE "/chat", false},
+        {"device", 'r', A GONE "/state", true},
+        {"device", 'r', A TASK "/dispatch", false},
+        {"device", 'p', U "ann/receipt", true},
+        {"device", 'p', U "ann/settings", false},
+        {"family", 'r', A KIN "/dispatch", false},
+        {"family", 'p', U "ann/receipt", true},
         {"device", 'p', U "ann/vitals", true},
         {"device", 'p', U "ann/location", true},
         {"device", 'p', U "bob/vitals", false},
         {"device", 'r', U "ann/inbox", false},
         {"device", 'r', U "ann/rejected", true},
         {"gateway", 'p', A ALIEN "/state", true},
+        {"gateway", 'p', A ALIEN "/dispatch", true},
+        {"gateway", 'r', A ALIEN "/dispatch", true},
+        {"gateway", 'r', "$SYS/broker/mayday/journal/records", true},
+        {"gateway", 'r', "$SYS/broker/clients/total", false},
         {"gateway", 'p', U "bob/presence", true},
         {"gateway", 'p', U "bob/inbox", true},
         {"gateway", 'p', U "bob/check", true},
@@ -226,6 +293,18 @@ START_TEST(the_shipped_policy_lets_no_subscription_be_wider_than_its_role) {
         {"member", 's', ORG "role/officer/broadcast", false},
         {"family", 's', A "+/state", true},
         {"family", 's', A "+/chat", false},
+        {"dispatcher", 's', A "#", true},
+        {"dispatcher", 's', A "+/#", true},
+        {"dispatcher", 's', A "+/+", true},
+        {"dispatcher", 's', A ALIEN "/#", true},
+        {"dispatcher", 's', A "+/dispatch", true},
+        {"dispatcher", 's', A "+/state/#", true},
+        {"dispatcher", 's', U "#", false},
+        {"supervisor", 's', A "#", true},
+        {"gateway", 's', A "#", false},
+        {"member", 's', A "+/dispatch", true}, /* delivery decides */
+        {"family", 's', A "+/dispatch", false},
+        {"device", 's', A "+/dispatch", false},
         {"dispatcher", 's', A "+/raise", true},
         {"dispatcher", 's', "$share/desk/" A "+/raise", true},
         {"dispatcher", 's', U "+/location", true},
@@ -394,6 +473,34 @@ START_TEST(membership_is_asked_anew_each_time_and_none_means_no) {
 }
 END_TEST
 
+START_TEST(each_placeholder_stands_for_its_relations_and_no_other) {
+    static const struct {
+        const char *placeholder;
+        const char *fits; /* of none, raiser, assigned, invited, family, member, former */
+    } rows[] = {
+        {"{member}", "0111010"},   {"{family}", "0000100"}, {"{raiser}", "0100000"},
+        {"{assigned}", "0010000"}, {"{other}", "1011110"},  {"{former}", "0000001"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char source[96];
+        (void)snprintf(source, sizeof source, "role r\nread mayday/v1/{org}/alert/%s/x\n",
+                       rows[i].placeholder);
+        CLEANUP(policy_freep) policy *p = parse(text_of(source));
+        policy_subject who = ann_as(p, "r");
+        for (relation r = RELATION_NONE; r <= RELATION_FORMER; r++) {
+            CLEANUP(membership_freep) membership *m = membership_new(1);
+            if (r != RELATION_NONE)
+                ck_assert_int_eq(membership_add(m, who.org, ADDRESS_ALERT, TEXT(MINE), who.sub, r), 0);
+            ck_assert_msg(policy_may_read(p, m, &who, TEXT(A MINE "/x")) == (rows[i].fits[r] == '1'),
+                          "%s, %s", rows[i].placeholder, relation_name(r));
+        }
+        ck_assert(policy_may_subscribe(p, &who, TEXT(A MINE "/x")));
+        ck_assert(policy_may_subscribe(p, &who, TEXT(A "+/x")));
+        ck_assert(!policy_may_subscribe(p, &who, TEXT(A "#")));
+    }
+}
+END_TEST
+
 START_TEST(patterns_may_end_wide_and_a_subscription_may_be_narrower) {
     CLEANUP(policy_freep)
     policy *p = parse(TEXT("role r\r\n"
@@ -445,12 +552,28 @@ static bool spell(size_t n, buf *to) {
     return false;
 }
 
+/* Names below an organisation have three levels, so a filter that ends sooner in '#' means as many '+'. */
+static void spell_out(text filter, buf *to) {
+    size_t levels = 1;
+    buf_clear(to);
+    buf_add_text(to, filter);
+    if (filter.ptr[filter.len - 1] != '#')
+        return;
+    for (size_t i = sizeof ORG - 1; i < filter.len; i++)
+        levels += filter.ptr[i] == '/';
+    buf_clear(to);
+    buf_add_text(to, (text){filter.ptr, filter.len - 1});
+    buf_add_char(to, '+');
+    for (; levels < 3; levels++)
+        buf_add_text(to, TEXT("/+"));
+}
+
 /* Every pattern against every filter and name of up to three levels behind the organisation. */
 START_TEST(subscribing_is_containment_and_reading_is_matching) {
     enum {
         SPELLED = 84
     }; /* 4 + 4*4 + 4*4*4 */
-    CLEANUP(buf_release) buf spelled = BUF(256), other = BUF(256), source = BUF(512);
+    CLEANUP(buf_release) buf spelled = BUF(256), other = BUF(256), whole = BUF(256), source = BUF(512);
     size_t patterns = 0, granted = 0;
     for (size_t i = 0; spell(i, &spelled); i++) {
         if (!topic_filter_valid(buf_text(&spelled)))
@@ -463,7 +586,8 @@ START_TEST(subscribing_is_containment_and_reading_is_matching) {
         patterns++;
         for (size_t k = 0; spell(k, &other); k++) {
             const text pattern = buf_text(&spelled), t = buf_text(&other);
-            bool subscribe = topic_filter_valid(t) && topic_contains(pattern, t);
+            spell_out(t, &whole);
+            bool subscribe = topic_filter_valid(t) && topic_contains(pattern, buf_text(&whole));
             bool read = topic_name_valid(t) && topic_matches(pattern, t);
             ck_assert_msg(policy_may_subscribe(p, &who, t) == subscribe, "%s, %s", spelled.ptr, other.ptr);
             ck_assert_msg(policy_may_read(p, NULL, &who, t) == read, "%s, %s", spelled.ptr, other.ptr);
@@ -523,11 +647,14 @@ START_TEST(every_parse_error_names_line_and_reason) {
         {R "read mayday/v1/{org}/a+\n", 2, "'a+': a wildcard stands alone between slashes"},
         {R "read mayday/v1/{org}/b#\n", 2, "'b#': a wildcard stands alone between slashes"},
         {R "read mayday/v1/{org}/{who}\n", 2,
-         "'{who}' is none of {org} {sub} {client} {role} {member} {family}"},
+         "'{who}' is none of {org} {sub} {client} {role} {member} {raiser} {assigned} {former} {family} "
+         "{other}"},
         {R "read mayday/v1/{org}/x{sub}\n", 2,
-         "'x{sub}' is none of {org} {sub} {client} {role} {member} {family}"},
+         "'x{sub}' is none of {org} {sub} {client} {role} {member} {raiser} {assigned} {former} {family} "
+         "{other}"},
         {R "read mayday/v1/{org}/sub}\n", 2,
-         "'sub}' is none of {org} {sub} {client} {role} {member} {family}"},
+         "'sub}' is none of {org} {sub} {client} {role} {member} {raiser} {assigned} {former} {family} "
+         "{other}"},
         {R "read mayday/v1/{org}/user/{member}/x\n", 2,
          "{member} can only stand right behind mayday/v1/{org}/alert/ or mayday/v1/{org}/room/"},
         {R "read mayday/v1/{org}/{member}\n", 2,
@@ -538,6 +665,14 @@ START_TEST(every_parse_error_names_line_and_reason) {
          "{member} can only stand right behind mayday/v1/{org}/alert/ or mayday/v1/{org}/room/"},
         {R "read $SYS/alert/{member}\n", 2,
          "{member} can only stand right behind mayday/v1/{org}/alert/ or mayday/v1/{org}/room/"},
+        {R "read mayday/v1/{org}/room/{other}/x\n", 2,
+         "{other} can only stand right behind mayday/v1/{org}/alert/"},
+        {R "read mayday/v1/{org}/user/{raiser}/x\n", 2,
+         "{raiser} can only stand right behind mayday/v1/{org}/alert/"},
+        {R "read mayday/v1/{org}/{assigned}\n", 2,
+         "{assigned} can only stand right behind mayday/v1/{org}/alert/"},
+        {R "read mayday/v1/{org}/room/{former}\n", 2,
+         "{former} can only stand right behind mayday/v1/{org}/alert/"},
         {R "read mayday/v1/{org}/room/{family}/x\n", 2,
          "{family} can only stand right behind mayday/v1/{org}/alert/"},
         {R "read mayday/v1/{org}/4/5/6/7/8/9/10/11/12/13/14/15/16/17\n", 2,
@@ -642,6 +777,7 @@ Suite *suite_policy(void) {
     tcase_add_test(t, a_sessions_values_are_text_never_wildcards_or_paths);
     tcase_add_test(t, several_roles_allow_what_any_of_them_allows);
     tcase_add_test(t, membership_is_asked_anew_each_time_and_none_means_no);
+    tcase_add_test(t, each_placeholder_stands_for_its_relations_and_no_other);
     tcase_add_test(t, patterns_may_end_wide_and_a_subscription_may_be_narrower);
     tcase_add_test(t, subscribing_is_containment_and_reading_is_matching);
     tcase_add_test(t, every_parse_error_names_line_and_reason);
