@@ -22,6 +22,7 @@ const msg_type msg_type_reply = {
     .sync = true,
     .urgent = true,
     .fed = true,
+    .settle = "settle_replies",
     .table = "reply",
     COLUMNS(columns),
 };
