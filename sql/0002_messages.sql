@@ -16,6 +16,7 @@ CREATE TABLE mayday.raise (
     priority text,
     position geography(Point, 4326),
     accuracy real,
+    place jsonb, -- the location, all of it, as it was sent
     text text,
     lang text,
     silent boolean,
@@ -166,7 +167,8 @@ CREATE TABLE mayday.reply (
     answer text NOT NULL,
     text text,
     position geography(Point, 4326),
-    accuracy real
+    accuracy real,
+    place jsonb -- the location, all of it, as it was sent
 ) PARTITION BY RANGE (id);
 COMMENT ON TABLE mayday.reply IS 'The answers to checks.';
 CREATE INDEX ON mayday.reply (org, person, at DESC);

@@ -74,7 +74,8 @@ DECLARE
     persons text[];
     moments timestamptz[];
 BEGIN
-    PERFORM count(mayday.record_audit(e.org, e.kind, coalesce(e.person, e.sender), e.person, NULL,
+    PERFORM count(mayday.record_audit(e.org, e.kind,
+                CASE WHEN e.kind IN ('start', 'stop', 'policy', 'keys') THEN e.node ELSE e.sender END, e.person, NULL,
                 jsonb_strip_nulls(jsonb_build_object('node', e.node, 'client', e.client, 'roles', e.roles,
                     'address', e.address, 'topic', e.topic, 'code', e.code, 'detail', e.detail,
                     'at', mayday.spell(e.received_at)))))

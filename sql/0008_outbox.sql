@@ -18,6 +18,19 @@ CREATE TABLE mayday.outbox (
 );
 CREATE INDEX ON mayday.outbox (org, lane, entry);
 
+-- Messages, never a state, that the broker refused again and again: kept for an admin to look at, out of the way of those
+-- behind them.
+CREATE TABLE mayday.outbox_refused (
+    entry bigint PRIMARY KEY,
+    org text NOT NULL,
+    lane text NOT NULL,
+    leaf text NOT NULL,
+    payload jsonb NOT NULL,
+    at timestamptz NOT NULL,
+    reason integer NOT NULL, -- MQTT 5 reason code
+    refused_at timestamptz NOT NULL DEFAULT now()
+);
+
 -- Gateways LISTEN on mayday_outbox.
 CREATE FUNCTION mayday.post(in_org text, in_lane text, in_kind text, in_leaf text DEFAULT NULL,
     in_payload jsonb DEFAULT NULL) RETURNS void
@@ -49,6 +62,7 @@ RETURNS void LANGUAGE sql AS $$
 $$;
 
 GRANT SELECT, INSERT, DELETE ON mayday.outbox TO mayday_gateway;
+GRANT SELECT, INSERT ON mayday.outbox_refused TO mayday_gateway;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA mayday FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION mayday.post(text, text, text, text, jsonb), mayday.spell(timestamptz), mayday.new_id(),
     mayday.reject(text, text, uuid, text, text, text) TO mayday_gateway;

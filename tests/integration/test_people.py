@@ -19,9 +19,9 @@ class Scene:
     def sql(self, statement, params=None, user="postgres"):
         return self.database.sql(statement, params, user)
 
-    def event(self, kind, at, person=None, *, client=None, roles=None, node="n1", org=None, **more):
+    def event(self, kind, at, person=None, *, client=None, roles=None, node="n1", org=None, sender=None, **more):
         id_ = uuid7(NOW + at)
-        columns = {"id": id_, "digest": 0, "org": org or self.org, "sender": node, "node": node, "offline": False, "kind": kind,
+        columns = {"id": id_, "digest": 0, "org": org or self.org, "sender": sender or person or "-", "node": node, "offline": False, "kind": kind,
                    "person": person, "client": client or person, "roles": json.dumps(roles) if roles is not None else None, **more}
         names = ", ".join(columns)
         self.sql(f"INSERT INTO mayday.event ({names}, at, received_at) SELECT {', '.join(['%s'] * len(columns))}, t, t "
@@ -144,11 +144,12 @@ def test_a_client_id_taken_over_by_another_person_ends_the_first_ones_session(sc
 def test_every_event_goes_to_the_audit(scene):
     kinds = ["connect", "disconnect", "refused_connect", "refused", "subscribe", "kick", "revoke", "restore", "policy", "keys", "start",
              "stop"]
-    scene.events(*[scene.event(kind, n, "ann", topic="a/b", code="why", detail="more", address="1.2.3.4", roles=["member"])
+    scene.events(*[scene.event(kind, n, "ann", sender="adam", topic="a/b", code="why", detail="more", address="1.2.3.4", roles=["member"])
                    for n, kind in enumerate(kinds)])
     rows = scene.sql("SELECT kind, actor, person, detail FROM mayday.audit_pending WHERE org = %s ORDER BY entry", [scene.org])
     assert [row[0] for row in rows] == kinds
-    assert rows[2][1:3] == ("ann", "ann")
+    assert {row[0]: row[1] for row in rows} == {kind: "n1" if kind in ("start", "stop", "policy", "keys") else "adam" for kind in kinds}
+    assert {row[2] for row in rows} == {"ann"}
     assert rows[2][3].items() >= {"topic": "a/b", "code": "why", "detail": "more", "address": "1.2.3.4", "client": "ann",
                                   "node": "n1", "roles": ["member"]}.items()
     scene.events(scene.event("policy", 20, node="n7", detail="10 roles"))
@@ -163,6 +164,12 @@ def test_odd_events_harm_nothing(scene):
     scene.events(scene.event("connect", 0, None, client="x"), scene.event("connect", 1, "ann", roles=["member"]),
                  scene.event("disconnect", 2, "unknown"), scene.event("disconnect", 3, None, client=None))
     assert scene.connected() == ["ann"] and scene.presence("unknown") is None
+
+
+def test_who_was_refused_before_anybody_knew_them_is_nobody(scene):
+    scene.events(scene.event("refused_connect", 0, None, client="x", address="9.9.9.9"))
+    assert scene.sql("SELECT actor, person, detail->>'address' FROM mayday.audit_pending WHERE org = %s", [scene.org]) == [
+        ("-", None, "9.9.9.9")]
 
 
 def test_ten_thousand_connects_in_one_batch(scene):
