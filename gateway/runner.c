@@ -14,7 +14,7 @@
 #define CONNECT_MS     5000
 #define PATIENCE_MS    10000
 #define FIRST_PAUSE_MS 50
-#define STILL_MS       45000 /* beyond its own pauses: then a service hangs */
+#define STILL_MS       30000 /* beyond its own pauses: then a service hangs */
 
 static bool stopping(const runner *r) {
     return atomic_load(&r->host->stopping);
