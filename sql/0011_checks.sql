@@ -166,6 +166,11 @@ BEGIN
         PERFORM mayday.settle_replies(replies);
         DELETE FROM mayday.reply_unmatched u WHERE u.at < clock_timestamp() - interval '1 hour';
     END IF;
+    -- What was sent has arrived, and only its sender could not say so any more.
+    PERFORM count(mayday.mark_alarmed(w.check_id, w.alarm_message, r.sender))
+    FROM mayday.check_watch w JOIN mayday.raise r ON r.id = w.alarm_message
+    WHERE w.alarmed_at IS NULL AND w.due_at <= clock_timestamp() AND (w.answered_at IS NULL OR w.answer = 'help')
+      AND w.alarm IS NOT NULL AND r.org = w.org AND r.alert = w.alarm_alert;
     RETURN QUERY
     WITH due AS MATERIALIZED (
         SELECT w.check_id FROM mayday.check_watch w

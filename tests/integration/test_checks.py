@@ -196,6 +196,18 @@ def test_an_alarm_is_the_same_message_whoever_sends_it_and_however_often(watch):
         ("check.alarm", "gw1", "sam", first["alert"], {"check": check, "why": "silence"})]
 
 
+def test_an_alarm_that_arrived_is_not_sent_again(watch):
+    check = watch.ask(within=1)
+    watch.make_due(check)
+    claimed, = watch.claim()
+    watch.spell(claimed)
+    watch.sql("INSERT INTO mayday.raise (id, at, received_at, digest, org, sender, node, offline, alert, type, person) "
+              "VALUES (%s, now(), now(), 0, %s, 'gw7', 'n1', false, %s, 'general', 'sam')",
+              [claimed["message"], watch.org, claimed["alert"]])
+    assert watch.claim(lease="0 s") == [] and watch.row(check)["alarmed_at"]
+    assert watch.sql("SELECT actor FROM mayday.audit_pending WHERE org = %s", [watch.org]) == [("gw7",)]
+
+
 def test_what_an_alarm_says(watch):
     check = watch.ask(within=1)
     watch.make_due(check)
