@@ -75,6 +75,13 @@ static void join_raiser(host *h, const session *s, const address *where) {
                   RELATION_RAISER);
 }
 
+static bool is_gateway(const session *s) {
+    for (size_t i = 0; i < s->who->n_roles; i++)
+        if (strcmp(s->who->roles[i], "gateway") == 0)
+            return true;
+    return false;
+}
+
 acceptance acceptance_judge(host *h, const session *s, text topic, text payload, bool retain,
                             unsigned flags) {
     address where;
@@ -95,6 +102,9 @@ acceptance acceptance_judge(host *h, const session *s, text topic, text payload,
         return ACCEPTANCE_REFUSED;
     }
     (void)json_free(checked.body);
+    type = checked.type;
+    if (type->kind && !is_gateway(s))
+        return deny(h, s, topic, payload, DENIAL_POLICY, "only Mayday's gateway may say this");
     acceptance outcome = type->stored ? keep(h, s, type, topic, payload, flags) : ACCEPTANCE_TAKEN;
     if (outcome == ACCEPTANCE_TAKEN)
         join_raiser(h, s, &where);

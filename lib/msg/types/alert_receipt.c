@@ -15,6 +15,7 @@ const msg_type msg_type_alert_receipt = {
     .family = ADDRESS_ALERT,
     .leaf = "receipt",
     .stored = true,
+    .settle = "settle_receipts",
     .table = "receipt",
     COLUMNS(columns),
 };

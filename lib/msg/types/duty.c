@@ -14,6 +14,7 @@ const msg_type msg_type_duty = {
     .family = ADDRESS_USER,
     .leaf = "duty",
     .stored = true,
+    .settle = "settle_duty",
     .table = "duty",
     COLUMNS(columns),
 };

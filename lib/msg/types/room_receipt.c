@@ -15,6 +15,7 @@ const msg_type msg_type_room_receipt = {
     .family = ADDRESS_ROOM,
     .leaf = "receipt",
     .stored = true,
+    .settle = "settle_receipts",
     .table = "receipt",
     COLUMNS(columns),
 };

@@ -15,6 +15,7 @@ const msg_type msg_type_sync = {
     .family = ADDRESS_USER,
     .leaf = "sync",
     .stored = true,
+    .settle = "settle_syncs",
     .table = "sync_request",
     COLUMNS(columns),
 };

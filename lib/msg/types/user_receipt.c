@@ -15,6 +15,7 @@ const msg_type msg_type_user_receipt = {
     .family = ADDRESS_USER,
     .leaf = "receipt",
     .stored = true,
+    .settle = "settle_receipts",
     .table = "receipt",
     COLUMNS(columns),
 };
