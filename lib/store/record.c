@@ -6,7 +6,7 @@
 
 enum {
     RECORD_VERSION = 1,
-    RECORD_FLAGS_KNOWN = RECORD_WILL,
+    RECORD_FLAGS_KNOWN = RECORD_WILL | RECORD_REPEAT,
 };
 
 static void add_short(buf *to, text t) {

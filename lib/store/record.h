@@ -9,6 +9,7 @@
 
 typedef enum record_flags {
     RECORD_WILL = 1 << 0, /* published by the broker for a client that vanished */
+    RECORD_REPEAT = 1 << 1, /* a raise beyond its sender's rate: the incident is open already, or about to be */
 } record_flags;
 
 typedef struct record {
