@@ -7,6 +7,7 @@ if(CMAKE_LIBRARY_ARCHITECTURE)
 endif()
 
 install(TARGETS mayday RUNTIME DESTINATION bin)
+install(TARGETS mayday-gateway RUNTIME DESTINATION sbin)
 install(TARGETS mosquitto_mayday LIBRARY DESTINATION ${MAYDAY_LIB})
 install(DIRECTORY schemas sql DESTINATION share/mayday
         FILES_MATCHING PATTERN "*.json" PATTERN "*.sql")

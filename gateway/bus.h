@@ -1,15 +1,17 @@
-/* bus.h - the gateway on MQTT: one connection to the broker for each organisation it serves. The only door to Paho.
+/* bus.h - the gateway on MQTT: one connection to the broker for each organisation it serves. The only door to
+ * Paho.
  *
- * A connection is made with the gateway's own token, a persistent Will on gateway/<id>/status, and is made again by
- * itself with backoff; each time it is up, `bus_generation` moves, by which the services know that a broker may have
- * forgotten what it retained. Paho's threads are behind this wall.
+ * A connection is made with the gateway's own token, a persistent Will on gateway/<id>/status, and is made
+ * again by itself with backoff; each time it is up, `bus_generation` moves, by which the services know that a
+ * broker may have forgotten what it retained. Paho's threads are behind this wall.
  *
- * Threads: every function from any service's thread. Publishing waits: a service is one loop that does one thing
- * after the other, and what waits for the broker waits here. */
+ * Threads: every function from any service's thread. Publishing waits: a service is one loop that does one
+ * thing after the other, and what waits for the broker waits here. */
 #ifndef MAYDAY_GATEWAY_BUS_H
 #define MAYDAY_GATEWAY_BUS_H
 
 #include "base/text.h"
+#include "core/settings.h"
 
 typedef struct bus bus;
 
@@ -22,16 +24,42 @@ typedef struct bus_message {
     uint8_t reason; /* MQTT 5 reason code; from 0x80 on refused */
 } bus_message;
 
-/* Sends all (QoS 1), then waits until each has its PUBACK, or its connection is lost, or `timeout_ms` is over.
- * Returns how many were acked and not refused. One that was not may have arrived nevertheless. */
+/* Sends all (QoS 1), then waits until each has its PUBACK, or its connection is lost, or `timeout_ms` is
+ * over. Returns how many were acked and not refused. One that was not may have arrived nevertheless. */
 size_t bus_publish(bus *b, bus_message *messages, size_t count, int timeout_ms);
+
+/* Every organisation served, in no order. `visit` is called under a lock: keep it short, and call nothing of
+ * the bus. */
+typedef void (*bus_visit)(void *context, text org, bool up, uint64_t generation);
+void bus_each(bus *b, bus_visit visit, void *context);
 
 bool bus_up(bus *b, text org);             /* is there a connection for this organisation? */
 uint64_t bus_generation(bus *b, text org); /* grows each time its connection is made; 0: never yet */
 
-/* Calls `seen` from Paho's thread for each message that arrives at `filter` ("alert/+/state", behind mayday/v1/<org>/;
- * or "$SYS/..." whole), for every organisation, now and after each reconnect. Keep it short; it must not publish. */
+/* Calls `seen` from Paho's thread for each message that arrives at `filter` ("alert/+/state", behind
+ * mayday/v1/<org>/; or "$SYS/..." whole), for every organisation, now and after each reconnect; `topic` is
+ * the whole topic. Keep it short: no other connection moves meanwhile. It must call nothing of the bus. At
+ * most BUS_LISTENERS_MAX, with literals as filters; -ENOSPC. Our own messages come, too. */
+#define BUS_LISTENERS_MAX 16
 typedef void (*bus_seen)(void *context, text org, text topic, text payload, bool retained);
 NODISCARD int bus_listen(bus *b, const char *filter, bus_seen seen, void *context);
+
+/* ---- for main() ---- */
+
+typedef struct bus_options {
+    const settings *settings; /* borrowed for the bus's life, as is `gateway` */
+    const char *gateway;
+    const char *version;
+} bus_options;
+
+NODISCARD int bus_open(const bus_options *options, bus **ret_bus);
+bus *bus_close(
+    bus *b); /* says "offline", waits a moment for the PUBACK, disconnects; takes NULL, returns NULL */
+
+/* Serves an organisation from now on; serving it already is fine. Returns 0 or -ENOMEM. */
+NODISCARD int bus_serve(bus *b, text org);
+
+void bus_renew(bus *b);   /* makes every connection again, with a fresh token */
+void bus_give_up(bus *b); /* ends all waiting in bus_publish(), now and from now on: before bus_close() */
 
 #endif

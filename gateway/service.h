@@ -1,5 +1,5 @@
-/* service.h - the gateway's services: each is a thread that owns its loop, its PostgreSQL connection and its state.
- * They share immutable settings, the bus and atomic figures, and meet in the database.
+/* service.h - the gateway's services: each is a thread that owns its loop, its PostgreSQL connection and its
+ * state. They share immutable settings, the bus and atomic figures, and meet in the database.
  *
  * A new service is gateway/services/<name>.c with one row, and its word in that CMake list. */
 #ifndef MAYDAY_GATEWAY_SERVICE_H
@@ -14,6 +14,8 @@ typedef struct service_host service_host; /* main's: what is shared */
 /* What a service is given. Its own; the things it points to are shared and immutable, or lock themselves. */
 typedef struct service_context {
     service_host *host;
+    struct runner *runner; /* its thread */
+    const char *name;      /* from its row */
     const settings *settings;
     const char *gateway; /* this gateway's id */
     bus *bus;
@@ -27,8 +29,9 @@ typedef struct service {
     int every_ms;        /* how long it sleeps at most between two steps */
 
     /* Called with a live connection, outside a transaction: does what there is to do and returns.
-     * PG_DONE; PG_RETRY when the connection is lost or in doubt: then it is made again, with backoff, and the step
-     * too. *ret_again: there is more to do at once. */
+     * PG_DONE; anything else when it could not: then the connection is made again, with backoff, and the step
+     * too. *ret_again: there is more to do at once. The first step of each connection comes without a
+     * notification. */
     pg_verdict (*step)(service_context *s, void *state, bool *ret_again);
 
     void *(*begin)(service_context *s); /* makes the state; may be NULL. NULL from it: out of memory */
@@ -38,14 +41,20 @@ typedef struct service {
 /* All of them, ended by NULL. */
 extern const service *const services[];
 
+/* Ask between the parts of a long step: asking also tells the watchdog that the service moves. */
 bool service_stopping(const service_context *s);
 
 /* Log lines: "service: text", to stderr with a syslog priority prefix for journald. Any thread. */
-typedef enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_NOTICE = 5, LOG_LEVEL_INFO = 6 } log_level;
+typedef enum log_level {
+    LOG_LEVEL_ERROR = 3,
+    LOG_LEVEL_WARNING = 4,
+    LOG_LEVEL_NOTICE = 5,
+    LOG_LEVEL_INFO = 6
+} log_level;
 void service_log(const service_context *s, log_level level, const char *format, ...) PRINTF_LIKE(3, 4);
 
-/* Figures for /metrics: counters and gauges by name, made at their first use (a string literal, as Prometheus wants it:
- * "mayday_gateway_states_published_total"). Any thread. */
+/* Figures for /metrics: counters and gauges by name, made at their first use (a string literal, as Prometheus
+ * wants it: "mayday_gateway_states_published_total"). Any thread. */
 void service_count(service_context *s, const char *name, uint64_t by);
 void service_gauge(service_context *s, const char *name, double value);
 

@@ -183,6 +183,9 @@ static int start_writer(host *h) {
         .batch_wait_ms = (int)h->settings.batch_wait_ms,
         .retry_max_ms = (int)h->settings.retry_max_ms,
         .partitions_ahead = (int)h->settings.partitions_ahead,
+        .rules = {.join_window_ms = h->settings.join_window_ms,
+                  .pin_tries = h->settings.pin_tries,
+                  .pin_lock_ms = h->settings.pin_lock_ms},
     };
     int fault = writer_start(&options, h->journal, h->results, &h->writer);
     return fault < 0 ? fail("writer", strerror(-fault)) : 0;

@@ -63,6 +63,13 @@ def site(database, tmp_path_factory):
         yield running
 
 
+@pytest.fixture(scope="module")
+def gateway(site):
+    """A running gateway for that site."""
+    with site.gateway(gateway__organisations="acme") as running:
+        yield running
+
+
 @pytest.fixture
 def own_site(database, tmp_path):
     """A site of the test's own, not started; whatever still runs at the end is stopped."""

@@ -24,6 +24,8 @@ import time
 from datetime import datetime, timezone
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 
 def uuid7():
@@ -79,7 +81,7 @@ class Phone:
         self.client.on_disconnect = lambda *a: self.events.put(("down", None))
         self.client.on_publish = lambda _client, _data, packet: self.events.put(("acknowledged", packet))
         self.client.on_message = lambda _client, _data, message: self.events.put(("message", message))
-        session = mqtt.Properties(mqtt.PacketTypes.CONNECT)
+        session = Properties(PacketTypes.CONNECT)
         session.SessionExpiryInterval = 7 * 86400
         self.client.connect_async(host, port, keepalive=20, clean_start=False, properties=session)
         self.client.loop_start()

@@ -186,7 +186,7 @@ static bool connect_once(writer *w) {
         return false;
     }
     show_connected(w, true);
-    w->load = (load){.c = w->c, .b = w->batch, .journal = w->identity};
+    w->load = (load){.c = w->c, .b = w->batch, .journal = w->identity, .rules = w->rules};
     if (!greet(w)) {
         disconnect(w);
         return false;

@@ -109,15 +109,15 @@ bool effect_exists(const batch_row *row) {
     return find(row) != NULL;
 }
 
-pg_verdict effect_of(pg *c, batch *b, const batch_row *row) {
+pg_verdict effect_of(load *l, const batch_row *row) {
     CLEANUP(json_freep) json *body = NULL;
-    situation s = {.c = c};
+    situation s = {.c = l->c};
     const effect *e = find(row);
     /* It was decoded and parsed once already; only for want of memory can it fail now. */
     if (!e)
         return PG_DONE;
-    if (record_decode(batch_raw(b, row), &s.r) < 0 || !address_parse(s.r.topic, &s.where) ||
-        json_parse(b->parser, s.r.payload, &body, NULL) != JSON_OK)
+    if (record_decode(batch_raw(l->b, row), &s.r) < 0 || !address_parse(s.r.topic, &s.where) ||
+        json_parse(l->b->parser, s.r.payload, &body, NULL) != JSON_OK)
         return PG_RETRY;
     s.body = body;
     return e->apply(&s);

@@ -81,54 +81,6 @@ static pg_verdict send_lanes(load *l) {
     return verdict;
 }
 
-/* Texts of a record that could not be understood may be anything; the database takes only UTF-8 without NUL.
- */
-static const char *safe(text t, buf *to) {
-    if (!t.ptr || !text_is_utf8(t) || memchr(t.ptr, '\0', t.len))
-        return NULL;
-    buf_add_text(to, t);
-    return to->ptr;
-}
-
-static void add_hex(buf *to, text bytes) {
-    static const char digits[] = "0123456789abcdef";
-    buf_add_text(to, TEXT("\\x"));
-    char *at = buf_extend(to, bytes.len * 2);
-    for (size_t i = 0; at && i < bytes.len; i++) {
-        at[2 * i] = digits[(unsigned char)bytes.ptr[i] >> 4];
-        at[2 * i + 1] = digits[(unsigned char)bytes.ptr[i] & 15];
-    }
-}
-
-static pg_verdict bury(load *l, const batch_row *row) {
-    static const char sql[] =
-        "INSERT INTO mayday.dead_letter (journal, seq, node, received_at, org, sender, topic,"
-        " payload, reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, 'refused')) ON CONFLICT DO "
-        "NOTHING";
-    CLEANUP(buf_release)
-    buf org = BUF(1 << 16), sender = BUF(1 << 16), topic = BUF(1 << 16), why = BUF(1 << 16);
-    CLEANUP(buf_release) buf payload = BUF(JOURNAL_RECORD_MAX * 2 + 16);
-    char seq[24], at[INSTANT_TEXT_LEN + 1];
-    record r = {0};
-    bool known = record_decode(batch_raw(l->b, row), &r) == 0;
-    (void)snprintf(seq, sizeof seq, "%" PRIu64, row->seq);
-    if (known)
-        instant_format(r.received_at, at);
-    add_hex(&payload, known ? r.payload : batch_raw(l->b, row));
-    const char *params[] = {l->journal,
-                            seq,
-                            l->b->node,
-                            known ? at : NULL,
-                            safe(r.org, &org),
-                            safe(r.sender, &sender),
-                            safe(r.topic, &topic),
-                            payload.ptr,
-                            safe(text_of(row->why), &why)};
-    if (buf_failed(&payload) < 0)
-        return PG_RETRY;
-    return pg_query(l->c, sql, ARRAY_LEN(params), params, NULL);
-}
-
 static pg_verdict note_progress(load *l) {
     static const char sql[] =
         "INSERT INTO mayday.journal_progress AS p (journal, node, seq) VALUES ($1, $2, $3)"
@@ -140,22 +92,16 @@ static pg_verdict note_progress(load *l) {
     return pg_query(l->c, sql, ARRAY_LEN(params), params, NULL);
 }
 
-static pg_verdict bury_refused(load *l) {
-    pg_verdict verdict = PG_DONE;
-    for (size_t i = 0; verdict == PG_DONE && i < l->b->count; i++)
-        if (l->b->rows[i].fate == BATCH_REFUSED)
-            verdict = bury(l, &l->b->rows[i]);
-    return verdict;
-}
-
 static pg_verdict fast(load *l) {
     batch_retry(l->b);
     pg_verdict verdict = begin(l);
     if (verdict == PG_DONE)
         verdict = send_lanes(l);
     for (size_t i = 0; verdict == PG_DONE && i < l->b->count; i++)
-        verdict = effect_of(l->c, l->b, &l->b->rows[i]);
-    return verdict;
+        verdict = effect_of(l, &l->b->rows[i]);
+    if (verdict == PG_DONE)
+        verdict = load_settle(l, false);
+    return verdict == PG_DONE ? load_feed(l, false) : verdict;
 }
 
 static pg_verdict careful(load *l) {
@@ -164,7 +110,7 @@ static pg_verdict careful(load *l) {
     l->begun = false;
     if (verdict == PG_DONE)
         verdict = begin(l);
-    return verdict == PG_DONE ? load_carefully(l->c, l->b) : verdict;
+    return verdict == PG_DONE ? load_carefully(l) : verdict;
 }
 
 static load_counts count(const load *l) {
@@ -184,7 +130,7 @@ pg_verdict load_commit(load *l, load_counts *ret_counts) {
         verdict = careful(l);
     }
     if (verdict == PG_DONE)
-        verdict = bury_refused(l);
+        verdict = load_bury(l);
     if (verdict == PG_DONE)
         verdict = note_progress(l);
     if (verdict == PG_DONE)

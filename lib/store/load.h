@@ -11,14 +11,22 @@
 #include "store/batch.h"
 #include "store/pg.h"
 
+/* What effects go by; from the settings. */
+typedef struct effect_rules {
+    int64_t join_window_ms; /* a raise within this time of an open incident of the same person joins it */
+    int64_t pin_tries;      /* so many wrong PINs in a row... */
+    int64_t pin_lock_ms;    /* ...lock a person's PIN for this long */
+} effect_rules;
+
 typedef struct load {
     pg *c;
     batch *b;
     const char *journal; /* its identity as text */
-    bool begun;          /* the transaction is open */
-    bool spoiled;        /* the fast way has failed for this batch */
-    batch_lane *open;    /* the lane whose COPY is open */
-    size_t sent;         /* bytes of it */
+    effect_rules rules;
+    bool begun;       /* the transaction is open */
+    bool spoiled;     /* the fast way has failed for this batch */
+    batch_lane *open; /* the lane whose COPY is open */
+    size_t sent;      /* bytes of it */
 } load;
 
 typedef struct load_counts {

@@ -145,14 +145,16 @@ static pg_verdict load_lane(pg *c, batch *b, size_t lane, chosen *rows) {
 }
 
 /* An effect the database refuses makes a dead letter of its message, so that somebody sees it. */
-static pg_verdict load_effects(pg *c, batch *b) {
+static pg_verdict load_effects(load *l) {
+    pg *c = l->c;
+    batch *b = l->b;
     pg_verdict verdict = PG_DONE;
     for (size_t i = 0; verdict == PG_DONE && i < b->count; i++) {
         if (!effect_exists(&b->rows[i]))
             continue;
         verdict = pg_run(c, "SAVEPOINT effect");
         if (verdict == PG_DONE)
-            verdict = effect_of(c, b, &b->rows[i]);
+            verdict = effect_of(l, &b->rows[i]);
         if (verdict == PG_DATA) {
             batch_refuse(&b->rows[i], pg_why(c));
             verdict = pg_run(c, "ROLLBACK TO SAVEPOINT effect");
@@ -163,13 +165,18 @@ static pg_verdict load_effects(pg *c, batch *b) {
     return verdict;
 }
 
-pg_verdict load_carefully(pg *c, batch *b) {
+pg_verdict load_carefully(load *l) {
+    batch *b = l->b;
     chosen rows = {calloc(b->count + 1, sizeof *rows.rows), 0};
     pg_verdict verdict = rows.rows ? PG_DONE : PG_RETRY;
     batch_retry(b);
     for (size_t i = 0; verdict == PG_DONE && i < b->lane_count; i++)
         if (b->lanes[i].rows > 0)
-            verdict = load_lane(c, b, i, &rows);
+            verdict = load_lane(l->c, b, i, &rows);
     free(rows.rows);
-    return verdict == PG_DONE ? load_effects(c, b) : verdict;
+    if (verdict == PG_DONE)
+        verdict = load_effects(l);
+    if (verdict == PG_DONE)
+        verdict = load_settle(l, true);
+    return verdict == PG_DONE ? load_feed(l, true) : verdict;
 }

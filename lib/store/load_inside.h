@@ -4,11 +4,21 @@
 
 #include "store/load.h"
 
-/* Inside an open transaction: stores what can be stored, and settles the fate of every row. */
-NODISCARD pg_verdict load_carefully(pg *c, batch *b);
+/* Inside an open transaction: stores what can be stored, runs the effects, and settles the fate of every row.
+ */
+NODISCARD pg_verdict load_carefully(load *l);
 
 /* What a message changes besides its own row: a raise opens an incident, an assignment makes a member. */
 bool effect_exists(const batch_row *row);
-NODISCARD pg_verdict effect_of(pg *c, batch *b, const batch_row *row);
+NODISCARD pg_verdict effect_of(load *l, const batch_row *row);
+
+/* After the effects, for each type with its rows that are new: its settle function. Then the feed: its
+ * positions are given under a lock that all writers share, so nothing that takes another lock may follow.
+ * `careful`: what the database refuses becomes a dead letter; otherwise PG_DATA. */
+NODISCARD pg_verdict load_settle(load *l, bool careful);
+NODISCARD pg_verdict load_feed(load *l, bool careful);
+
+/* Writes the refused rows into mayday.dead_letter. */
+NODISCARD pg_verdict load_bury(load *l);
 
 #endif

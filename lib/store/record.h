@@ -8,8 +8,8 @@
 #include "base/instant.h"
 
 typedef enum record_flags {
-    RECORD_WILL = 1 << 0, /* published by the broker for a client that vanished */
-    RECORD_REPEAT = 1 << 1, /* a raise beyond its sender's rate: the incident is open already, or about to be */
+    RECORD_WILL = 1 << 0,   /* published by the broker for a client that vanished */
+    RECORD_REPEAT = 1 << 1, /* a raise beyond the rate of its person: the last of a batch stands for all */
 } record_flags;
 
 typedef struct record {

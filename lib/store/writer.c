@@ -97,6 +97,7 @@ static writer *writer_new(const writer_options *options, journal *j, results *ba
     w->batch_wait_ms = options->batch_wait_ms;
     w->retry_max_ms = options->retry_max_ms;
     w->partitions_ahead = options->partitions_ahead;
+    w->rules = options->rules;
     w->interrupt_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     w->conninfo = strdup(options->conninfo ? options->conninfo : "");
     w->node = strdup(options->node ? options->node : "");

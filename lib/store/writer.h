@@ -10,6 +10,7 @@
 #define MAYDAY_STORE_WRITER_H
 
 #include "store/journal.h"
+#include "store/load.h"
 #include "store/results.h"
 
 typedef struct writer writer;
@@ -21,6 +22,7 @@ typedef struct writer_options {
     int batch_wait_ms;
     int retry_max_ms;
     int partitions_ahead; /* days */
+    effect_rules rules;
 } writer_options;
 
 /* Copies the options; borrows journal and results until writer_stop(). */

@@ -16,6 +16,7 @@ struct writer {
     char identity[UUID_TEXT_LEN + 1];
     size_t batch_records;
     int batch_wait_ms, retry_max_ms, partitions_ahead;
+    effect_rules rules;
     uint64_t base_seq; /* the journal's newest record when we began */
     int interrupt_fd;  /* eventfd: readable once the grace is over */
     pthread_t thread;

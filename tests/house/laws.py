@@ -19,7 +19,9 @@ CONFINED = {
                   r"lib/store/(segment|journal|flusher|migrate)\.c", r"tools/mayday/[a-z_]*\.c"],
     r"pcre2\.h": [r"lib/msg/regex\.c"],
     r"mosquitto[a-z_]*\.h": [r"plugin/broker\.h"],
-    r"MQTT(Client|Async)[A-Za-z]*\.h": [r"tools/mayday/mqtt\.c", r"gateway/publisher\.c"],
+    r"MQTT(Client|Async)[A-Za-z]*\.h": [r"tools/mayday/mqtt\.c", r"gateway/bus[a-z_]*\.[ch]"],
+    r"microhttpd\.h": [r"gateway/http[a-z_]*\.[ch]"],
+    r"systemd/": [r"gateway/main\.c"],
 }
 BANNED = re.compile(r"\b(sprintf|strcpy|strcat|atoi|strtok|gets|system)\(")
 LEFTOVER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")

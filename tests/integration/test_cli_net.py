@@ -230,7 +230,7 @@ def test_no_broker_and_wrong_usage_have_their_own_exit_codes(env, tmp_path):
     assert run(env, "sim", "--people", 1, "--seconds", "0.1", "--drain", "0.5", "--port", port).returncode == 3
     for wrong in (["raise"], ["raise", *who("ann"), "--type", "boring"], ["raise", *who("ann"), "--lat", "91"],
                   ["raise", *who("ann"), "--lat", "nan", "--lon", "1"], ["raise", *who("ann"), "--lat", "1"],
-                  ["tail", *who("ann"), "--incident", "1"], ["tail", "--sub", "ann"], ["sim", "--center", "1"],
+                  ["tail", *who("ann"), "--alert", "1"], ["tail", "--sub", "ann"], ["sim", "--center", "1"],
                   ["sim", "--people", "0"], ["raise", *who("ann"), "--port", "0"], ["doctor", "now"]):
         done = run(env, *wrong)
         assert done.returncode == 2, wrong
@@ -260,7 +260,7 @@ def test_tail_shows_messages_and_ends_after_a_count(broker, env):
 
 def test_tail_as_json_and_of_one_incident(broker, env):
     alert, other = "01a1fc25-cf3f-7dcc-8bba-8f284c9f3de2", "01a1fc25-cf3f-7dcc-8bba-8f284c9f3de3"
-    tail = Tail(env, *who("dora"), "--port", broker.port, "--count", 1, "--json", "--incident", alert)
+    tail = Tail(env, *who("dora"), "--port", broker.port, "--count", 1, "--json", "--alert", alert)
     for which in (other, alert):
         assert run(env, "raise", *who("ann"), "--port", broker.port, "--id", which).returncode == 0
     code, out, _ = tail.end()

@@ -1,13 +1,14 @@
 /* drain.c - a journal and a writer without a broker, for tests and for measuring.
  *
  *   drain --journal DIR --database CONNINFO [--node NAME] [--batch N] [--wait MS] [--retry MS] [--grace MS]
- *         [--timeout S] [--generate N] [--persons N] [--queue N]
+ *         [--timeout S] [--generate N] [--persons N] [--queue N] [--join MS]
  *
  * --generate appends N location records before the writer starts. Then every line of stdin is appended as a
  * record: {"org","sender","roles","topic","payload"}, where a payload that is no string is printed as JSON;
- * or {"raw": TEXT} for a body that is no record. "sync": true waits for the disk. Each appended line is
- * answered with "appended SEQ"; what the writer says goes to stdout as it comes. At the end of stdin it waits
- * until all is written (at most --timeout), stops the writer and prints "figures {...}". */
+ * or {"raw": TEXT} for a body that is no record. "sync": true waits for the disk, "repeat": true marks a
+ * raise beyond the rate of its person. Each appended line is answered with "appended SEQ"; what the writer
+ * says goes to stdout as it comes. At the end of stdin it waits until all is written (at most --timeout),
+ * stops the writer and prints "figures {...}". */
 #include "base/json.h"
 #include "store/record.h"
 #include "store/writer.h"
@@ -26,7 +27,7 @@ typedef struct drain {
     results *back;
     writer *w;
     const char *dir, *conninfo, *node;
-    int64_t batch, wait_ms, retry_ms, grace_ms, timeout_s, generate, persons, queue;
+    int64_t batch, wait_ms, retry_ms, grace_ms, timeout_s, generate, persons, queue, join_ms;
 } drain;
 
 static double seconds_now(void) {
@@ -92,6 +93,7 @@ static bool append_line(drain *d, text line, json_parser *parser) {
         r.sender = r.client = json_get_string(said, "sender");
         r.roles = json_get_string(said, "roles");
         r.topic = json_get_string(said, "topic");
+        r.flags = json_boolean(json_get(said, "repeat")) ? RECORD_REPEAT : 0;
         if (json_kind_of(payload) != JSON_STRING)
             json_print(payload, &printed);
         r.payload = json_kind_of(payload) == JSON_STRING ? json_string(payload) : buf_text(&printed);
@@ -179,7 +181,8 @@ static int run(drain *d) {
                               .batch_records = (size_t)d->batch,
                               .batch_wait_ms = (int)d->wait_ms,
                               .retry_max_ms = (int)d->retry_ms,
-                              .partitions_ahead = 2};
+                              .partitions_ahead = 2,
+                              .rules = {.join_window_ms = d->join_ms, .pin_tries = 5, .pin_lock_ms = 900000}};
     double begin = seconds_now();
     if (!d->back || writer_start(&options, d->j, d->back, &d->w) < 0)
         return die("cannot start the writer");
@@ -203,12 +206,19 @@ static int run(drain *d) {
 
 int main(int argc, char **argv) {
     static const struct option options[] = {
-        {"journal", required_argument, NULL, 'j'}, {"database", required_argument, NULL, 'd'},
-        {"node", required_argument, NULL, 'n'},    {"batch", required_argument, NULL, 'b'},
-        {"wait", required_argument, NULL, 'w'},    {"retry", required_argument, NULL, 'r'},
-        {"grace", required_argument, NULL, 'g'},   {"timeout", required_argument, NULL, 't'},
-        {"queue", required_argument, NULL, 'q'},   {"generate", required_argument, NULL, 'N'},
-        {"persons", required_argument, NULL, 'p'}, {0},
+        {"journal", required_argument, NULL, 'j'},
+        {"database", required_argument, NULL, 'd'},
+        {"node", required_argument, NULL, 'n'},
+        {"batch", required_argument, NULL, 'b'},
+        {"wait", required_argument, NULL, 'w'},
+        {"retry", required_argument, NULL, 'r'},
+        {"grace", required_argument, NULL, 'g'},
+        {"timeout", required_argument, NULL, 't'},
+        {"queue", required_argument, NULL, 'q'},
+        {"generate", required_argument, NULL, 'N'},
+        {"persons", required_argument, NULL, 'p'},
+        {"join", required_argument, NULL, 'J'},
+        {0},
     };
     drain d = {.node = "test",
                .batch = 8192,
@@ -217,6 +227,7 @@ int main(int argc, char **argv) {
                .grace_ms = 5000,
                .timeout_s = 60,
                .persons = 1000,
+               .join_ms = 6 * 3600 * 1000,
                .queue = 20000};
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         int64_t *number = o == 'b'   ? &d.batch
@@ -227,6 +238,7 @@ int main(int argc, char **argv) {
                           : o == 'N' ? &d.generate
                           : o == 'p' ? &d.persons
                           : o == 'q' ? &d.queue
+                          : o == 'J' ? &d.join_ms
                                      : NULL;
         const char **string = o == 'j' ? &d.dir : o == 'd' ? &d.conninfo : o == 'n' ? &d.node : NULL;
         if (string)

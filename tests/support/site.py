@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from support import messages
+from support.gateway import Gateway
 from support.wire import Client
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,6 +39,13 @@ def preload():
     """Sanitizer runtimes must come first in a broker that was built without them."""
     libraries = os.environ.get("MAYDAY_PRELOAD", "")
     return {"LD_PRELOAD": libraries} if libraries else {}
+
+
+def as_ini(values):
+    lines = []
+    for section, keys in values.items():
+        lines += [f"[{section}]", *(f"{key} = {value}" for key, value in keys.items())]
+    return "\n".join(lines) + "\n"
 
 
 class Site:
@@ -78,10 +86,8 @@ class Site:
         for name, value in settings.items():
             section, key = name.split("__")
             values.setdefault(section, {})[key] = value
-        lines = []
-        for section, keys in values.items():
-            lines += [f"[{section}]", *(f"{key} = {value}" for key, value in keys.items())]
-        self.conf.write_text("\n".join(lines) + "\n")
+        self.values = values
+        self.conf.write_text(as_ini(values))
         shipped = (ROOT / "mosquitto.conf.d" / "mayday.conf").read_text()
         shipped = re.sub(r"^plugin .*$", f"plugin {BUILD}/lib/mosquitto_mayday.so", shipped, flags=re.M)
         shipped = re.sub(r"^plugin_opt_config .*$", f"plugin_opt_config {self.conf}", shipped, flags=re.M)
@@ -159,6 +165,10 @@ sys_interval 1
     def client(self, sub="ann", roles=("member",), *, org="acme", client_id=None, ttl=3600, claims=None, **options):
         jwt = messages.token(sub, org, roles, ttl, **(claims or {}))
         return Client(self.port, client_id or sub, jwt, **options)
+
+    def gateway(self, id="gw1", **settings):
+        """A gateway for this site, not started: use it in a `with`, or start() it."""
+        return Gateway(self, id=id, **settings)
 
     def figure(self, name):
         """One figure under $SYS/broker/mayday/, as last published."""

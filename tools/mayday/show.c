@@ -3,15 +3,12 @@
 
 #include <string.h>
 
-#include "base/json.h"
-#include "core/topic.h"
-
 #define LINE_MAX_BYTES (4u << 20)
 #define LATE           (5 * INSTANT_SECOND)
 #define ID_SHOWN       8 /* the end of a UUIDv7: its beginning is a time, alike for all of one day */
 
 /* C0, DEL, and C1 (in UTF-8 C2 80 to C2 9F). */
-static void defuse(buf *line) {
+void show_defuse(buf *line) {
     for (size_t i = 0; i < line->len; i++) {
         unsigned char byte = (unsigned char)line->ptr[i];
         unsigned char next = i + 1 < line->len ? (unsigned char)line->ptr[i + 1] : 0;
@@ -62,13 +59,31 @@ static void add_lateness(buf *line, const json *body, instant at) {
         buf_printf(line, "  (%lld s old)", (long long)((at - happened) / INSTANT_SECOND));
 }
 
-static void add_body(buf *line, text payload, instant at) {
+/* True when the story has words for it. */
+static bool add_story(buf *line, story *s, text topic, const json *body) {
+    CLEANUP(buf_release) buf words = BUF(LINE_MAX_BYTES);
+    address a;
+    if (!s || !address_parse(topic, &a))
+        return false;
+    if (!body)
+        story_forget(s, &a);
+    if (!body || !story_tell(s, &a, body, &words) || buf_failed(&words) < 0)
+        return false;
+    buf_add_text(line, TEXT("  "));
+    buf_add_text(line, buf_text(&words));
+    return true;
+}
+
+static void add_body(buf *line, story *s, text topic, text payload, instant at) {
     CLEANUP(json_freep) json *body = NULL;
     if (payload.len == 0) {
+        (void)add_story(line, s, topic, NULL);
         buf_add_text(line, TEXT("  (cleared)"));
     } else if (json_parse_once(payload, &body) != JSON_OK || json_kind_of(body) != JSON_OBJECT) {
         buf_add_text(line, TEXT("  "));
         buf_add_text(line, payload);
+    } else if (add_story(line, s, topic, body)) {
+        add_lateness(line, body, at);
     } else {
         if (json_get(body, "lat")) {
             buf_add_text(line, TEXT("  "));
@@ -79,18 +94,18 @@ static void add_body(buf *line, text payload, instant at) {
     }
 }
 
-void show_line(FILE *to, const mqtt_event *message) {
+void show_line(FILE *to, story *s, const mqtt_event *message) {
     CLEANUP(buf_release) buf line = BUF(LINE_MAX_BYTES);
     char when[INSTANT_TEXT_LEN + 1];
     instant_format(message->at, when);
     buf_printf(&line, "%.12s  ", when + 11);
     add_topic(&line, message->topic);
-    add_body(&line, message->body, message->at);
+    add_body(&line, s, message->topic, message->body, message->at);
     if (message->retained)
         buf_add_text(&line, TEXT("  (retained)"));
     if (buf_failed(&line) < 0)
         return;
-    defuse(&line);
+    show_defuse(&line);
     fprintf(to, "%s\n", line.ptr);
 }
 

@@ -5,9 +5,14 @@
 
 #include <stdio.h>
 
+#include "base/buf.h"
 #include "mqtt.h"
+#include "story.h"
 
-void show_line(FILE *to, const mqtt_event *message);
+/* With a story, states are told by what is new in them; `s` may be NULL. */
+void show_line(FILE *to, story *s, const mqtt_event *message);
 void show_json(FILE *to, const mqtt_event *message);
+
+void show_defuse(buf *line); /* control characters become '?' */
 
 #endif

@@ -30,21 +30,26 @@ static const kind kinds[] = {
     {"alert/+/action", NULL},
     {"alert/+/location", NULL},
     {"alert/+/chat", NULL},
+    {"alert/+/receipt", NULL},
     {"alert/+/state", NULL},
+    {"alert/+/dispatch", NULL},
     {"user/+/location", NULL},
     {"user/+/vitals", NULL},
     {"user/+/presence", NULL},
     {"user/+/duty", NULL},
     {"user/+/reply", NULL},
+    {"user/+/receipt", NULL},
     {"user/+/check", "user/*/check"},
     {"user/+/inbox", "user/*/inbox"},
     {"user/+/rejected", "user/*/rejected"},
     {"role/+/broadcast", "role/*/broadcast"},
     {"room/+/chat", NULL},
+    {"room/+/receipt", NULL},
     {"zone/+/event", NULL},
     {"gateway/+/status", NULL},
 };
-static const char *const incident_leaves[] = {"raise", "action", "location", "chat", "typing", "state"};
+static const char *const incident_leaves[] = {"raise",  "action",  "location", "chat",
+                                              "typing", "receipt", "state",    "dispatch"};
 
 typedef enum wave {
     WAVE_NONE = 0,
@@ -68,6 +73,7 @@ typedef struct tail {
     int64_t count, for_ms;
     bool json;
 
+    story *story;
     mqtt_hub *hub;
     mqtt_client *client;
     wave wave;
@@ -241,7 +247,7 @@ static bool show(tail *t, const mqtt_event *e) {
     if (t->json)
         show_json(stdout, e);
     else
-        show_line(stdout, e);
+        show_line(stdout, t->story, e);
     t->shown++;
     return fflush(stdout) == 0; /* the reader may have gone */
 }
@@ -308,7 +314,7 @@ static bool take_option(tail *t, int option, const char *value) {
         t->incident = value;
         if (uuid_is_v7_text(text_of(value)))
             return true;
-        (void)command_fail(self, EXIT_USAGE, "--incident: '%s' is not a version 7 UUID in lower case", value);
+        (void)command_fail(self, EXIT_USAGE, "--alert: '%s' is not a version 7 UUID in lower case", value);
         return false;
     case 'f':
         if (t->asked_count == FILTERS_MAX) {
@@ -334,7 +340,8 @@ static int connect_and_follow(tail *t, const char *config_path) {
     if (code != EXIT_DONE)
         return code;
     t->hub = mqtt_hub_new();
-    if (!t->hub)
+    t->story = story_new();
+    if (!t->hub || !t->story)
         return command_fail(self, EXIT_REFUSED, "out of memory");
     code = link_connect(self, t->hub, &t->link, &t->who, "tail", &t->client);
     return code == EXIT_DONE ? follow(t) : code;
@@ -342,7 +349,7 @@ static int connect_and_follow(tail *t, const char *config_path) {
 
 static int run(const char *config_path, int argc, char **argv) {
     static const struct option options[] = {
-        {"incident", required_argument, NULL, 'i'},
+        {"alert", required_argument, NULL, 'i'},
         {"filter", required_argument, NULL, 'f'},
         {"count", required_argument, NULL, 'n'},
         {"for", required_argument, NULL, 't'},
@@ -360,6 +367,7 @@ static int run(const char *config_path, int argc, char **argv) {
         return command_fail(self, EXIT_USAGE, "unexpected '%s'; see 'mayday tail --help'", argv[optind]);
     int code = connect_and_follow(&t, config_path);
     t.hub = mqtt_hub_free(t.hub);
+    t.story = story_free(t.story);
     filters_clear(&t.trying);
     filters_clear(&t.granted);
     identity_release(&t.who);
@@ -372,11 +380,13 @@ const command command_tail = {
     .help =
         "Usage: mayday tail [OPTION...]\n"
         "\n"
-        "Shows each message as it arrives: when, where, and what it says. Without --incident or --filter it\n"
+        "Shows each message as it arrives: when, where, and what it says; of an incident's state what is new "
+        "in\n"
+        "it. Without --alert or --filter it\n"
         "asks for everything of the organisation, else for each kind of message, else for one's own, and\n"
         "shows what the broker grants. Ctrl-C ends it.\n"
         "\n"
-        "  --incident ID      only this alert\n"
+        "  --alert ID         only this alert\n"
         "  --filter FILTER    an MQTT filter, whole or below mayday/v1/<org>/; may be repeated\n"
         "  --count N          end after N messages\n"
         "  --for T            end after this time, such as 10s or 5m\n"

@@ -61,7 +61,7 @@ START_TEST(unknown_versions_and_flags_are_refused) {
     bytes.ptr[0] = 2;
     ck_assert_int_eq(record_decode(buf_text(&bytes), &back), -EBADMSG);
     bytes.ptr[0] = 1;
-    bytes.ptr[1] = 2;
+    bytes.ptr[1] = 4;
     ck_assert_int_eq(record_decode(buf_text(&bytes), &back), -EBADMSG);
 }
 END_TEST

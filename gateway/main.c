@@ -1,0 +1,224 @@
+/* main.c - `mayday-gateway`: settings, then the bus and the services, then signals until it is time to go.
+ *
+ * Threads: main() waits for signals and tells systemd how it goes; each service has a thread (runner.c), the
+ * bus has one (bus_link.c) beside Paho's. All are born with every signal blocked, so that only main() meets
+ * them. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "gateway/badge.h"
+#include "gateway/host.h"
+#include "gateway/log.h"
+
+enum {
+    EXIT_DONE = 0,
+    EXIT_REFUSED = 1,
+    EXIT_USAGE = 2,
+};
+
+#define STOP_MS 3000 /* for the services; the bus then takes a second at most */
+#define LOOK_MS 1000
+
+typedef struct gateway {
+    settings conf;
+    bool has_conf;
+    char *id, *only_org;
+    bus *bus;
+    service_host *host;
+} gateway;
+
+static void usage(FILE *to) {
+    fputs("Usage: mayday-gateway [--config FILE] [--check]\n\n"
+          "Speaks for Mayday: publishes the state of incidents and who is there, and does what is due in "
+          "time.\n\n"
+          "  -c, --config FILE  the configuration; default: $MAYDAY_CONF, or " SETTINGS_DEFAULT_PATH "\n"
+          "      --check        say whether the configuration is good, and end\n"
+          "  -V, --version      print the version\n"
+          "  -h, --help         print this\n\n"
+          "SIGTERM and SIGINT end it, SIGHUP makes its connections to the broker again with a fresh token.\n"
+          "Exit codes: 0 ended as asked, 1 refused or failed, 2 wrong usage.\n",
+          to);
+}
+
+static int load(const char *path, gateway *g) {
+    char why[CONF_WHY_MAX] = "", badge_why[BADGE_WHY_MAX] = "";
+    path = path ? path : getenv("MAYDAY_CONF");
+    if (conf_load(&settings_table, path ? path : SETTINGS_DEFAULT_PATH, &g->conf, why) < 0) {
+        fprintf(stderr, "mayday-gateway: %s\n", why);
+        return EXIT_REFUSED;
+    }
+    g->has_conf = true;
+    CLEANUP(freep) char *token = NULL;
+    instant until;
+    int fault = badge_identity(&g->conf, &g->id, &g->only_org, badge_why);
+    if (fault == 0) /* and once for nobody, to see that it can be done */
+        fault = badge_make(&g->conf, g->id, g->only_org ? g->only_org : "-", instant_now(), &token, &until,
+                           badge_why);
+    if (fault < 0) {
+        fprintf(stderr, "mayday-gateway: %s\n", *badge_why ? badge_why : strerror(-fault));
+        return EXIT_REFUSED;
+    }
+    return EXIT_DONE;
+}
+
+static int serve_named(gateway *g) {
+    text rest = text_of(g->only_org ? g->only_org : g->conf.gateway_orgs ? g->conf.gateway_orgs : ""), org;
+    int fault = 0;
+    while (fault == 0 && text_next(&rest, ' ', &org))
+        if (org.len)
+            fault = bus_serve(g->bus, org);
+    return fault;
+}
+
+static int start(gateway *g) {
+    bus_options for_bus = {.settings = &g->conf, .gateway = g->id, .version = MAYDAY_VERSION};
+    int fault = bus_open(&for_bus, &g->bus);
+    if (fault == 0)
+        fault = serve_named(g);
+    host_options for_host = {.settings = &g->conf, .gateway = g->id, .version = MAYDAY_VERSION, .bus = g->bus};
+    if (fault == 0)
+        fault = host_new(&for_host, &g->host);
+    if (fault == 0)
+        fault = host_start(g->host);
+    return fault;
+}
+
+/* False when something hangs: then nothing may be freed, and the process just ends. */
+static bool stop(gateway *g) {
+    bool ended = true;
+    if (g->bus)
+        bus_give_up(g->bus);
+    if (g->host)
+        ended = host_stop(g->host, STOP_MS) == 0;
+    if (!ended)
+        return false;
+    g->host = host_free(g->host);
+    g->bus = bus_close(g->bus);
+    return true;
+}
+
+static int64_t clock_us(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* The watchdog is fed only while every service moves: a gateway that hangs is started again. */
+static void feed_watchdog(gateway *g, int64_t every_us, int64_t *fed_us) {
+    const char *still = NULL;
+    if (every_us == 0 || clock_us() - *fed_us < every_us / 2)
+        return;
+    if (host_moves(g->host, &still)) {
+        (void)sd_notify(0, "WATCHDOG=1");
+        *fed_us = clock_us();
+    } else {
+        log_line("gateway", LOG_LEVEL_ERROR, "the service %s hangs", still);
+    }
+}
+
+static int wait_for_signals(gateway *g, const sigset_t *signals) {
+    uint64_t watchdog_us = 0;
+    int64_t fed_us = 0;
+    if (sd_watchdog_enabled(0, &watchdog_us) <= 0)
+        watchdog_us = 0;
+    int64_t look_us = LOOK_MS * 1000;
+    if (watchdog_us && (int64_t)watchdog_us / 4 < look_us)
+        look_us = (int64_t)watchdog_us / 4;
+    struct timespec look = {.tv_sec = look_us / 1000000, .tv_nsec = look_us % 1000000 * 1000};
+    for (;;) {
+        feed_watchdog(g, (int64_t)watchdog_us, &fed_us);
+        int got = sigtimedwait(signals, NULL, &look);
+        if (got == SIGTERM || got == SIGINT)
+            return got;
+        if (got == SIGHUP) {
+            log_line("gateway", LOG_LEVEL_NOTICE, "SIGHUP: the connections to the broker are made again");
+            bus_renew(g->bus);
+        }
+    }
+}
+
+static void block_signals(sigset_t *ret_signals) {
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)sigemptyset(ret_signals);
+    (void)sigaddset(ret_signals, SIGTERM);
+    (void)sigaddset(ret_signals, SIGINT);
+    (void)sigaddset(ret_signals, SIGHUP);
+    (void)pthread_sigmask(SIG_BLOCK, ret_signals, NULL);
+}
+
+static int run(gateway *g) {
+    sigset_t signals;
+    block_signals(&signals);
+    srandom((unsigned)(time(NULL) ^ getpid()));
+    int fault = start(g);
+    if (fault < 0) {
+        log_line("gateway", LOG_LEVEL_ERROR, "it can't start: %s", strerror(-fault));
+    } else {
+        log_line("gateway", LOG_LEVEL_NOTICE, "mayday-gateway " MAYDAY_VERSION " serves as '%s'", g->id);
+        (void)sd_notify(0, "READY=1");
+        (void)wait_for_signals(g, &signals);
+        log_line("gateway", LOG_LEVEL_NOTICE, "stopping");
+    }
+    (void)sd_notify(0, "STOPPING=1");
+    if (!stop(g))
+        _exit(EXIT_REFUSED);
+    log_line("gateway", LOG_LEVEL_NOTICE, "ended");
+    return fault < 0 ? EXIT_REFUSED : EXIT_DONE;
+}
+
+static int take_options(int argc, char **argv, const char **ret_config, bool *ret_check, bool *ret_run) {
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"check", no_argument, NULL, 'k'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
+        {0},
+    };
+    *ret_run = false;
+    for (int o; (o = getopt_long(argc, argv, "c:hV", options, NULL)) != -1;) {
+        if (o == 'c') {
+            *ret_config = optarg;
+        } else if (o == 'k') {
+            *ret_check = true;
+        } else if (o == 'h') {
+            usage(stdout);
+            return EXIT_DONE;
+        } else if (o == 'V') {
+            puts("mayday-gateway " MAYDAY_VERSION);
+            return EXIT_DONE;
+        } else {
+            usage(stderr);
+            return EXIT_USAGE;
+        }
+    }
+    *ret_run = optind >= argc;
+    if (!*ret_run)
+        usage(stderr);
+    return *ret_run ? EXIT_DONE : EXIT_USAGE;
+}
+
+int main(int argc, char **argv) {
+    gateway g = {0};
+    const char *config = NULL;
+    bool check = false, go_on = false;
+    int code = take_options(argc, argv, &config, &check, &go_on);
+    if (!go_on)
+        return code;
+    code = load(config, &g);
+    if (code == EXIT_DONE && check)
+        puts("the configuration is good");
+    else if (code == EXIT_DONE)
+        code = run(&g);
+    free(g.id);
+    free(g.only_org);
+    if (g.has_conf)
+        conf_release(&settings_table, &g.conf);
+    return code;
+}

@@ -1,0 +1,1 @@
+-- Keeps the numbers without a gap: goes when a migration with this number comes.
