@@ -30,7 +30,7 @@
 typedef struct host {
     mosquitto_plugin_id_t *id;
     settings settings;
-    char node[128];
+    char node[TOPIC_LEVEL_MAX + 2]; /* one more than fits a topic, so that one too long is seen */
 
     token_rules *rules;
     keyset *keys;

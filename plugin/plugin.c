@@ -249,7 +249,6 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata, st
     }
     *userdata = h;
     tell_start(h);
-    tell_start(h);
     host_log(MOSQ_LOG_NOTICE, "ready as node '%s'", h->node);
     return MOSQ_ERR_SUCCESS;
 }
