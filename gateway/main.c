@@ -82,7 +82,8 @@ static int start(gateway *g) {
     int fault = bus_open(&for_bus, &g->bus);
     if (fault == 0)
         fault = serve_named(g);
-    host_options for_host = {.settings = &g->conf, .gateway = g->id, .version = MAYDAY_VERSION, .bus = g->bus};
+    host_options for_host = {
+        .settings = &g->conf, .gateway = g->id, .version = MAYDAY_VERSION, .bus = g->bus};
     if (fault == 0)
         fault = host_new(&for_host, &g->host);
     if (fault == 0)
@@ -99,8 +100,8 @@ static bool stop(gateway *g) {
         ended = host_stop(g->host, STOP_MS) == 0;
     if (!ended)
         return false;
+    g->bus = bus_close(g->bus); /* first: it calls what the services gave it to call */
     g->host = host_free(g->host);
-    g->bus = bus_close(g->bus);
     return true;
 }
 

@@ -71,23 +71,10 @@ static acceptance keep(host *h, const session *s, const msg_type *type, const of
     return ACCEPTANCE_TAKEN;
 }
 
-/* What only Mayday's own daemon says, though others may publish there too. */
-static const struct {
-    const char *type, *member, *value; /* NULL: whatever it is */
-} mayday_only[] = {
-    {"raise", "person", NULL}, /* raised for somebody who cannot */
-    {"inbox", "kind", "sync"}, /* a page of what was missed */
-};
-
+/* What only Mayday's own daemon says, though others may publish there too: pages of missed messages, and a
+ * raise for somebody who cannot. */
 static bool claims_to_be_mayday(const msg_type *type, const json *body) {
-    for (size_t i = 0; i < ARRAY_LEN(mayday_only); i++) {
-        if (strcmp(type->name, mayday_only[i].type) != 0 || !json_get(body, mayday_only[i].member))
-            continue;
-        if (!mayday_only[i].value ||
-            text_equal(json_get_string(body, mayday_only[i].member), text_of(mayday_only[i].value)))
-            return true;
-    }
-    return false;
+    return type->kind || (type->limit == MSG_RAISE && json_get(body, "person"));
 }
 
 static bool is_gateway(const claims *who) {
@@ -191,7 +178,7 @@ acceptance acceptance_judge(host *h, session *s, offer *o) {
         events_refused(h, s, o->topic, msg_verdict_name(verdict), why);
         return ACCEPTANCE_REFUSED;
     }
-    acceptance outcome = judge_checked(h, s, o, type, &where, checked.body);
+    acceptance outcome = judge_checked(h, s, o, checked.type, &where, checked.body);
     (void)json_free(checked.body);
     return outcome;
 }

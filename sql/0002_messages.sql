@@ -16,6 +16,7 @@ CREATE TABLE mayday.raise (
     priority text,
     position geography(Point, 4326),
     accuracy real,
+    place jsonb, -- the location, all of it, as it was sent
     text text,
     lang text,
     silent boolean,
@@ -42,7 +43,10 @@ CREATE TABLE mayday.action (
     verdict text,     -- 'applied', 'noted', or why it changed nothing: 'illegal', 'stale'...
     from_status text,
     to_status text,
-    version integer   -- of the incident, after it
+    version integer,  -- of the incident, after it
+    standing integer, -- what the sender was to the incident then: bits of lib/core/incident.h
+    done_at timestamptz, -- when it counts as done: online when it was received; offline by its device's clock, within bounds
+    run integer       -- how many online actions had been applied before it; see mayday.alert.run
 ) PARTITION BY RANGE (id);
 COMMENT ON TABLE mayday.action IS 'What people did about incidents, and what came of it. A PIN is judged and never stored.';
 CREATE INDEX ON mayday.action (alert, at);
@@ -166,7 +170,8 @@ CREATE TABLE mayday.reply (
     answer text NOT NULL,
     text text,
     position geography(Point, 4326),
-    accuracy real
+    accuracy real,
+    place jsonb -- the location, all of it, as it was sent
 ) PARTITION BY RANGE (id);
 COMMENT ON TABLE mayday.reply IS 'The answers to checks.';
 CREATE INDEX ON mayday.reply (org, person, at DESC);

@@ -181,8 +181,12 @@ class Phone:
             print(f"unknown command: {word}", flush=True)
 
     def run(self, commands):
-        threading.Thread(target=lambda: [self.events.put(("command", line)) for line in [*iter(commands.readline, ""), "quit"]],
-                         daemon=True).start()
+        def read():
+            for line in commands:
+                self.events.put(("command", line))
+            self.events.put(("command", "quit"))
+
+        threading.Thread(target=read, daemon=True).start()
         while True:
             what, about = self.events.get()
             if what == "command" and about.strip() == "quit":

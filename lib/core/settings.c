@@ -58,7 +58,7 @@ static const conf_row rows[] = {
     ROW("messages", "schema_dir", CONF_TEXT, schema_dir, 0, 0, "/usr/share/mayday/schemas",
         "The JSON Schemas of the messages, one file for each type."),
     ROW("messages", "max_size", CONF_SIZE, payload_max, 1024, 1 << 20, "64k", "A larger payload is refused."),
-    ROW("messages", "max_depth", CONF_COUNT, depth_max, 4, 64, "8", "A payload nested deeper is refused."),
+    ROW("messages", "max_depth", CONF_COUNT, depth_max, 6, 64, "8", "A payload nested deeper is refused. Pages of missed messages are six deep."),
     ROW("messages", "clock_skew", CONF_DURATION, clock_skew_ms, 0, 31536000000, "1d",
         "A message dated further ahead of the broker's clock is refused; there is no limit into the past, "
         "because devices queue while offline."),

@@ -123,13 +123,14 @@ static msg_verdict of_json(json_verdict verdict) {
     return MSG_MALFORMED;
 }
 
+static bool fits(size_t len, size_t most, char ret_why[CATALOG_WHY_MAX]) {
+    if (len > most)
+        (void)snprintf(ret_why, CATALOG_WHY_MAX, "%zu bytes are more than the %zu allowed", len, most);
+    return len <= most;
+}
+
 static msg_verdict parse(catalog *c, text payload, json **ret_body, char ret_why[CATALOG_WHY_MAX]) {
     size_t offset = 0;
-    if (payload.len > c->limits.payload_max) {
-        (void)snprintf(ret_why, CATALOG_WHY_MAX, "%zu bytes are more than the %zu allowed", payload.len,
-                       c->limits.payload_max);
-        return MSG_TOO_LARGE;
-    }
     json_verdict verdict = json_parse(c->parser, payload, ret_body, &offset);
     if (verdict == JSON_MALFORMED)
         (void)snprintf(ret_why, CATALOG_WHY_MAX, "malformed JSON at byte %zu", offset);
@@ -143,6 +144,13 @@ static const schema *rules_of(const catalog *c, const msg_type *type) {
         if (c->entries[i].type == type)
             return c->entries[i].rules;
     return NULL;
+}
+
+static bool has_pages(const msg_type *type) {
+    for (const msg_type *const *row = msg_types; *row; row++)
+        if ((*row)->kind && (*row)->family == type->family && strcmp((*row)->leaf, type->leaf) == 0)
+            return true;
+    return false;
 }
 
 /* False when the body has no proper id. */
@@ -187,14 +195,20 @@ msg_verdict msg_check(catalog *c, const msg_type *type, text payload, instant no
     CLEANUP(json_freep) json *body = NULL;
     msg_checked found = {0};
     ret_id[0] = ret_why[0] = '\0';
-    const schema *rules = rules_of(c, type);
-    if (!rules) {
+    if (!rules_of(c, type)) {
         (void)snprintf(ret_why, CATALOG_WHY_MAX, "is of a type without a schema");
         return MSG_REFUSED;
     }
+    size_t most = c->limits.payload_max;
+    if (!fits(payload.len, most + (has_pages(type) ? CATALOG_PAGE_ROOM : 0), ret_why))
+        return MSG_TOO_LARGE;
     msg_verdict verdict = parse(c, payload, &body, ret_why);
     if (verdict != MSG_ACCEPTED)
         return verdict;
+    found.type = msg_type_of(type, body);
+    if (!found.type->kind && !fits(payload.len, most, ret_why))
+        return MSG_TOO_LARGE;
+    const schema *rules = rules_of(c, found.type);
     bool has_id = take_id(body, &found.id, ret_id);
     verdict = judge(c, rules, body, has_id, now, &found, ret_why);
     if (verdict != MSG_ACCEPTED)

@@ -39,8 +39,12 @@ typedef enum msg_verdict {
 const char *
 msg_verdict_name(msg_verdict v); /* "too_large": the `code` of a rejected message, a label in statistics */
 
+/* What a page of other messages may have on top of payload_max, so that the largest message fits into one. */
+#define CATALOG_PAGE_ROOM 4096
+
 typedef struct msg_checked {
-    json *body; /* the caller's, to json_free() */
+    const msg_type *type; /* as msg_type_of() has it */
+    json *body;           /* the caller's, to json_free() */
     uuid id;
     instant at; /* when it happened on the device */
 } msg_checked;

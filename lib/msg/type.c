@@ -9,9 +9,19 @@
 /* There are fewer than twenty types, and only those of one family are compared by name. */
 const msg_type *msg_type_at(const address *where) {
     for (const msg_type *const *row = msg_types; *row; row++)
-        if ((*row)->family == where->family && text_equal(text_of((*row)->leaf), where->leaf))
+        if ((*row)->family == where->family && !(*row)->kind &&
+            text_equal(text_of((*row)->leaf), where->leaf))
             return *row;
     return NULL;
+}
+
+const msg_type *msg_type_of(const msg_type *found, const json *body) {
+    text kind = json_get_string(body, "kind");
+    for (const msg_type *const *row = msg_types; kind.ptr && *row; row++)
+        if ((*row)->kind && (*row)->family == found->family && strcmp((*row)->leaf, found->leaf) == 0 &&
+            text_equal(text_of((*row)->kind), kind))
+            return *row;
+    return found;
 }
 
 #define MEMBER_NAME_MAX 64

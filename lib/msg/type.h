@@ -52,7 +52,12 @@ typedef struct msg_type {
     const char *schema; /* "raise": schemas/raise.json; several types may share one */
     address_family family;
     const char *leaf;
+<<<<<<< HEAD
     msg_limit limit;
+=======
+    const char *kind;   /* set: what Mayday itself puts where another type lives, told from that by the
+                           payload's   member `kind`. Only a gateway may send it */
+>>>>>>> main
     bool stored;        /* journaled, and written to the table */
     bool sync;          /* on stable storage before PUBACK */
     bool urgent;        /* may use the journal's reserve */
@@ -72,6 +77,9 @@ extern const msg_type *const msg_types[];
 
 /* NULL when no client message travels at that address. Never faults. */
 const msg_type *msg_type_at(const address *where);
+
+/* Of the types at one address the one this payload is of: `found` itself, or one told by its `kind`. */
+const msg_type *msg_type_of(const msg_type *found, const json *body);
 
 /* One value of one row; text and JSON borrow from the body. */
 typedef struct msg_value {

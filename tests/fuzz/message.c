@@ -54,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     msg_verdict verdict = msg_check(c, type, payload, NOW, &checked, why, id);
     if (verdict == MSG_ACCEPTED) {
         hold_to_its_word(&checked, id);
-        must_bind(type, checked.body);
+        must_bind(checked.type, checked.body);
     } else if (why[0] == '\0' || !text_is_utf8(text_of(why)) || checked.body) {
         abort();
     }

@@ -31,7 +31,7 @@ def message_types():
         row = re.search(r"const msg_type msg_type_\w+ = \{(.*?)\n\};", (TYPES / f"{word}.c").read_text(), re.S).group(1)
         fields = dict(re.findall(r"\.(\w+) = (?:ADDRESS_)?\"?(\w+)\"?", row))
         rows.append({"schema": fields["schema"], "family": fields["family"].lower(), "leaf": fields["leaf"],
-                     **{flag: fields.get(flag) == "true" for flag in ("stored", "sync", "urgent", "retained")}})
+                     "kind": fields.get("kind"), **{flag: fields.get(flag) == "true" for flag in ("stored", "sync", "urgent", "retained")}})
     return rows
 
 
@@ -95,6 +95,8 @@ def topics():
     rules, rows = policy_rules(), message_types()
     lines = ["| topic | who may publish | who may read | schema | keeps |", "|---|---|---|---|---|"]
     for row in rows:
+        if row["kind"]:
+            continue  # it travels where another type does
         where = row["family"], row["leaf"]
         lines.append(f"| `{where[0]}/<{where[0]}>/{where[1]}` | {allowed(rules, 'publish', *where)} | {allowed(rules, 'read', *where)} | "
                      f"[{row['schema']}](#{row['schema']}) | {keeps(row)} |")

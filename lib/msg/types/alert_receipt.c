@@ -16,6 +16,7 @@ const msg_type msg_type_alert_receipt = {
     .leaf = "receipt",
     .limit = MSG_TELEMETRY,
     .stored = true,
+    .settle = "settle_receipts",
     .table = "receipt",
     COLUMNS(columns),
 };

@@ -22,6 +22,7 @@ const msg_type msg_type_check = {
     .sync = true,
     .urgent = true,
     .fed = true,
+    .settle = "settle_checks",
     .table = "person_check",
     COLUMNS(columns),
 };

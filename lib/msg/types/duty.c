@@ -15,6 +15,7 @@ const msg_type msg_type_duty = {
     .leaf = "duty",
     .limit = MSG_ACTION,
     .stored = true,
+    .settle = "settle_duty",
     .table = "duty",
     COLUMNS(columns),
 };

@@ -15,6 +15,7 @@ const msg_type msg_type_event = {
     .leaf = "event",
     .stored = true,
     .internal = true,
+    .settle = "settle_events",
     .table = "event",
     COLUMNS(columns),
 };

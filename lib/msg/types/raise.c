@@ -9,6 +9,7 @@ static const msg_column columns[] = {
     BODY("priority", MSG_TEXT),
     POINT_AT("position", "location"),
     BODY_AT("accuracy", MSG_REAL4, "location.accuracy"),
+    BODY_AT("place", MSG_JSON, "location"),
     BODY("text", MSG_TEXT),
     BODY("lang", MSG_TEXT),
     BODY("silent", MSG_BOOL),

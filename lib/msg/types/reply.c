@@ -4,9 +4,13 @@
 extern const msg_type msg_type_reply;
 
 static const msg_column columns[] = {
-    TOPIC("person", MSG_TEXT),        BODY_AT("check_id", MSG_UUID, "check"),
-    BODY("answer", MSG_TEXT),         BODY("text", MSG_TEXT),
-    POINT_AT("position", "location"), BODY_AT("accuracy", MSG_REAL4, "location.accuracy"),
+    TOPIC("person", MSG_TEXT),
+    BODY_AT("check_id", MSG_UUID, "check"),
+    BODY("answer", MSG_TEXT),
+    BODY("text", MSG_TEXT),
+    POINT_AT("position", "location"),
+    BODY_AT("accuracy", MSG_REAL4, "location.accuracy"),
+    BODY_AT("place", MSG_JSON, "location"),
 };
 
 const msg_type msg_type_reply = {
@@ -19,6 +23,7 @@ const msg_type msg_type_reply = {
     .sync = true,
     .urgent = true,
     .fed = true,
+    .settle = "settle_replies",
     .table = "reply",
     COLUMNS(columns),
 };

@@ -16,6 +16,7 @@ const msg_type msg_type_sync = {
     .leaf = "sync",
     .limit = MSG_REQUEST,
     .stored = true,
+    .settle = "settle_syncs",
     .table = "sync_request",
     COLUMNS(columns),
 };

@@ -1,6 +1,8 @@
 #include <stdio.h>
 #include <stdlib.h>
+#include "core/pin.h"
 #include "core/policy.h"
+#include "core/rate.h"
 #include "core/revocation.h"
 #include "support/heap.h"
 #include "token_support.h"
@@ -172,6 +174,37 @@ START_TEST(a_revocation_that_finds_no_memory_says_so_and_changes_nothing) {
 }
 END_TEST
 
+START_TEST(buckets_are_made_whole_or_not_at_all_and_taking_allocates_nothing) {
+    const rate_rule rule = {1, 2};
+    rates *r = NULL;
+    long failures = 0;
+    for (; !r && failures < 10; failures++) {
+        heap_allow(failures);
+        r = rates_new(100, 1);
+        (void)heap_allow_all();
+    }
+    ck_assert_int_eq(failures, 5); /* four allocations */
+    heap_allow(0);
+    int taken = 0;
+    for (uint64_t who = 0; who < 300; who++)
+        taken += rates_take(r, who, 0, &rule, NOW);
+    ck_assert_int_eq(heap_allow_all(), 0);
+    ck_assert_int_eq(taken, 300);
+    r = rates_free(r);
+}
+END_TEST
+
+START_TEST(a_pin_is_hashed_and_judged_without_our_heap) {
+    char hash[PIN_HASH_MAX];
+    heap_allow(0);
+    int fault = pin_hash(TEXT("1234"), hash);
+    bool fits = pin_fits(TEXT("1234"), text_of(hash)), other = pin_fits(TEXT("1235"), text_of(hash));
+    ck_assert_int_eq(heap_allow_all(), 0);
+    ck_assert_int_eq(fault, 0);
+    ck_assert(fits && !other);
+}
+END_TEST
+
 Suite *suite_heap(void) {
     Suite *s = suite_create("heap");
     TCase *t = tcase_create("all");
@@ -181,6 +214,8 @@ Suite *suite_heap(void) {
     tcase_add_test(t, rules_are_made_whole_or_not_at_all);
     tcase_add_test(t, a_token_is_never_accepted_for_want_of_memory);
     tcase_add_test(t, a_revocation_that_finds_no_memory_says_so_and_changes_nothing);
+    tcase_add_test(t, buckets_are_made_whole_or_not_at_all_and_taking_allocates_nothing);
+    tcase_add_test(t, a_pin_is_hashed_and_judged_without_our_heap);
     suite_add_tcase(s, t);
     return s;
 }

@@ -78,6 +78,11 @@ static const struct {
     {"duty", "{" HEAD ",\"status\":\"on_scene\"}"},
     {"inbox", "{" HEAD ",\"kind\":\"message\",\"text\":\"hi\"}"},
     {"sync", "{" HEAD "}"},
+    {"sync_page",
+     "{" HEAD ",\"kind\":\"sync\",\"cursor\":\"1n.0123abcd.7\",\"more\":false,\"reset\":true,\"messages\":["
+     "{\"topic\":\"mayday/v1/acme/alert/" ID "/chat\",\"sender\":\"ben\",\"received_at\":"
+     "\"2024-11-28T12:47:07.136Z\",\"payload\":{" HEAD ",\"text\":\"hi\"}},"
+     "{\"gone\":\"mayday/v1/acme/alert/" ID "\"}]}"},
     {"broadcast", "{" HEAD ",\"text\":\"all units\"}"},
     {"zone_event", "{" HEAD ",\"person\":\"anna\",\"event\":\"left\"}"},
     {"gateway_status", "{" HEAD ",\"status\":\"offline\"}"},
@@ -168,6 +173,8 @@ START_TEST(no_schema_takes_an_unknown_member_nor_one_that_says_who_it_is_from) {
 }
 END_TEST
 
+#define PAGE_OF(entry) "{" HEAD ",\"kind\":\"sync\",\"cursor\":\"1\",\"more\":false,\"messages\":[" entry "]}"
+
 static const struct {
     const char *schema;
     const char *payload;
@@ -188,7 +195,13 @@ static const struct {
     {"chat", "{" HEAD "}", "/: fits none of the forms it may have"},
     {"vitals", "{" HEAD ",\"battery\":5}", "/: fits none of the forms it may have"},
     {"reply", "{" HEAD ",\"check\":\"" ID "\",\"answer\":\"text\"}", "/: has no 'text'"},
-    {"inbox", "{" HEAD ",\"kind\":\"sync\",\"text\":\"x\"}", "/kind: is none of the values it may be"},
+    {"inbox", "{" HEAD ",\"kind\":\"page\",\"text\":\"x\"}", "/kind: is none of the values it may be"},
+    {"inbox", "{" HEAD ",\"kind\":\"sync\",\"text\":\"x\"}", "/text: is not a known member"},
+    {"inbox", "{" HEAD ",\"kind\":\"sync\",\"cursor\":\"1\",\"more\":false}", "/: has no 'messages'"},
+    {"inbox", PAGE_OF("{\"topic\":\"a\",\"sender\":\"b\"}"),
+     "/messages/0: fits none of the forms it may have"},
+    {"inbox", PAGE_OF("{\"gone\":\"a\",\"sender\":\"b\"}"),
+     "/messages/0: fits none of the forms it may have"},
     {"sync", "{\"v\":2,\"id\":\"" ID "\",\"ts\":\"2024-11-28T12:47:07.136Z\"}",
      "/v: is not the one value it may be"},
     {"sync", "{\"v\":1,\"id\":\"" ID "\",\"ts\":\"2024-02-30T00:00:00.000Z\"}", "/ts: is no moment"},
@@ -226,6 +239,33 @@ START_TEST(what_is_no_json_is_told_apart) {
         ck_assert_msg(j.verdict == rows[i].verdict, "row %zu: %s", i, msg_verdict_name(j.verdict));
         ck_assert_str_ne(j.why, "");
         ck_assert_str_eq(j.id, "");
+    }
+}
+END_TEST
+
+START_TEST(a_page_has_room_for_the_largest_message_and_nothing_else_has) {
+    CLEANUP(catalog_freep) catalog *c = load();
+    static const char page[] = "{" HEAD ",\"kind\":\"sync\",\"cursor\":\"1\",\"more\":false,\"messages\":[]";
+    static const char message[] = "{" HEAD ",\"kind\":\"message\",\"text\":\"hi\"";
+    const struct {
+        const char *begin;
+        size_t len;
+        msg_verdict verdict;
+    } rows[] = {
+        {message, 4096, MSG_ACCEPTED},
+        {message, 4097, MSG_TOO_LARGE},
+        {page, 4097, MSG_ACCEPTED},
+        {page, 4096 + CATALOG_PAGE_ROOM, MSG_ACCEPTED},
+        {page, 4097 + CATALOG_PAGE_ROOM, MSG_TOO_LARGE},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        CLEANUP(buf_release) buf payload = BUF(1 << 14);
+        buf_add_text(&payload, text_of(rows[i].begin));
+        while (payload.len + 1 < rows[i].len)
+            buf_add_char(&payload, ' ');
+        buf_add_char(&payload, '}');
+        judged j = judge(c, "inbox", buf_text(&payload), "2024-11-28T12:47:08.000Z");
+        ck_assert_msg(j.verdict == rows[i].verdict, "row %zu: %s %s", i, msg_verdict_name(j.verdict), j.why);
     }
 }
 END_TEST
@@ -279,6 +319,12 @@ START_TEST(what_was_checked_is_handed_over) {
     ck_assert_str_eq(written, ID);
     ck_assert_int_eq(checked.at, at("2024-11-28T12:47:07.136Z"));
     ck_assert(json_number(json_get(checked.body, "lat")) > 48.4);
+    ck_assert_ptr_eq(checked.type, type_of("location"));
+    json_free(checked.body);
+    ck_assert_int_eq(msg_check(c, type_of("inbox"), TEXT(PAGE_OF("{\"gone\":\"a\"}")),
+                               at("2024-11-28T12:47:08.000Z"), &checked, why, id),
+                     MSG_ACCEPTED);
+    ck_assert_ptr_eq(checked.type, type_of("sync_page"));
     json_free(checked.body);
 }
 END_TEST
@@ -337,6 +383,7 @@ Suite *suite_catalog(void) {
     tcase_add_test(t, no_schema_takes_an_unknown_member_nor_one_that_says_who_it_is_from);
     tcase_add_test(t, an_improper_payload_is_refused_with_its_place);
     tcase_add_test(t, what_is_no_json_is_told_apart);
+    tcase_add_test(t, a_page_has_room_for_the_largest_message_and_nothing_else_has);
     tcase_add_test(t, an_improper_id_is_not_told);
     tcase_add_test(t, a_clock_may_be_ahead_by_the_skew_and_no_more);
     tcase_add_test(t, what_was_checked_is_handed_over);

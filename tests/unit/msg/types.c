@@ -22,8 +22,9 @@ START_TEST(no_two_types_share_a_name_or_an_address) {
     for (const msg_type *const *a = msg_types; *a; a++)
         for (const msg_type *const *b = a + 1; *b; b++) {
             ck_assert_str_ne((*a)->name, (*b)->name);
-            ck_assert_msg((*a)->family != (*b)->family || strcmp((*a)->leaf, (*b)->leaf) != 0,
-                          "%s and %s have one address", (*a)->name, (*b)->name);
+            ck_assert_msg((*a)->family != (*b)->family || strcmp((*a)->leaf, (*b)->leaf) != 0 ||
+                              strcmp((*a)->kind ? (*a)->kind : "", (*b)->kind ? (*b)->kind : "") != 0,
+                          "%s and %s have one address and nothing to tell them by", (*a)->name, (*b)->name);
         }
 }
 END_TEST
@@ -31,7 +32,9 @@ END_TEST
 START_TEST(every_type_is_found_at_its_address_and_nothing_elsewhere) {
     for (const msg_type *const *t = msg_types; *t; t++) {
         address where = {.family = (*t)->family, .leaf = text_of((*t)->leaf)};
-        ck_assert_ptr_eq(msg_type_at(&where), *t);
+        const msg_type *found = msg_type_at(&where);
+        ck_assert_msg(found && !found->kind, "%s lives where no other type does", (*t)->name);
+        ck_assert_msg((*t)->kind ? found != *t : found == *t, "%s", (*t)->name);
         where.family = ADDRESS_NONE;
         ck_assert_ptr_null(msg_type_at(&where));
     }
@@ -51,6 +54,24 @@ START_TEST(what_is_stored_has_a_table_and_columns_and_what_is_not_has_none) {
         for (size_t i = 0; i < (*t)->column_count; i++)
             ck_assert_msg((*t)->columns[i].name && *(*t)->columns[i].name, "%s: column %zu", (*t)->name, i);
     }
+}
+END_TEST
+
+START_TEST(what_only_mayday_says_is_told_by_its_kind_and_never_stored) {
+    size_t kinds = 0;
+    for (const msg_type *const *t = msg_types; *t; t++) {
+        char payload[64];
+        address where = {.family = (*t)->family, .leaf = text_of((*t)->leaf)};
+        const msg_type *plain = msg_type_at(&where);
+        CLEANUP(json_freep) json *body = NULL;
+        (void)snprintf(payload, sizeof payload, "{\"kind\": \"%s\"}", (*t)->kind ? (*t)->kind : "message");
+        ck_assert_int_eq(json_parse_once(text_of(payload), &body), JSON_OK);
+        ck_assert_ptr_eq(msg_type_of(plain, body), *t);
+        ck_assert_ptr_eq(msg_type_of(plain, NULL), plain);
+        ck_assert(!(*t)->kind || (!(*t)->stored && !(*t)->fed));
+        kinds += (*t)->kind != NULL;
+    }
+    ck_assert_uint_ge(kinds, 1);
 }
 END_TEST
 
@@ -159,6 +180,7 @@ Suite *suite_types(void) {
     tcase_add_test(t, no_two_types_share_a_name_or_an_address);
     tcase_add_test(t, every_type_is_found_at_its_address_and_nothing_elsewhere);
     tcase_add_test(t, what_is_stored_has_a_table_and_columns_and_what_is_not_has_none);
+    tcase_add_test(t, what_only_mayday_says_is_told_by_its_kind_and_never_stored);
     tcase_add_test(t, absent_and_null_members_are_null);
     tcase_add_test(t, values_come_from_body_topic_sender_and_point);
     tcase_add_test(t, json_columns_are_printed_whole);

@@ -76,7 +76,7 @@ END_TEST
 /* Every type that the shipped policy lets a person send: all but these. */
 START_TEST(every_type_people_send_has_a_limit) {
     static const char *const maydays[] = {"alert_state", "alert_dispatch", "presence", "rejected",
-                                          "zone_event",  "gateway_status", "event"};
+                                          "zone_event",  "gateway_status", "event",    "sync_page"};
     for (const msg_type *const *t = msg_types; *t; t++) {
         bool by_mayday = false;
         for (size_t i = 0; i < ARRAY_LEN(maydays); i++)

@@ -1,1 +1,0 @@
--- Keeps the numbers without a gap: goes when a migration with this number comes.
