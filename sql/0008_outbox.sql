@@ -9,8 +9,9 @@ CREATE TABLE mayday.outbox (
     org text NOT NULL,
     lane text NOT NULL,
     -- 'state': the incident's retained `state` and `dispatch`, as they are when they are published (so several entries
-    -- become one message); 'presence': likewise for a person; 'message': exactly this payload, to <lane>/<leaf>.
-    kind text NOT NULL CHECK (kind IN ('state', 'presence', 'message')),
+    -- become one message); 'dispatch': the incident's `dispatch` alone, so that nothing shows on the raiser's side;
+    -- 'presence': likewise for a person; 'message': exactly this payload, to <lane>/<leaf>.
+    kind text NOT NULL CHECK (kind IN ('state', 'dispatch', 'presence', 'message')),
     leaf text,
     payload jsonb,
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
