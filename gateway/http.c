@@ -32,7 +32,7 @@ typedef struct address {
 } address;
 
 static bool split(const char *spelled, address *ret_address) {
-    text whole = text_trim(text_of(spelled)), host, port = {0};
+    text whole = text_trim(text_of(spelled)), host = {0}, port = {0};
     int64_t number;
     for (size_t i = whole.len; i > 0 && !port.ptr; i--)
         if (whole.ptr[i - 1] == ':') {
@@ -217,8 +217,10 @@ int http_start(const char *spelled, const http_scope *scope, http **ret_http, ch
         free(h);
         return fd;
     }
+    /* With poll(): with epoll libmicrohttpd 0.9.75 keeps a connection that ended in the middle of a request
+     * until its time is over, so that a few dozen of those would shut everybody else out. */
     h->daemon = MHD_start_daemon(
-        MHD_USE_AUTO_INTERNAL_THREAD, 0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_USE_POLL_INTERNAL_THREAD, 0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET, fd,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
         (unsigned)CONNECTIONS_EACH, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_EACH, MHD_OPTION_STRICT_FOR_CLIENT, 1,
