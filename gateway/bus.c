@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "gateway/log.h"
+#include "core/topic.h"
 
 int64_t bus_clock_ms(void) {
     struct timespec now;
@@ -50,14 +50,23 @@ static void make_locks(bus *b) {
     (void)pthread_condattr_destroy(&monotonic);
 }
 
+static int listen_to_rivals(bus *b) {
+    CLEANUP(buf_release) buf filter = BUF(TOPIC_MAX);
+    buf_printf(&filter, "gateway/%s/status", b->o.gateway);
+    b->own_status = buf_steal(&filter);
+    return b->own_status ? bus_listen(b, b->own_status, bus_see_rival, b) : -ENOMEM;
+}
+
 int bus_open(const bus_options *options, bus **ret_bus) {
     bus *b = calloc(1, sizeof *b);
     if (!b)
         return -ENOMEM;
     b->o = *options;
-    b->since = instant_now();
+    instant_format(instant_now(), b->since);
     make_locks(b);
-    int fault = paho_anchor(b);
+    int fault = listen_to_rivals(b);
+    if (fault == 0)
+        fault = paho_anchor(b);
     if (fault == 0)
         fault = -pthread_create(&b->manager, NULL, bus_manage, b);
     if (fault < 0) {
@@ -85,6 +94,7 @@ bus *bus_close(bus *b) {
         free(l->org);
         free(l);
     }
+    free(b->own_status);
     (void)pthread_cond_destroy(&b->changed);
     (void)pthread_mutex_destroy(&b->lock);
     free(b);
@@ -158,6 +168,13 @@ bool bus_up(bus *b, text org) {
     bool up = is_up(find(b, org));
     bus_unlock(b);
     return up;
+}
+
+void bus_why(bus *b, text org, char ret_why[BUS_WHY_MAX]) {
+    bus_lock(b);
+    const link *l = find(b, org);
+    (void)snprintf(ret_why, BUS_WHY_MAX, "%s", l ? l->why : "");
+    bus_unlock(b);
 }
 
 uint64_t bus_generation(bus *b, text org) {

@@ -16,9 +16,8 @@
 #include "base/instant.h"
 #include "gateway/bus.h"
 
-#define BUS_WINDOW  512 /* messages on their way at once, as far as the broker allows it */
-#define BUS_WHY_MAX 256
-#define REFUSED_AT  0x80 /* reason codes from here on are refusals */
+#define BUS_WINDOW 512  /* messages on their way at once, as far as the broker allows it */
+#define REFUSED_AT 0x80 /* reason codes from here on are refusals */
 
 typedef enum session_state {
     SESSION_OVER = 0, /* waits for its users, then it is destroyed */
@@ -37,9 +36,10 @@ typedef struct session {
     char why[BUS_WHY_MAX];
     size_t users;
     size_t on_way, window;
-    int64_t begun_ms, renew_ms; /* renew_ms: when its token has lived long enough; 0: never */
-    size_t heard;               /* how many listeners it has subscribed to */
-    uint16_t answers[65536];    /* by packet id: 0 none yet, else ANSWERED | reason */
+    int64_t begun_ms, renew_ms;             /* renew_ms: when its token has lived long enough; 0: never */
+    size_t heard;                           /* how many listeners it has subscribed to */
+    char last_online[INSTANT_TEXT_LEN + 1]; /* when the session before it said "online"; "": there was none */
+    uint16_t answers[65536];                /* by packet id: 0 none yet, else ANSWERED | reason */
 } session;
 #define ANSWERED 0x100
 
@@ -51,6 +51,8 @@ typedef struct link {
     uint64_t generation;
     int64_t next_try_ms, backoff_ms;
     bool renew, complained;
+    char why[BUS_WHY_MAX]; /* why there is no connection; "" when there is one */
+    char last_online[INSTANT_TEXT_LEN + 1];
 } link;
 
 typedef struct listener {
@@ -61,7 +63,8 @@ typedef struct listener {
 
 struct bus {
     bus_options o;
-    instant since;
+    char since[INSTANT_TEXT_LEN + 1];
+    char *own_status; /* the filter of the bus's own listener */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     link *links;
@@ -94,7 +97,8 @@ NODISCARD int paho_subscribe(session *x, size_t from, size_t to); /* of the bus'
 
 /* bus_link.c: the manager's thread, which makes and ends sessions. */
 void *bus_manage(void *the_bus);
-NODISCARD int bus_status(const bus *b, const char *status, buf *to); /* schemas/gateway_status.json */
+void bus_see_rival(void *the_bus, text org, text topic, text payload, bool retained); /* a bus_seen */
+NODISCARD int bus_status(const bus *b, const char *status, instant now, buf *to); /* gateway_status.json */
 void bus_status_topic(const link *l, buf *to);
 
 #endif

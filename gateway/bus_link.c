@@ -3,6 +3,7 @@
 #include "gateway/bus_inside.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -21,23 +22,21 @@
 
 /* ---- what is said of ourselves ---- */
 
-int bus_status(const bus *b, const char *status, buf *to) {
+int bus_status(const bus *b, const char *status, instant now, buf *to) {
     CLEANUP(json_freep) json *body = json_new_object();
-    char id[UUID_TEXT_LEN + 1], now_text[INSTANT_TEXT_LEN + 1], since[INSTANT_TEXT_LEN + 1];
+    char id[UUID_TEXT_LEN + 1], now_text[INSTANT_TEXT_LEN + 1];
     uint8_t noise[10];
-    instant now = instant_now();
     if (!body || getrandom(noise, sizeof noise, 0) != (ssize_t)sizeof noise)
         return -ENOMEM;
     uuid fresh = uuid7_make(now / 1000, noise);
     uuid_format(&fresh, id);
     instant_format(now, now_text);
-    instant_format(b->since, since);
     if (json_put(body, "v", json_new_integer(1)) < 0 ||
         json_put(body, "id", json_new_string(text_of(id))) < 0 ||
         json_put(body, "ts", json_new_string(text_of(now_text))) < 0 ||
         json_put(body, "status", json_new_string(text_of(status))) < 0 ||
         json_put(body, "version", json_new_string(text_of(b->o.version))) < 0 ||
-        json_put(body, "since", json_new_string(text_of(since))) < 0)
+        json_put(body, "since", json_new_string(text_of(b->since))) < 0)
         return -ENOMEM;
     json_print(body, to);
     return buf_failed(to);
@@ -49,14 +48,37 @@ void bus_status_topic(const link *l, buf *to) {
 
 /* Without the lock. Whether it arrives is not waited for here; with `tell` it counts as on its way until
  * then. */
-static void say_status(session *x, const char *status, bool tell) {
+static void say_status(session *x, const char *status, instant now, bool tell) {
     CLEANUP(buf_release) buf topic = BUF(TOPIC_MAX);
     CLEANUP(buf_release) buf body = BUF(4096);
     int packet;
     bus_status_topic(x->link, &topic);
-    if (buf_failed(&topic) < 0 || bus_status(x->link->b, status, &body) < 0 ||
+    if (buf_failed(&topic) < 0 || bus_status(x->link->b, status, now, &body) < 0 ||
         paho_send(x, topic.ptr, buf_text(&body), true, tell, &packet) < 0)
         log_line("bus", LOG_LEVEL_WARNING, "%s: our status could not be published", x->link->org);
+}
+
+/* Has somebody spoken in our name since we last said "online"? Also their last will counts: it is dated when
+ * they connected. Not every broker tells the loser that its session was taken over, and two gateways of one
+ * name would throw each other out for ever. */
+void bus_see_rival(void *the_bus, text org, text topic, text payload, bool retained) {
+    bus *b = the_bus;
+    CLEANUP(json_freep) json *body = NULL;
+    (void)topic;
+    if (!retained || json_parse_once(payload, &body) != JSON_OK ||
+        text_equal(json_get_string(body, "since"), text_of(b->since)))
+        return;
+    text ts = json_get_string(body, "ts");
+    bus_lock(b);
+    for (link *l = b->links; l; l = l->next) {
+        session *x = l->now;
+        if (!x || !text_equal(text_of(l->org), org) || !*x->last_online || ts.len != INSTANT_TEXT_LEN ||
+            memcmp(ts.ptr, x->last_online, INSTANT_TEXT_LEN) <= 0)
+            continue;
+        x->reason = TAKEN_OVER;
+        session_end(x, "another gateway has our name");
+    }
+    bus_unlock(b);
 }
 
 /* ---- with the lock held, except where it says so ---- */
@@ -75,6 +97,7 @@ static void pause_before_next(link *l, const session *ended) {
 }
 
 static void say_down(link *l, const session *ended, const char *why) {
+    (void)snprintf(l->why, sizeof l->why, "%s", why);
     if (ended && ended->reason == TAKEN_OVER) {
         log_line("bus", LOG_LEVEL_ERROR,
                  "%s: another gateway has connected as '%s' and taken the place of this one: give each "
@@ -111,10 +134,14 @@ static void introduce(link *l) {
     bus *b = l->b;
     session *x = l->now;
     size_t count = b->listener_count;
+    instant now = instant_now();
+    memcpy(x->last_online, l->last_online, sizeof x->last_online);
+    instant_format(now, l->last_online);
     x->users++;
     bus_unlock(b);
-    say_status(x, "online", false);
-    bool asked = count == 0 || paho_subscribe(x, 0, count) == 0;
+    /* In this order, so that the broker hands out the status that was there before ours. */
+    bool asked = paho_subscribe(x, 0, count) == 0;
+    say_status(x, "online", now, false);
     bus_lock(b);
     x->users--;
     if (x->state != SESSION_FRESH)
@@ -131,6 +158,7 @@ static void introduce(link *l) {
     if (l->complained || l->generation == 1)
         log_line("bus", LOG_LEVEL_NOTICE, "%s: connected to the broker", l->org);
     l->complained = false;
+    l->why[0] = '\0';
     bus_stir(b);
 }
 
@@ -238,7 +266,7 @@ static void say_goodbye(bus *b) {
             continue;
         x->on_way++;
         bus_unlock(b);
-        say_status(x, "offline", true);
+        say_status(x, "offline", instant_now(), true);
         bus_lock(b);
     }
     int64_t until = bus_clock_ms() + DRAIN_MS;

@@ -2,7 +2,8 @@
 -- time, so a range of ids is a range of time, and the primary key (id) alone makes a message unique everywhere.
 -- Ids that fall into no partition (a device with an absurd clock, or back after months) go to <table>_default.
 
--- One row for each partitioned table. Change `keep` to change how long its messages stay.
+-- One row for each partitioned table. Change `keep` to change how long its messages stay. (The audit trail is kept here
+-- too, without a default partition: its ids are made by the server.)
 CREATE TABLE mayday.message_table (
     name text PRIMARY KEY,
     span text NOT NULL CHECK (span IN ('day', 'month')),
@@ -22,25 +23,38 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
     SELECT to_timestamp(('x' || lpad(left(replace(id::text, '-', ''), 12), 16, '0'))::bit(64)::bigint / 1000.0)
 $$;
 
--- Makes one partition, with what <table>_default already holds of its time. False when it was there.
+-- Makes one partition, with what <table>_default, if there is one, already holds of its time. False when it was there.
 CREATE FUNCTION mayday.make_partition(table_name text, span text, begins timestamp) RETURNS boolean
 LANGUAGE plpgsql SET search_path = mayday, pg_catalog, pg_temp AS $$
 DECLARE
     part text := table_name || to_char(begins, CASE span WHEN 'day' THEN '_YYYYMMDD' ELSE '_YYYYMM' END);
     lower_id uuid := mayday.uuid_at(begins AT TIME ZONE 'UTC');
     upper_id uuid := mayday.uuid_at((begins + ('1 ' || span)::interval) AT TIME ZONE 'UTC');
+    has_default boolean := to_regclass(format('mayday.%I', table_name || '_default')) IS NOT NULL;
+    definition text;
 BEGIN
     IF to_regclass(format('mayday.%I', part)) IS NOT NULL THEN
         RETURN false;
     END IF;
-    EXECUTE format('LOCK TABLE mayday.%I IN ACCESS EXCLUSIVE MODE', table_name || '_default');
+    IF has_default THEN
+        EXECUTE format('LOCK TABLE mayday.%I IN ACCESS EXCLUSIVE MODE', table_name || '_default');
+    END IF;
     EXECUTE format('CREATE TABLE mayday.%I (LIKE mayday.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
                    part, table_name);
-    EXECUTE format('WITH moved AS (DELETE FROM mayday.%I WHERE id >= $1 AND id < $2 RETURNING *)
-                    INSERT INTO mayday.%I SELECT * FROM moved', table_name || '_default', part)
-        USING lower_id, upper_id;
+    IF has_default THEN
+        EXECUTE format('WITH moved AS (DELETE FROM mayday.%I WHERE id >= $1 AND id < $2 RETURNING *)
+                        INSERT INTO mayday.%I SELECT * FROM moved', table_name || '_default', part)
+            USING lower_id, upper_id;
+    END IF;
     EXECUTE format('ALTER TABLE mayday.%I ATTACH PARTITION mayday.%I FOR VALUES FROM (%L) TO (%L)',
                    table_name, part, lower_id, upper_id);
+    -- Triggers for each row came with that, those for a statement do not.
+    FOR definition IN
+        SELECT pg_get_triggerdef(oid) FROM pg_trigger
+        WHERE tgrelid = format('mayday.%I', table_name)::regclass AND NOT tgisinternal AND tgtype & 1 = 0
+    LOOP
+        EXECUTE replace(definition, format(' ON mayday.%I ', table_name), format(' ON mayday.%I ', part));
+    END LOOP;
     RETURN true;
 END
 $$;
@@ -87,9 +101,13 @@ BEGIN
             ORDER BY c.relname
         LOOP
             EXECUTE format('DROP TABLE mayday.%I', dropped);
+            PERFORM mayday.record_audit('-', 'retention.drop', session_user::text, NULL, NULL,
+                                        jsonb_build_object('table', dropped));
             RETURN NEXT;
         END LOOP;
-        EXECUTE format('DELETE FROM mayday.%I WHERE received_at < $1', t.name || '_default') USING oldest;
+        IF to_regclass(format('mayday.%I', t.name || '_default')) IS NOT NULL THEN
+            EXECUTE format('DELETE FROM mayday.%I WHERE received_at < $1', t.name || '_default') USING oldest;
+        END IF;
     END LOOP;
 END
 $$;

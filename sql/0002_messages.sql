@@ -43,7 +43,10 @@ CREATE TABLE mayday.action (
     verdict text,     -- 'applied', 'noted', or why it changed nothing: 'illegal', 'stale'...
     from_status text,
     to_status text,
-    version integer   -- of the incident, after it
+    version integer,  -- of the incident, after it
+    standing integer, -- what the sender was to the incident then: bits of lib/core/incident.h
+    done_at timestamptz, -- when it counts as done: online when it was received; offline by its device's clock, within bounds
+    run integer       -- how many online actions had been applied before it; see mayday.alert.run
 ) PARTITION BY RANGE (id);
 COMMENT ON TABLE mayday.action IS 'What people did about incidents, and what came of it. A PIN is judged and never stored.';
 CREATE INDEX ON mayday.action (alert, at);

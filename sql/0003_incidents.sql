@@ -26,7 +26,13 @@ CREATE TABLE mayday.alert (
     cause text NOT NULL DEFAULT 'person', -- or what made Mayday raise it: 'check', 'vitals'...
     escalation_level integer NOT NULL DEFAULT 0,
     duress_at timestamptz,    -- it was canceled with the duress PIN
-    decoy jsonb,              -- since then: what `state` says, whatever is true; `dispatch` says the truth
+    decoy jsonb,              -- since then: what `state` says, whatever is true; `dispatch` says the truth. JSON's null:
+                              -- the grace after that cancel is over, and nothing is said any more
+    shown_priority text,      -- under duress without a decoy: the priority that `state` goes on to say
+    -- Late actions are put in where they belong in time, but never before what was done online: since the last such
+    -- action (the run-th that was applied), which left the incident as run_from, a run of offline ones goes on.
+    run integer NOT NULL DEFAULT 0,
+    run_from text NOT NULL DEFAULT 'active',
     closed_at timestamptz,
     retired_at timestamptz,   -- the grace after closing is over: nobody belongs to it, nothing of it is retained
     PRIMARY KEY (org, id)
@@ -34,6 +40,11 @@ CREATE TABLE mayday.alert (
 COMMENT ON TABLE mayday.alert IS 'One row for each incident, made by its first raise.';
 CREATE INDEX ON mayday.alert (org, raised_at DESC);
 CREATE INDEX ON mayday.alert (org, raised_at) WHERE closed_at IS NULL;
+CREATE INDEX ON mayday.alert (org, raised_by, received_at)
+    WHERE closed_at IS NULL AND decoy IS NULL AND joined_to IS NULL;
+CREATE INDEX ON mayday.alert (org, joined_to) WHERE joined_to IS NOT NULL;
+CREATE INDEX ON mayday.alert (closed_at) WHERE closed_at IS NOT NULL AND retired_at IS NULL;
+CREATE INDEX ON mayday.alert (duress_at) WHERE duress_at IS NOT NULL AND decoy <> 'null';
 
 CREATE TABLE mayday.membership (
     org text NOT NULL,
@@ -76,62 +87,3 @@ END
 $$;
 CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON mayday.membership
     FOR EACH ROW EXECUTE FUNCTION mayday.tell_membership();
-
--- The first raise makes the incident; its sender, and nobody else, is its raiser. Repeating it changes nothing.
-CREATE FUNCTION mayday.open_alert(in_org text, in_alert uuid, in_person text, in_at timestamptz,
-    in_received_at timestamptz, in_type text, in_priority text, lat double precision, lon double precision,
-    in_silent boolean, in_offline boolean) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-DECLARE
-    raiser text;
-    belongs boolean;
-BEGIN
-    INSERT INTO mayday.alert (org, id, raised_by, raised_at, received_at, type, priority, position, silent, offline)
-    VALUES (in_org, in_alert, in_person, in_at, in_received_at, in_type,
-            coalesce(in_priority, CASE in_type WHEN 'security' THEN 'high' WHEN 'general' THEN 'medium'
-                                  ELSE 'critical' END),
-            ST_SetSRID(ST_MakePoint(lon, lat), 4326)::geography, coalesce(in_silent, false), in_offline)
-    ON CONFLICT (org, id) DO NOTHING;
-    SELECT a.raised_by INTO raiser FROM mayday.alert a WHERE a.org = in_org AND a.id = in_alert;
-    IF raiser = in_person THEN
-        INSERT INTO mayday.membership (org, family, id, person, relation, changed_by)
-        VALUES (in_org, 'alert', in_alert::text, in_person, 'raiser', in_person)
-        ON CONFLICT DO NOTHING;
-        IF FOUND THEN
-            RETURN;
-        END IF;
-    END IF;
-    -- A broker that did not know the incident has let the sender in as its raiser: whoever is none goes out again.
-    -- (Asked by the whole key alone: with "until IS NULL" the planner takes the index of a person's incidents.)
-    SELECT m.until IS NULL INTO belongs FROM mayday.membership m
-    WHERE m.org = in_org AND m.family = 'alert' AND m.id = in_alert::text AND m.person = in_person;
-    IF belongs IS NOT TRUE THEN
-        PERFORM pg_notify('mayday_membership', json_build_object('op', 'remove', 'org', in_org, 'family', 'alert',
-                                                                 'id', in_alert, 'person', in_person)::text);
-    END IF;
-END
-$$;
-
--- Assigns or invites a person to an incident. Its raiser stays its raiser.
-CREATE FUNCTION mayday.join_alert(in_org text, in_alert uuid, in_person text, in_relation text, by_whom text)
-RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
-BEGIN
-    IF in_relation NOT IN ('assigned', 'invited') THEN
-        RAISE EXCEPTION 'a person is assigned or invited, not %', in_relation USING ERRCODE = '22023';
-    END IF;
-    INSERT INTO mayday.membership AS m (org, family, id, person, relation, changed_by)
-    VALUES (in_org, 'alert', in_alert::text, in_person, in_relation, by_whom)
-    ON CONFLICT (org, family, id, person) DO UPDATE
-        SET relation = excluded.relation, changed_by = excluded.changed_by, until = NULL,
-            since = CASE WHEN m.until IS NULL THEN m.since ELSE excluded.since END
-        WHERE m.relation <> 'raiser' AND (m.until IS NOT NULL OR m.relation <> excluded.relation);
-END
-$$;
-
--- Ends a membership, the raiser's excepted.
-CREATE FUNCTION mayday.leave_alert(in_org text, in_alert uuid, in_person text, by_whom text)
-RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
-    UPDATE mayday.membership SET until = now(), changed_by = by_whom
-    WHERE org = in_org AND family = 'alert' AND id = in_alert::text AND person = in_person
-      AND relation <> 'raiser' AND until IS NULL
-$$;

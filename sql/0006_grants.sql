@@ -10,11 +10,7 @@ GRANT INSERT ON mayday.raise, mayday.action, mayday.location, mayday.chat, mayda
     mayday.setting, mayday.sync_request, mayday.event, mayday.dead_letter TO mayday_plugin;
 GRANT SELECT, INSERT, UPDATE ON mayday.journal_progress TO mayday_plugin;
 GRANT SELECT ON mayday.membership, mayday.migration TO mayday_plugin;
-GRANT EXECUTE ON FUNCTION mayday.make_partitions(integer), mayday.known_ids(text, uuid[]),
-    mayday.open_alert(text, uuid, text, timestamptz, timestamptz, text, text, double precision, double precision,
-                      boolean, boolean),
-    mayday.join_alert(text, uuid, text, text, text), mayday.leave_alert(text, uuid, text, text)
-    TO mayday_plugin;
+GRANT EXECUTE ON FUNCTION mayday.make_partitions(integer), mayday.known_ids(text, uuid[]) TO mayday_plugin;
 
 -- The gateway speaks for Mayday: it reads everything, moves alerts and memberships.
 GRANT SELECT ON ALL TABLES IN SCHEMA mayday TO mayday_gateway;

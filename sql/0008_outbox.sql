@@ -9,14 +9,28 @@ CREATE TABLE mayday.outbox (
     org text NOT NULL,
     lane text NOT NULL,
     -- 'state': the incident's retained `state` and `dispatch`, as they are when they are published (so several entries
-    -- become one message); 'presence': likewise for a person; 'message': exactly this payload, to <lane>/<leaf>.
-    kind text NOT NULL CHECK (kind IN ('state', 'presence', 'message')),
+    -- become one message); 'dispatch': the incident's `dispatch` alone, so that nothing shows on the raiser's side;
+    -- 'presence': likewise for a person; 'message': exactly this payload, to <lane>/<leaf>.
+    kind text NOT NULL CHECK (kind IN ('state', 'dispatch', 'presence', 'message')),
     leaf text,
     payload jsonb,
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
     CHECK ((kind = 'message') = (leaf IS NOT NULL AND payload IS NOT NULL))
 );
 CREATE INDEX ON mayday.outbox (org, lane, entry);
+
+-- Messages, never a state, that the broker refused again and again: kept for an admin to look at, out of the way of those
+-- behind them.
+CREATE TABLE mayday.outbox_refused (
+    entry bigint PRIMARY KEY,
+    org text NOT NULL,
+    lane text NOT NULL,
+    leaf text NOT NULL,
+    payload jsonb NOT NULL,
+    at timestamptz NOT NULL,
+    reason integer NOT NULL, -- MQTT 5 reason code
+    refused_at timestamptz NOT NULL DEFAULT now()
+);
 
 -- Gateways LISTEN on mayday_outbox.
 CREATE FUNCTION mayday.post(in_org text, in_lane text, in_kind text, in_leaf text DEFAULT NULL,
@@ -49,6 +63,7 @@ RETURNS void LANGUAGE sql AS $$
 $$;
 
 GRANT SELECT, INSERT, DELETE ON mayday.outbox TO mayday_gateway;
+GRANT SELECT, INSERT ON mayday.outbox_refused TO mayday_gateway;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA mayday FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION mayday.post(text, text, text, text, jsonb), mayday.spell(timestamptz), mayday.new_id(),
     mayday.reject(text, text, uuid, text, text, text) TO mayday_gateway;

@@ -112,15 +112,19 @@ int signer_sign_as(const signer *s, text header, text payload, buf *to) {
     return buf_failed(to);
 }
 
-int signer_sign(const signer *s, text payload, buf *to) {
+int signer_sign_typed(const signer *s, text typ, text payload, buf *to) {
     CLEANUP(json_freep) json *header = json_new_object();
     CLEANUP(buf_release) buf printed = BUF(4096);
     text kid = {s->key.kid, s->key.kid_len};
     if (!header || json_put(header, "alg", json_new_string(text_of(s->key.alg->name))) < 0 ||
-        json_put(header, "typ", json_new_string(TEXT("JWT"))) < 0 ||
+        json_put(header, "typ", json_new_string(typ)) < 0 ||
         (kid.ptr && json_put(header, "kid", json_new_string(kid)) < 0))
         return -ENOMEM;
     json_print(header, &printed);
     return buf_failed(&printed) < 0 ? buf_failed(&printed)
                                     : signer_sign_as(s, buf_text(&printed), payload, to);
+}
+
+int signer_sign(const signer *s, text payload, buf *to) {
+    return signer_sign_typed(s, TEXT("JWT"), payload, to);
 }

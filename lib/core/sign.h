@@ -34,6 +34,9 @@ DEFINE_CLEANUP(signer, signer_free)
  * `payload` is signed as it is, valid claims or not. Returns 0 or -ENOMEM. */
 NODISCARD int signer_sign(const signer *s, text payload, buf *to);
 
+/* The same with another typ: for what is signed and is no token. */
+NODISCARD int signer_sign_typed(const signer *s, text typ, text payload, buf *to);
+
 /* The same under a header of the caller's: tests need wrong ones. */
 NODISCARD int signer_sign_as(const signer *s, text header, text payload, buf *to);
 

@@ -174,6 +174,7 @@ static outcome understand(batch *b, text body_bytes, batch_row *row, const char 
     row->type = msg_type_at(&where);
     if (!row->type)
         return refused("no message type has this topic", ret_why);
+    row->repeat = (r.flags & RECORD_REPEAT) != 0;
     b->hurry = b->hurry || row->type->sync || row->type->urgent;
     json_verdict verdict = json_parse(b->parser, r.payload, &body, NULL);
     if (verdict == JSON_NO_MEMORY)

@@ -24,7 +24,9 @@ typedef struct batch_row {
     size_t lane;    /* which lane, when type is set */
     size_t at, len; /* of the encoded row in its lane */
     size_t raw_at, raw_len;
-    char *why; /* owned */
+    bool repeat;    /* RECORD_REPEAT */
+    bool collapsed; /* another one of the batch stands for it */
+    char *why;      /* owned */
 } batch_row;
 
 typedef struct batch_lane {

@@ -2,27 +2,25 @@
  *
  * A raise opens its incident however often it comes, and even when its message id was used before: better an
  * incident twice looked at than none. An action counts only when its message is new, so that a repeat that
- * arrives late cannot undo what was done since. The rights were settled when the message was accepted; who
- * may change memberships is looked at once more here, by the roles that the journal kept. */
-#include "store/load_inside.h"
+ * arrives late cannot undo what was done since. The rights were settled when the message was accepted; they
+ * are looked at once more here, by the roles that the journal kept and by what the database knows now. */
+#include "store/effect_inside.h"
 
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-typedef struct situation {
-    pg *c;
-    record r;
-    address where;
-    const json *body;
-} situation;
+#define ARRAY_LIMIT (16u << 20)
+#define LISTENS_FOR 4 /* times pin_tries */
 
 typedef struct effect {
     const char *type;
     bool also_repeats; /* also when the message was stored before, or refused for a used id */
-    pg_verdict (*apply)(const situation *s);
+    pg_verdict (*apply)(situation *s);
 } effect;
 
-static bool has_role(text roles, text role) {
+bool has_role(text roles, text role) {
     text one;
     while (text_next(&roles, ' ', &one))
         if (text_equal(one, role))
@@ -30,76 +28,100 @@ static bool has_role(text roles, text role) {
     return false;
 }
 
-static const char *add_z(buf *to, text t) {
-    buf_clear(to);
-    buf_add_text(to, t);
-    return t.ptr && buf_failed(to) == 0 ? to->ptr : NULL;
+static const char *keep(situation *s, char *word) {
+    if (!word || s->word_count == ARRAY_LEN(s->words)) {
+        free(word);
+        s->mute = true;
+        return NULL;
+    }
+    return s->words[s->word_count++] = word;
 }
 
-static const char *add_coordinate(buf *to, const json *place, const char *name) {
+const char *say(situation *s, text t) {
+    return t.ptr ? keep(s, text_copy(t)) : NULL;
+}
+
+const char *say_number(situation *s, int64_t value) {
+    char spelled[24];
+    (void)snprintf(spelled, sizeof spelled, "%" PRId64, value);
+    return say(s, text_of(spelled));
+}
+
+pg_verdict ask(situation *s, const char *sql, size_t count, const char *const *params, pg_rows **ret_rows) {
+    return s->mute ? PG_RETRY : pg_query(s->c, sql, count, params, ret_rows);
+}
+
+void add_element(buf *to, text element) {
+    buf_add_text(to, to->len > 1 ? TEXT(",\"") : TEXT("\""));
+    for (size_t i = 0; i < element.len; i++) {
+        if (element.ptr[i] == '"' || element.ptr[i] == '\\')
+            buf_add_char(to, '\\');
+        buf_add_char(to, element.ptr[i]);
+    }
+    buf_add_char(to, '"');
+}
+
+pg_verdict pin_tried(situation *s, bool fits) {
+    static const char sql[] = "SELECT mayday.pin_tried($1, $2, $3, $4, $5 * interval '1 ms')";
+    const char *params[] = {say(s, s->r.org), say(s, s->r.sender), fits ? "true" : "false",
+                            say_number(s, s->l->rules.pin_tries), say_number(s, s->l->rules.pin_lock_ms)};
+    return ask(s, sql, ARRAY_LEN(params), params, NULL);
+}
+
+bool pin_listens(const situation *s, int64_t failures) {
+    return failures < LISTENS_FOR * s->l->rules.pin_tries;
+}
+
+static const char *say_coordinate(situation *s, const json *place, const char *name) {
+    char spelled[32];
     const json *value = json_get(place, name);
     if (!value)
         return NULL;
-    buf_clear(to);
-    buf_printf(to, "%.17g", json_number(value));
-    return buf_failed(to) == 0 ? to->ptr : NULL;
+    (void)snprintf(spelled, sizeof spelled, "%.17g", json_number(value));
+    return say(s, text_of(spelled));
 }
 
-static const char *boolean(const json *body, const char *name) {
-    const json *value = json_get(body, name);
-    return json_kind_of(value) == JSON_BOOL && json_boolean(value) ? "true" : "false";
+static const char *boolean(bool value) {
+    return value ? "true" : "false";
 }
 
-enum {
-    SHORT = 1 << 10
-};
+/* Mayday's gateway raises for people who cannot; nobody else raises for another. */
+static text raiser(const situation *s) {
+    text person = json_get_string(s->body, "person");
+    return person.ptr && has_role(s->r.roles, TEXT("gateway")) ? person : s->r.sender;
+}
 
-static pg_verdict open_alert(const situation *s) {
-    static const char sql[] = "SELECT mayday.open_alert($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-    CLEANUP(buf_release) buf org = BUF(SHORT), alert = BUF(SHORT), person = BUF(SHORT), at = BUF(SHORT);
-    CLEANUP(buf_release) buf type = BUF(SHORT), priority = BUF(SHORT), lat = BUF(SHORT), lon = BUF(SHORT);
+static pg_verdict effect_raise(situation *s) {
+    static const char sql[] = "SELECT mayday.open_alert($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
+                              "$13, $14 * interval '1 ms')";
     char received[INSTANT_TEXT_LEN + 1];
     const json *place = json_get(s->body, "location");
     instant_format(s->r.received_at, received);
-    const char *params[] = {add_z(&org, s->r.org),
-                            add_z(&alert, s->where.id),
-                            add_z(&person, s->r.sender),
-                            add_z(&at, json_get_string(s->body, "ts")),
+    const char *params[] = {say(s, s->r.org),
+                            say(s, s->where.id),
+                            say(s, s->r.sender),
+                            say(s, raiser(s)),
+                            say(s, json_get_string(s->body, "ts")),
                             received,
-                            add_z(&type, json_get_string(s->body, "type")),
-                            add_z(&priority, json_get_string(s->body, "priority")),
-                            add_coordinate(&lat, place, "lat"),
-                            add_coordinate(&lon, place, "lon"),
-                            boolean(s->body, "silent"),
-                            boolean(s->body, "offline")};
-    return pg_query(s->c, sql, ARRAY_LEN(params), params, NULL);
-}
-
-static pg_verdict change_members(const situation *s) {
-    static const char join[] = "SELECT mayday.join_alert($1, $2, $3, $4, $5)";
-    static const char leave[] = "SELECT mayday.leave_alert($1, $2, $3, $4)";
-    text action = json_get_string(s->body, "action"), person = json_get_string(s->body, "person");
-    bool assign = text_equal(action, TEXT("assign")), invite = text_equal(action, TEXT("invite"));
-    bool unassign = text_equal(action, TEXT("unassign"));
-    bool entitled = has_role(s->r.roles, TEXT("dispatcher")) || has_role(s->r.roles, TEXT("supervisor"));
-    if (!entitled || !topic_level_valid(person) || (!assign && !invite && !unassign))
-        return PG_DONE;
-    CLEANUP(buf_release) buf org = BUF(SHORT), alert = BUF(SHORT), who = BUF(SHORT), by = BUF(SHORT);
-    const char *in[] = {add_z(&org, s->r.org), add_z(&alert, s->where.id), add_z(&who, person),
-                        assign ? "assigned" : "invited", add_z(&by, s->r.sender)};
-    const char *out[] = {in[0], in[1], in[2], in[4]};
-    if (unassign)
-        return pg_query(s->c, leave, ARRAY_LEN(out), out, NULL);
-    return pg_query(s->c, join, ARRAY_LEN(in), in, NULL);
+                            say(s, json_get_string(s->body, "type")),
+                            say(s, json_get_string(s->body, "priority")),
+                            say_coordinate(s, place, "lat"),
+                            say_coordinate(s, place, "lon"),
+                            boolean(json_boolean(json_get(s->body, "silent"))),
+                            boolean(s->offline),
+                            boolean(s->fresh),
+                            say_number(s, s->l->rules.join_window_ms)};
+    return ask(s, sql, ARRAY_LEN(params), params, NULL);
 }
 
 static const effect effects[] = {
-    {"raise", true, open_alert},
-    {"action", false, change_members},
+    {"raise", true, effect_raise},
+    {"action", false, effect_action},
+    {"settings", false, effect_settings},
 };
 
 static const effect *find(const batch_row *row) {
-    for (size_t i = 0; row->type && row->len > 0 && i < ARRAY_LEN(effects); i++)
+    for (size_t i = 0; row->type && row->len > 0 && !row->collapsed && i < ARRAY_LEN(effects); i++)
         if (strcmp(row->type->name, effects[i].type) == 0)
             return row->fate == BATCH_FRESH || effects[i].also_repeats ? &effects[i] : NULL;
     return NULL;
@@ -109,16 +131,116 @@ bool effect_exists(const batch_row *row) {
     return find(row) != NULL;
 }
 
+/* What was decoded and parsed once already; only for want of memory can it fail now. */
+static int understand(situation *s, const batch_row *row, json **ret_body) {
+    text at;
+    if (record_decode(batch_raw(s->l->b, row), &s->r) < 0 || !address_parse(s->r.topic, &s->where) ||
+        json_parse(s->l->b->parser, s->r.payload, ret_body, NULL) != JSON_OK)
+        return -1;
+    s->body = *ret_body;
+    s->fresh = row->fate == BATCH_FRESH;
+    s->offline = json_boolean(json_get(s->body, "offline"));
+    at = json_get_string(s->body, "ts");
+    uuid_format(&row->id, s->id);
+    return instant_parse(at, &s->at);
+}
+
 pg_verdict effect_of(load *l, const batch_row *row) {
     CLEANUP(json_freep) json *body = NULL;
-    situation s = {.c = l->c};
+    situation s = {.l = l, .c = l->c};
     const effect *e = find(row);
-    /* It was decoded and parsed once already; only for want of memory can it fail now. */
     if (!e)
         return PG_DONE;
-    if (record_decode(batch_raw(l->b, row), &s.r) < 0 || !address_parse(s.r.topic, &s.where) ||
-        json_parse(l->b->parser, s.r.payload, &body, NULL) != JSON_OK)
+    pg_verdict verdict = understand(&s, row, &body) < 0 ? PG_RETRY : e->apply(&s);
+    for (size_t i = 0; i < s.word_count; i++)
+        free(s.words[i]);
+    return verdict;
+}
+
+/* Before the first effect of a batch. */
+
+typedef struct candidate {
+    text org, sender;
+    batch_row *row;
+} candidate;
+
+static int compare_texts(text a, text b) {
+    int order = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static int by_person(const void *left, const void *right) {
+    const candidate *a = left, *b = right;
+    int order = compare_texts(a->org, b->org);
+    if (order == 0)
+        order = compare_texts(a->sender, b->sender);
+    return order != 0 ? order : (a->row->seq > b->row->seq) - (a->row->seq < b->row->seq);
+}
+
+static bool same_person(const candidate *a, const candidate *b) {
+    return text_equal(a->org, b->org) && text_equal(a->sender, b->sender);
+}
+
+static bool is_repeat(const batch_row *row) {
+    const effect *e = row->repeat ? find(row) : NULL;
+    return e && e->apply == effect_raise;
+}
+
+/* Of the raises beyond a person's rate, the last of the batch stands for all: the others are stored and do
+ * nothing more, so that a flood costs one incident. */
+static pg_verdict collapse(batch *b) {
+    CLEANUP(freep) candidate *found = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < b->count; i++)
+        count += is_repeat(&b->rows[i]);
+    if (count < 2)
+        return PG_DONE;
+    found = calloc(count, sizeof *found);
+    if (!found)
         return PG_RETRY;
-    s.body = body;
-    return e->apply(&s);
+    count = 0;
+    for (size_t i = 0; i < b->count; i++) {
+        record r;
+        if (!is_repeat(&b->rows[i]))
+            continue;
+        if (record_decode(batch_raw(b, &b->rows[i]), &r) < 0)
+            return PG_RETRY;
+        if (!has_role(r.roles, TEXT("gateway"))) /* it raises for many */
+            found[count++] = (candidate){r.org, r.sender, &b->rows[i]};
+    }
+    qsort(found, count, sizeof *found, by_person);
+    for (size_t i = 0; i + 1 < count; i++)
+        found[i].row->collapsed = same_person(&found[i], &found[i + 1]);
+    return PG_DONE;
+}
+
+/* All writers lock the incidents of a batch in one order before they change the first. */
+static pg_verdict lock_incidents(load *l) {
+    CLEANUP(buf_release) buf orgs = BUF(ARRAY_LIMIT), alerts = BUF(ARRAY_LIMIT);
+    size_t count = 0;
+    buf_add_char(&orgs, '{');
+    buf_add_char(&alerts, '{');
+    for (size_t i = 0; i < l->b->count; i++) {
+        const batch_row *row = &l->b->rows[i];
+        record r;
+        address where;
+        if (!effect_exists(row) || row->type->family != ADDRESS_ALERT)
+            continue;
+        if (record_decode(batch_raw(l->b, row), &r) < 0 || !address_parse(r.topic, &where))
+            return PG_RETRY;
+        add_element(&orgs, r.org);
+        add_element(&alerts, where.id);
+        count++;
+    }
+    buf_add_char(&orgs, '}');
+    buf_add_char(&alerts, '}');
+    if (buf_failed(&orgs) < 0 || buf_failed(&alerts) < 0)
+        return PG_RETRY;
+    const char *params[] = {orgs.ptr, alerts.ptr};
+    return count < 2 ? PG_DONE : pg_query(l->c, "SELECT mayday.lock_incidents($1, $2)", 2, params, NULL);
+}
+
+pg_verdict effects_prepare(load *l) {
+    pg_verdict verdict = collapse(l->b);
+    return verdict == PG_DONE ? lock_incidents(l) : verdict;
 }

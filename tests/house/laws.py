@@ -15,7 +15,7 @@ CONFINED = {
     r"json-c/|json\.h>": [r"lib/base/json\.c"],
     r"ini\.h": [r"lib/base/conf\.c"],
     r"libpq-fe\.h|postgres_ext\.h": [r"lib/store/pg[a-z_]*\.[ch]"],
-    r"openssl/": [r"lib/core/(algorithm|jwk|keyset|token|sign|keygen|pin|seal|keyset_private)[a-z_]*\.[ch]", r"plugin/plugin\.c",
+    r"openssl/": [r"lib/core/(algorithm|jwk|keyset|token|sign|keygen|pin|seal|audit|keyset_private)[a-z_]*\.[ch]", r"plugin/plugin\.c",
                   r"lib/store/(segment|journal|flusher|migrate)\.c", r"tools/mayday/[a-z_]*\.c"],
     r"pcre2\.h": [r"lib/msg/regex\.c"],
     r"mosquitto[a-z_]*\.h": [r"plugin/broker\.h"],

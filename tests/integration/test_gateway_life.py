@@ -20,7 +20,7 @@ def status(site, id="gw1"):
 
 
 def test_it_is_online_while_it_runs_and_offline_when_it_has_ended(site):
-    with site.gateway(gateway__organisations="acme") as gateway:
+    with site.gateway() as gateway:
         said = status(site)
         assert said["status"] == "online"
         assert "serves as 'gw1'" in gateway.log()
@@ -29,7 +29,7 @@ def test_it_is_online_while_it_runs_and_offline_when_it_has_ended(site):
 
 
 def test_its_last_will_says_offline_when_it_is_killed(site):
-    gateway = site.gateway("gw2", gateway__organisations="acme").start()
+    gateway = site.gateway("gw2").start()
     with site.client("adm", ["admin"], client_id="adm:will") as c:
         c.subscribe(STATUS.format("gw2"))
         assert json.loads(c.receive().payload)["status"] == "online"
@@ -40,7 +40,7 @@ def test_its_last_will_says_offline_when_it_is_killed(site):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_also_without_database_and_broker(own_site, number):
     site = own_site()
-    gateway = site.gateway("lonely", gateway__organisations="acme", gateway__database=f"host={site.folder} dbname=nowhere").spawn()
+    gateway = site.gateway("lonely", gateway__database=f"host={site.folder} dbname=nowhere").spawn()
     wait_until(lambda: "no connection to the broker" in gateway.log() and "trying again" in gateway.log(), "it says what is missing")
     gateway.alive()
     gateway.signal(number)
@@ -50,7 +50,7 @@ def test_it_ends_also_without_database_and_broker(own_site, number):
 
 def test_what_is_missing_is_said_once_and_so_is_that_it_is_back(own_site):
     site = own_site()
-    gateway = site.gateway("patient", gateway__organisations="acme").spawn()
+    gateway = site.gateway("patient").spawn()
     wait_until(lambda: "no connection to the broker" in gateway.log(), "it says that the broker is missing")
     site.start()
     gateway.wait_ready()
@@ -64,13 +64,13 @@ def test_what_is_missing_is_said_once_and_so_is_that_it_is_back(own_site):
 
 
 def test_an_organisation_that_the_database_comes_to_know_is_served(site):
-    with site.gateway("finder").start_unready() as gateway:
+    with site.gateway("finder", gateway__organisations="").start_unready() as gateway:
         site.rows("INSERT INTO mayday.person (org, person) VALUES ('newcomer', 'ann')")
         gateway.wait_ready("newcomer")
 
 
 def test_sighup_makes_the_connections_again_with_a_fresh_token(site):
-    with site.gateway("renewed", gateway__organisations="acme") as gateway:
+    with site.gateway("renewed") as gateway:
         first = status(site, "renewed")
         gateway.signal(signal.SIGHUP)
         wait_until(lambda: status(site, "renewed")["id"] != first["id"], "it has connected again")
@@ -79,8 +79,8 @@ def test_sighup_makes_the_connections_again_with_a_fresh_token(site):
 
 
 def test_a_second_gateway_of_the_same_name_is_complained_about(site):
-    with site.gateway("twin", gateway__organisations="acme") as first:
-        second = site.gateway("twin", gateway__organisations="acme")
+    with site.gateway("twin") as first:
+        second = site.gateway("twin")
         second.log_file = second.folder / "log2"
         second.spawn()
         wait_until(lambda: "give each gateway an id of its own" in first.log(), "the first says who took its place")
@@ -90,7 +90,7 @@ def test_a_second_gateway_of_the_same_name_is_complained_about(site):
 def test_a_token_from_a_file_serves_its_organisation_alone(site, tmp_path):
     token = tmp_path / "token"
     token.write_text(m.token("filed", "acme", ["gateway"]) + "\n")
-    with site.gateway("filed", gateway__token_file=token, gateway__signing_keys="") as gateway:
+    with site.gateway("filed", gateway__token_file=token, gateway__signing_keys="", gateway__organisations="") as gateway:
         site.rows("INSERT INTO mayday.person (org, person) VALUES ('elsewhere', 'ann')")
         assert "serves as 'filed'" in gateway.log()
     assert "elsewhere" not in gateway.log()

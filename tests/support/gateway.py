@@ -10,7 +10,8 @@ from support import messages
 
 
 class Gateway:
-    """Not started yet: start(), or `with`. Settings as section__key=value."""
+    """Not started yet: start(), or `with`. Settings as section__key=value; gateway__organisations="" serves whatever the database
+    knows, without it acme alone."""
 
     def __init__(self, site, postgres=None, id="gw1", **settings):
         from support import site as sites
@@ -26,7 +27,7 @@ class Gateway:
         database = postgres or site.postgres
         values = {key: dict(section) for key, section in site.values.items()}
         values.setdefault("gateway", {}).update(
-            id=id, broker_port=site.port, http=f"127.0.0.1:{self.http_port}", signing_keys=self.keys,
+            id=id, broker_port=site.port, http=f"127.0.0.1:{self.http_port}", signing_keys=self.keys, organisations="acme",
             database=database.dsn("mayday_gateway") if database else f"host={self.folder} dbname=nowhere")
         for name, value in settings.items():
             section, key = name.split("__")

@@ -192,7 +192,7 @@ const command command_alert = {
         "  --wait T           how long to wait for the answer (default 10s)\n"
         "  --json             one line of JSON: for each incident, or of the outcome\n" DATABASE_HELP
         "\n" LINK_BROKER_HELP "\n" LINK_WHO_HELP "  Here the roles default to dispatcher; to supervisor for "
-                                                 "reopen, responder for enroute and on-scene, member\n"
+        "reopen, responder for enroute and on-scene, member\n"
         "  for cancel.\n"
         "\n"
         "Exit codes: 0 done, 1 refused, 2 wrong usage, 3 broker or database could not be reached, or the\n"

@@ -4,7 +4,6 @@
 #include "alert.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "database.h"
@@ -41,50 +40,55 @@ static const char list_sql[] =
                     " ORDER BY a.raised_at DESC, a.id LIMIT $3::bigint";
 
 /* Label and value, in the order in which they are read. */
-static const char
-    head_sql[] = "SELECT line.label, line.value FROM mayday.alert a CROSS JOIN LATERAL (VALUES"
-                 " (1, 'incident', a.id || ' of ' || a.org),"
-                 " (2, 'status', a.status || ', version ' || a.version || ', since ' || " MOMENT(
-                     "a.changed_at") "),"
-                                     " (3, 'duress', 'canceled with the duress PIN at ' || " MOMENT(
-                                         "a.duress_at") "   || ': the phone shows ''canceled'', and the "
-                                                        "danger goes on'),"
-                                                        " (4, 'what', a.priority || ' ' || a.type || CASE "
-                                                        "WHEN a.silent THEN ', silent' ELSE '' END"
-                                                        "   || CASE WHEN a.presses > 1 THEN ', pressed ' || "
-                                                        "a.presses || ' times' ELSE '' END"
-                                                        "   || CASE WHEN a.cause <> 'person' THEN ', raised "
-                                                        "by Mayday: ' || a.cause ELSE '' END),"
-                                                        " (5, 'raised by', a.raised_by || ' at ' || " MOMENT("a.raised_at") "   || CASE WHEN a.offline THEN ', waited on the device until ' || " MOMENT(
-                                                            "a.received_at") " ELSE '' END),"
-                                                                             " (6, 'joined', 'the incident ' "
-                                                                             "|| a.joined_to || ', which was "
-                                                                             "open already'),"
-                                                                             " (7, 'where', "
-                                                                             "round(ST_Y(a.position::"
-                                                                             "geometry)::numeric, 6) || ',' "
-                                                                             "||"
-                                                                             "   "
-                                                                             "round(ST_X(a.position::"
-                                                                             "geometry)::numeric, 6)),"
-                                                                             " (8, 'receipts', concat_ws('  "
-                                                                             "', 'received ' || " CLOCK("a."
-                                                                                                        "rece"
-                                                                                                        "ived"
-                                                                                                        "_at") ", 'stored ' || " CLOCK(
-                                                                                 "a.stored_at") ","
-                                                                                                "   "
-                                                                                                "'notified ' "
-                                                                                                "|| " CLOCK("a.notified_at") ", 'delivered ' || " CLOCK(
-                                                                                                    "a."
-                                                                                                    "delivere"
-                                                                                                    "d_at") ","
-                                                                                                            "   'acknowledged ' || " CLOCK(
-                                                                                                                "a.acknowledged_at") " || ' by ' || a.acknowledged_by)),"
-                                                                                                                                     " (9, 'closed', " MOMENT(
-                                                                                                                                         "a.closed_at") ")"
-                                                                                                                                                        ") line(place, label, value) WHERE a.id = $1::uuid AND ($2::text IS NULL OR a.org = $2)"
-                                                                                                                                                        " AND line.value IS NOT NULL ORDER BY a.org, line.place";
+static const char head_sql[] =
+    "SELECT line.label, line.value FROM mayday.alert a CROSS JOIN LATERAL (VALUES"
+    " (1, 'incident', a.id || ' of ' || a.org),"
+    " (2, 'status', a.status || ', version ' || a.version || ', since ' || " MOMENT(
+        "a.changed_at") "),"
+                        " (3, 'duress', 'canceled with the duress PIN at ' || " MOMENT(
+                            "a.duress_at") "   || ': the phone shows ''canceled'', and the "
+                                           "danger goes on'),"
+                                           " (4, 'what', a.priority || ' ' || a.type || CASE "
+                                           "WHEN a.silent THEN ', silent' ELSE '' END"
+                                           "   || CASE WHEN a.presses > 1 THEN ', pressed ' || "
+                                           "a.presses || ' times' ELSE '' END"
+                                           "   || CASE WHEN a.cause <> 'person' THEN ', raised "
+                                           "by Mayday: ' || a.cause ELSE '' END),"
+                                           " (5, 'raised by', a.raised_by || ' at ' || " MOMENT("a.raised_at") "   || CASE WHEN a.offline THEN ', waited on the device until ' || " MOMENT(
+                                               "a.received_at") " ELSE '' END),"
+                                                                " (6, 'joined', 'the incident ' "
+                                                                "|| a.joined_to || ', which was "
+                                                                "open already'),"
+                                                                " (7, 'where', "
+                                                                "round(ST_Y(a.position::"
+                                                                "geometry)::numeric, 6) || ',' "
+                                                                "||"
+                                                                "   "
+                                                                "round(ST_X(a.position::"
+                                                                "geometry)::numeric, 6)),"
+                                                                " (8, 'receipts', concat_ws('  "
+                                                                "', 'received ' || " CLOCK(
+                                                                    "a."
+                                                                    "rece"
+                                                                    "ived"
+                                                                    "_at") ", 'stored ' || " CLOCK("a.stored_"
+                                                                                                   "at") ","
+                                                                                                         "   "
+                                                                                                         "'no"
+                                                                                                         "tif"
+                                                                                                         "ied"
+                                                                                                         " ' "
+                                                                                                         "||"
+                                                                                                         " " CLOCK("a.notified_at") ", 'delivered ' || " CLOCK(
+                                                                                                             "a."
+                                                                                                             "delivere"
+                                                                                                             "d_at") ","
+                                                                                                                     "   'acknowledged ' || " CLOCK(
+                                                                                                                         "a.acknowledged_at") " || ' by ' || a.acknowledged_by)),"
+                                                                                                                                              " (9, 'closed', " MOMENT(
+                                                                                                                                                  "a.closed_at") ")"
+                                                                                                                                                                 ") line(place, label, value) WHERE a.id = $1::uuid AND ($2::text IS NULL OR a.org = $2)"
+                                                                                                                                                                 " AND line.value IS NOT NULL ORDER BY a.org, line.place";
 
 static const char members_sql[] = "SELECT m.person, m.relation, " MOMENT("m.since") ", " MOMENT(
     "m.until") ", m.changed_by"
@@ -131,14 +135,8 @@ int alert_list(const command *c, const alert_options *o) {
         code = database_ask(c, db, list_sql, ARRAY_LEN(params), params, &rows);
     if (code != EXIT_DONE)
         return code;
-    for (size_t i = 0; o->json && i < pg_rows_count(rows); i++)
-        puts(pg_value(rows, i, LIST_COLUMNS));
-    if (o->json)
-        return EXIT_DONE;
-    if (pg_rows_count(rows))
-        database_table(stdout, rows, heads, LIST_COLUMNS);
-    else
-        puts(o->all ? "there are no incidents" : "there are no open incidents");
+    database_print(rows, heads, LIST_COLUMNS, o->json,
+                   o->all ? "there are no incidents" : "there are no open incidents");
     return EXIT_DONE;
 }
 

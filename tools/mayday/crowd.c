@@ -11,6 +11,7 @@
 #define BACKOFF_MIN    200
 #define BACKOFF_MAX    5000
 #define LISTENS_MAX    (MQTT_FILTERS_MAX - 1)
+#define NEVER          INT64_MAX
 
 int crowd_enter(crowd *all, size_t index, const char *sub, const char *org, const char *roles,
                 const char *const *listens) {
@@ -41,7 +42,25 @@ int crowd_say(person *p, const char *below, const payload *what, bool urgent, in
     if (payload_print(what, &body) < 0 || buf_failed(&topic) < 0 ||
         outbox_add(&p->out, topic.ptr, body.ptr, urgent, tag) < 0)
         return command_fail(p->all->command, EXIT_REFUSED, "out of memory");
+    if (tag == TAG_FORBIDDEN)
+        memcpy(p->forbidden, what->id, sizeof p->forbidden);
     return EXIT_DONE;
+}
+
+void crowd_leave(person *p) {
+    if (p->line == LINE_CONNECTING)
+        p->all->connecting--;
+    if (p->client)
+        mqtt_disconnect(p->client);
+    p->line = LINE_DOWN;
+    p->listening = false;
+    p->connect_at = NEVER;
+    outbox_disconnected(&p->out);
+}
+
+void crowd_return(person *p, instant now) {
+    p->connect_at = now;
+    p->backoff_ms = BACKOFF_MIN;
 }
 
 static void away(person *p, instant now) {
@@ -49,6 +68,7 @@ static void away(person *p, instant now) {
     if (p->line == LINE_CONNECTING)
         all->connecting--;
     p->line = LINE_DOWN;
+    p->listening = false;
     outbox_disconnected(&p->out);
     /* scattered, so that a restarted broker is not met by everyone at once */
     all->jitter = all->jitter * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
@@ -89,7 +109,9 @@ static void listen_to(person *p) {
     for (size_t i = 0; p->listens && p->listens[i] && i < LISTENS_MAX; i++) {
         buf_add_char(&filters, '\0');
         starts[count++] = filters.len;
-        buf_printf(&filters, "mayday/v1/%s/%s", p->org, p->listens[i]);
+        const char *own = strchr(p->listens[i], '*');
+        buf_printf(&filters, "mayday/v1/%s/%.*s%s%s", p->org, (int)(own ? own - p->listens[i] : 0),
+                   p->listens[i], own ? p->sub : "", own ? own + 1 : p->listens[i]);
     }
     if (buf_failed(&filters) < 0)
         return;
@@ -126,7 +148,9 @@ static void acked(person *p, const mqtt_event *e) {
     CLEANUP(parcel_freep) parcel *what = outbox_acked(&p->out, e->packet);
     if (!what)
         return;
-    if (e->reason >= MQTT_REFUSED_AT) {
+    if (what->tag == TAG_FORBIDDEN) {
+        /* its refusal is told on `rejected` */
+    } else if (e->reason >= MQTT_REFUSED_AT) {
         all->figures.refused++;
         note_refusal(all, "%s: %s", what->topic, mqtt_reason_name(e->reason));
     } else {
@@ -146,8 +170,13 @@ static void heard(person *p, const mqtt_event *e) {
         return;
     }
     CLEANUP(json_freep) json *body = NULL;
+    bool parsed = json_parse_once(e->body, &body) == JSON_OK;
+    if (parsed && *p->forbidden && text_equal(json_get_string(body, "id"), text_of(p->forbidden))) {
+        p->all->on_message(p->all->context, p, e);
+        return;
+    }
     p->all->figures.rejected++;
-    if (json_parse_once(e->body, &body) != JSON_OK)
+    if (!parsed)
         return;
     text about = json_get_string(body, "topic"), code = json_get_string(body, "code"),
          detail = json_get_string(body, "detail");
@@ -159,7 +188,9 @@ static void handle(crowd *all, const mqtt_event *e, instant now) {
     person *p = e->user;
     switch (e->kind) {
     case MQTT_QUIET:
+        break;
     case MQTT_SUBSCRIBED:
+        p->listening = p->line == LINE_UP;
         break;
     case MQTT_STOP:
         all->stopping = true;
@@ -196,7 +227,7 @@ static void send_on(person *p) {
     for (parcel *next; (next = outbox_next(&p->out));) {
         if (mqtt_publish(p->client, next->topic, text_of(next->body), &packet) < 0)
             return; /* the connection is ending; MQTT_DOWN comes, and everything goes again */
-        f->sent += next->times_sent == 0;
+        f->sent += next->times_sent == 0 && next->tag != TAG_FORBIDDEN;
         f->resent += next->times_sent > 0;
         outbox_sent(&p->out, next, packet);
     }

@@ -21,8 +21,8 @@ typedef struct person {
     crowd *all;
     char *sub;
     const char *roles;
-    const char *const
-        *listens; /* topics below mayday/v1/<org>/, ended by NULL; besides one's own `rejected` */
+    const char *const *listens; /* filters below mayday/v1/<org>/, ended by NULL; besides one's own
+                                   `rejected`. A '*' is one's own name */
     char *org;
     mqtt_client *client;
     line_state line;
@@ -32,14 +32,19 @@ typedef struct person {
     walk walk;
     instant next_fix, last_fix;
     bool was_up;
+    bool listening;                    /* connected, and the subscriptions are answered */
+    char forbidden[UUID_TEXT_LEN + 1]; /* the newest message said with TAG_FORBIDDEN */
 } person;
+
+#define TAG_FORBIDDEN (-1) /* to be refused is what it is for: counted neither as sent nor as refused */
 
 typedef struct crowd_figures {
     uint64_t sent, resent, acked, refused, rejected, dropped, reconnects, lost_connections, unreachable;
     char first_refusal[256]; /* a sentence */
 } crowd_figures;
 
-/* Called for a PUBACK (before the parcel goes) and for a message on one of `listens`. */
+/* Called for a PUBACK (before the parcel goes), and for a message on one of `listens` or the refusal of a
+ * forbidden one. */
 typedef void (*crowd_acked)(void *context, person *p, const parcel *what, uint8_t reason, instant at);
 typedef void (*crowd_message)(void *context, person *p, const mqtt_event *e);
 
@@ -67,6 +72,10 @@ void crowd_release(crowd *all);
 
 /* Queues a message below mayday/v1/<org>/; it goes out as soon as the connection allows. An exit code. */
 NODISCARD int crowd_say(person *p, const char *below, const payload *what, bool urgent, int tag);
+
+/* Ends the connection and stays away; and comes back. */
+void crowd_leave(person *p);
+void crowd_return(person *p, instant now);
 
 /* Waits for events at most `timeout_ms`, handles all there are, connects whom it is time for, sends. */
 void crowd_turn(crowd *all, int timeout_ms);

@@ -93,3 +93,13 @@ void database_table(FILE *to, const pg_rows *rows, const char *const *heads, siz
         print_line(to, &line);
     }
 }
+
+void database_print(const pg_rows *rows, const char *const *heads, size_t count, bool as_json,
+                    const char *nothing) {
+    for (size_t r = 0; as_json && r < pg_rows_count(rows); r++)
+        puts(pg_value(rows, r, count));
+    if (!as_json && pg_rows_count(rows))
+        database_table(stdout, rows, heads, count);
+    else if (!as_json)
+        puts(nothing);
+}

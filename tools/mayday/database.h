@@ -26,6 +26,11 @@ NODISCARD int database_ask(const command *c, pg *db, const char *sql, size_t cou
  * terminal. */
 void database_table(FILE *to, const pg_rows *rows, const char *const *heads, size_t count);
 
+/* On stdout: as a table of the first `count` columns, or as lines of JSON from the one behind them. `nothing`
+ * is said to people when there are no rows. */
+void database_print(const pg_rows *rows, const char *const *heads, size_t count, bool as_json,
+                    const char *nothing);
+
 void database_lines(FILE *to, const pg_rows *rows); /* two columns, label and value, without heads */
 
 #endif

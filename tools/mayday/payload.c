@@ -41,6 +41,13 @@ void payload_text(payload *p, const char *name, const char *value) {
         put(p, p->root, name, json_new_string(text_of(value)));
 }
 
+void payload_texts(payload *p, const char *name, const char *only) {
+    json *list = json_new_array();
+    if (!list || json_append(list, json_new_string(text_of(only))) < 0)
+        p->failed = true;
+    put(p, p->root, name, list);
+}
+
 void payload_flag(payload *p, const char *name, bool value) {
     if (value)
         put(p, p->root, name, json_new_bool(true));

@@ -1,4 +1,4 @@
-/* sim.c - `mayday sim`: many wearables walking plausible paths, and optionally an alert among them.
+/* sim.c - `mayday sim`: many wearables walking plausible paths, and a scenario among them (scenes/).
  * One loop: what is due is said into outboxes, and the crowd carries it. */
 #include <getopt.h>
 #include <stdio.h>
@@ -7,18 +7,20 @@
 
 #include "args.h"
 #include "crowd.h"
-#include "scene.h"
+#include "scenes/scene.h"
 
 #define PEOPLE_MAX  20000
 #define TURN_MAX_MS 50
 #define REPORT_US   (5 * INSTANT_SECOND)
+#define RUN_MS      30000
+#define EVENING_MS  600000 /* the longest that a scenario may take to end by itself */
 
 extern const command command_sim;
 static const command *const self = &command_sim;
 
 typedef struct sim {
     link_options link;
-    const char *prefix, *roles, *scenario;
+    const char *prefix, *roles;
     int64_t people, seed, run_ms, raise_after_ms, drain_ms;
     double rate, lat, lon, radius;
     bool json, quiet;
@@ -30,9 +32,8 @@ typedef struct sim {
 } sim;
 
 static int enter_people(sim *s) {
-    bool panic = strcmp(s->scenario, "panic") == 0;
     crowd *all = &s->all;
-    all->count = (size_t)s->people + panic;
+    all->count = (size_t)s->people + s->scene.play->cast;
     all->people = calloc(all->count, sizeof *all->people);
     if (!all->people)
         return command_fail(self, EXIT_REFUSED, "out of memory");
@@ -48,13 +49,10 @@ static int enter_people(sim *s) {
         p->next_fix = s->begun + (instant)(walk_chance(&p->walk) * 1e6 / s->rate);
         p->last_fix = s->begun;
     }
-    if (!panic)
-        return EXIT_DONE;
-    CLEANUP(buf_release) buf sub = BUF(256);
-    buf_printf(&sub, "%s-dispatcher", s->prefix);
-    s->scene.raiser = &all->people[0];
-    s->scene.dispatcher = &all->people[s->people];
-    return crowd_enter(all, (size_t)s->people, sub.ptr, s->link.org, "dispatcher", scene_listens);
+    s->scene.prefix = s->prefix;
+    s->scene.org = s->link.org;
+    s->scene.first_of_cast = (size_t)s->people;
+    return scene_begin(&s->scene, all, s->to, s->begun, s->raise_after_ms);
 }
 
 static void put_fix(payload *to, const fix *f, bool offline) {
@@ -85,7 +83,7 @@ static int walk_on(sim *s, person *p, instant now) {
     if (p->next_fix <= now) /* we are behind: a receiver skips fixes, it does not make up for them */
         p->next_fix = now + (instant)(1e6 / s->rate);
     int code = say_fix(p, below, &f, now, false);
-    if (code != EXIT_DONE || p != s->scene.raiser)
+    if (code != EXIT_DONE || p != s->scene.walker)
         return code;
     s->scene.where = f;
     if (!s->scene.heard)
@@ -103,7 +101,7 @@ static int live(sim *s, instant now) {
         if (code != EXIT_DONE)
             return code;
     }
-    return scene_turn(&s->scene, now);
+    return s->scene.play->turn ? s->scene.play->turn(&s->scene, now) : EXIT_DONE;
 }
 
 static void report(sim *s, instant now) {
@@ -129,7 +127,8 @@ static int turn_ms(const sim *s, instant now) {
 static int play(sim *s) {
     for (;;) {
         instant now = instant_now();
-        if (s->all.stopping && now < s->ends)
+        bool over = s->all.stopping || (s->scene.play->over && s->scene.play->over(&s->scene));
+        if (over && now < s->ends)
             s->ends = now;
         if (now >= s->ends && (crowd_unacked(&s->all) == 0 || now >= s->ends + s->drain_ms * 1000))
             return EXIT_DONE;
@@ -163,11 +162,10 @@ static int put_count(json *to, const char *name, uint64_t value) {
     return json_put(to, name, json_new_integer((int64_t)value));
 }
 
-static int print_json(const sim *s) {
+static int print_json(const sim *s, json *out) {
     const crowd_figures *f = &s->all.figures;
-    CLEANUP(json_freep) json *out = json_new_object();
     CLEANUP(buf_release) buf line = BUF(8192);
-    if (!out || put_count(out, "people", s->all.count) < 0 || put_count(out, "sent", f->sent) < 0 ||
+    if (put_count(out, "people", s->all.count) < 0 || put_count(out, "sent", f->sent) < 0 ||
         put_count(out, "acked", f->acked) < 0 || put_count(out, "refused", f->refused) < 0 ||
         put_count(out, "rejected", f->rejected) < 0 || put_count(out, "resent", f->resent) < 0 ||
         put_count(out, "unacked", crowd_unacked(&s->all)) < 0 || put_count(out, "dropped", f->dropped) < 0 ||
@@ -194,11 +192,28 @@ static int verdict(const sim *s) {
 }
 
 static void on_acked(void *context, person *p, const parcel *what, uint8_t reason, instant at) {
-    scene_acked(&((sim *)context)->scene, p, what, reason, at);
+    scene *s = &((sim *)context)->scene;
+    if (s->play->acked)
+        s->play->acked(s, p, what, reason, at);
 }
 
 static void on_message(void *context, person *p, const mqtt_event *e) {
-    scene_message(&((sim *)context)->scene, p, e);
+    scene *s = &((sim *)context)->scene;
+    if (s->play->message)
+        s->play->message(s, p, e);
+}
+
+/* The end of the scenario, the figures, and whether all of it was as it should be. */
+static int conclude(sim *s) {
+    CLEANUP(json_freep) json *out = json_new_object();
+    if (!out)
+        return command_fail(self, EXIT_REFUSED, "out of memory");
+    int played = s->scene.play->conclude ? s->scene.play->conclude(&s->scene, out) : EXIT_DONE;
+    summary(s, (double)(instant_now() - s->begun) / 1e6);
+    if (s->json && print_json(s, out) != EXIT_DONE)
+        return EXIT_REFUSED;
+    int code = verdict(s);
+    return code == EXIT_DONE ? played : code;
 }
 
 static int simulate(sim *s, const char *config_path) {
@@ -220,16 +235,10 @@ static int simulate(sim *s, const char *config_path) {
     s->all.hub = mqtt_hub_new();
     if (!s->all.hub)
         return command_fail(self, EXIT_REFUSED, "out of memory");
-    scene_begin(&s->scene, &s->all, s->to, s->begun, s->raise_after_ms);
     scene_line(&s->scene, s->begun, "%lld people of %s begin to walk, %g fixes a second each (seed %lld)",
                (long long)s->people, s->link.org, s->rate, (long long)s->seed);
     code = play(s);
-    if (code != EXIT_DONE)
-        return code;
-    summary(s, (double)(instant_now() - s->begun) / 1e6);
-    if (s->json && print_json(s) != EXIT_DONE)
-        return EXIT_REFUSED;
-    return verdict(s);
+    return code == EXIT_DONE ? conclude(s) : code;
 }
 
 static bool take_center(sim *s, const char *value) {
@@ -243,8 +252,14 @@ static bool take_center(sim *s, const char *value) {
            arg_number(self, "center", comma + 1, -180, 180, &s->lon);
 }
 
+static bool take_scenario(sim *s, const char *name) {
+    s->scene.play = scene_named(name);
+    if (!s->scene.play)
+        (void)command_fail(self, EXIT_USAGE, "--scenario: '%s' is not one of calm, panic, evening", name);
+    return s->scene.play;
+}
+
 static bool take_option(sim *s, int option, const char *value) {
-    static const char *const scenarios[] = {"calm", "panic", NULL};
     switch (option) {
     case 'n':
         return arg_count(self, "people", value, 1, PEOPLE_MAX, &s->people);
@@ -257,11 +272,13 @@ static bool take_option(sim *s, int option, const char *value) {
     case 'R':
         return arg_number(self, "radius", value, 10, 100000, &s->radius);
     case 'S':
-        s->scenario = value;
-        return arg_choice(self, "scenario", value, scenarios);
+        return take_scenario(s, value);
     case 'a':
-        s->scenario = "panic";
+        if (!s->scene.play->turn && !take_scenario(s, "panic"))
+            return false;
         return arg_duration(self, "raise-after", value, &s->raise_after_ms);
+    case 'b':
+        return arg_duration(self, "bound", value, &s->scene.bound_ms);
     case 'x':
         return arg_count(self, "seed", value, 0, INT64_MAX / 1000003 - PEOPLE_MAX, &s->seed);
     case 'p':
@@ -292,6 +309,7 @@ static int run(const char *config_path, int argc, char **argv) {
         {"radius", required_argument, NULL, 'R'},
         {"scenario", required_argument, NULL, 'S'},
         {"raise-after", required_argument, NULL, 'a'},
+        {"bound", required_argument, NULL, 'b'},
         {"seed", required_argument, NULL, 'x'},
         {"prefix", required_argument, NULL, 'p'},
         {"role", required_argument, NULL, LINK_ROLE},
@@ -303,8 +321,8 @@ static int run(const char *config_path, int argc, char **argv) {
     };
     sim s = {.people = 10,
              .rate = 1,
-             .run_ms = 30000,
              .drain_ms = 15000,
+             .scene.bound_ms = 20000,
              .raise_after_ms = 5000,
              .seed = 1,
              .lat = 51.5072,
@@ -312,7 +330,7 @@ static int run(const char *config_path, int argc, char **argv) {
              .radius = 800,
              .prefix = "walker",
              .roles = "member",
-             .scenario = "calm"};
+             .scene.play = scene_named("calm")};
     link_defaults(&s.link);
     s.link.org = "demo";
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)
@@ -320,14 +338,17 @@ static int run(const char *config_path, int argc, char **argv) {
             return EXIT_USAGE;
     if (optind < argc)
         return command_fail(self, EXIT_USAGE, "unexpected '%s'; see 'mayday sim --help'", argv[optind]);
+    if (!s.run_ms)
+        s.run_ms = s.scene.play->ends ? EVENING_MS : RUN_MS;
     int code = simulate(&s, config_path);
+    scene_end(&s.scene);
     crowd_release(&s.all);
     return code;
 }
 
 const command command_sim = {
     .name = "sim",
-    .summary = "let many wearables walk about, and one of them raise an alert",
+    .summary = "let many wearables walk about, and play a scenario among them",
     .help =
         "Usage: mayday sim [OPTION...]\n"
         "\n"
@@ -338,13 +359,19 @@ const command command_sim = {
         "\n"
         "  --people N         how many (default 10)\n"
         "  --rate HZ          positions a second from each (default 1)\n"
-        "  --seconds T        how long, such as 90, 5m or 2h (default 30)\n"
+        "  --seconds T        how long, such as 90, 5m or 2h (default 30; an evening ends when it is over)\n"
         "  --org NAME         the organisation (default demo)\n"
         "  --center LAT,LON   around where (default 51.5072,-0.1276)\n"
         "  --radius M         how far from there, in metres (default 800)\n"
-        "  --scenario WORD    calm (default), or panic: one raises an alert, a dispatcher answers, they "
-        "talk\n"
+        "  --scenario WORD    calm (default);\n"
+        "                     panic: one raises an alert, a dispatcher answers, they talk;\n"
+        "                     evening: an incident from the press of the button to its end, with a check "
+        "that\n"
+        "                     is answered, a responder who is assigned, and a phone that is away and "
+        "catches\n"
+        "                     up. Each thing must come about, or the evening fails; it needs the gateway\n"
         "  --raise-after T    when the alert is raised (default 5s); implies --scenario panic\n"
+        "  --bound T          how long each thing of an evening may take to come about (default 20s)\n"
         "  --seed N           of the paths (default 1)\n"
         "  --prefix NAME      the people are NAME-0001 and so on (default walker)\n"
         "  --role NAMES       their roles, separated by commas (default member)\n"
@@ -354,7 +381,8 @@ const command command_sim = {
         "  --quiet            no progress lines\n"
         "  --json             the summary as one line of JSON; the readable lines go to stderr\n"
         "\n" LINK_BROKER_HELP "\n"
-        "Exit codes: 0 everything was acknowledged, 1 something was refused or is unacknowledged, 2 wrong\n"
-        "usage, 3 the broker could not be reached.\n",
+        "Exit codes: 0 everything was acknowledged and came about, 1 something was refused, is "
+        "unacknowledged\n"
+        "or did not come about, 2 wrong usage, 3 the broker could not be reached.\n",
     .run = run,
 };

@@ -129,6 +129,50 @@ START_TEST(random_takes_agree_with_the_plain_rule) {
 }
 END_TEST
 
+/* Against a plain list that forgets, of its few places, what is full soonest. */
+START_TEST(random_takes_in_little_room_agree_with_a_plain_list) {
+    enum {
+        LIMIT = 16,
+        PEOPLE = 40,
+        STEPS = 60000
+    };
+    struct {
+        uint64_t who;
+        double full_at;
+    } list[LIMIT];
+    size_t used = 0, forgotten = 0;
+    static const rate_rule rule = {1, 4};
+    const double token = 1e6;
+    CLEANUP(rates_freep) rates *r = rates_new(LIMIT, 3);
+    double now = 0; /* of no two takes: nothing is full at the same moment */
+    srand(1509);
+    for (int i = 0; i < STEPS; i++) {
+        uint64_t who = (uint64_t)(rand() % 4 ? rand() % 12 : rand() % PEOPLE);
+        now += 1 + rand() % 150000;
+        size_t at = 0, first = 0;
+        while (at < used && list[at].who != who)
+            at++;
+        double full_at = at < used && list[at].full_at > now ? list[at].full_at : now;
+        bool expected = full_at + token <= now + 4 * token + 0.5;
+        ck_assert_msg(rates_take(r, who, 0, &rule, START + (instant)now) == expected, "step %d", i);
+        if (!expected)
+            continue;
+        for (size_t j = 1; j < used; j++)
+            if (list[j].full_at < list[first].full_at)
+                first = j;
+        if (at == used && (used == LIMIT || (used > 0 && list[first].full_at <= now))) {
+            forgotten += list[first].full_at > now;
+            at = first;
+        }
+        used += at == used;
+        list[at].who = who;
+        list[at].full_at = full_at + token;
+        ck_assert_uint_eq(rates_count(r), used);
+    }
+    ck_assert_uint_gt(forgotten, 100);
+}
+END_TEST
+
 START_TEST(rules_are_spelled_so) {
     static const struct {
         const char *spelled;
@@ -167,6 +211,7 @@ Suite *suite_rate(void) {
     tcase_add_test(t, the_bucket_full_soonest_makes_room);
     tcase_add_test(t, full_buckets_are_used_again_before_new_ones);
     tcase_add_test(t, random_takes_agree_with_the_plain_rule);
+    tcase_add_test(t, random_takes_in_little_room_agree_with_a_plain_list);
     tcase_add_test(t, rules_are_spelled_so);
     suite_add_tcase(s, t);
     return s;

@@ -1,1 +1,0 @@
--- What the writer asks for actions.

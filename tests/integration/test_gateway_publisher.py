@@ -1,0 +1,291 @@
+"""What the outbox holds is said on MQTT: nothing is lost, and versions only rise, whoever dies in between."""
+import json
+import os
+import random
+import signal
+import threading
+import time
+
+import pytest
+
+from support import messages as m
+from support.site import wait_until
+
+STUBS = """
+CREATE FUNCTION mayday.state_of(in_org text, in_alert uuid) RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER AS $$
+    SELECT jsonb_build_object('v', 1, 'id', in_alert, 'ts', mayday.spell(changed_at), 'version', version, 'status', status,
+        'type', type, 'priority', priority, 'raised_by', raised_by, 'raised_at', mayday.spell(raised_at), 'receipts',
+        jsonb_strip_nulls(jsonb_build_object('received', mayday.spell(received_at), 'stored', mayday.spell(stored_at),
+                                             'notified', mayday.spell(notified_at))))
+    FROM mayday.alert WHERE org = in_org AND id = in_alert AND retired_at IS NULL $$;
+CREATE FUNCTION mayday.dispatch_of(in_org text, in_alert uuid) RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER AS $$
+    SELECT mayday.state_of(in_org, in_alert) $$;
+CREATE FUNCTION mayday.mark_notified(in_org text, in_alert uuid) RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
+    WITH it AS (UPDATE mayday.alert SET notified_at = now(), version = version + 1 WHERE org = in_org AND id = in_alert
+                AND notified_at IS NULL RETURNING 1)
+    SELECT mayday.post(in_org, 'alert/' || in_alert, 'state') FROM it $$;
+CREATE FUNCTION mayday.stub_post() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+    PERFORM mayday.post(NEW.org, 'alert/' || NEW.id, 'state'); RETURN NULL; END $$;
+CREATE TRIGGER stub AFTER INSERT ON mayday.alert FOR EACH ROW EXECUTE FUNCTION mayday.stub_post();
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA mayday TO mayday_gateway;
+"""
+PRESENCE = """
+CREATE FUNCTION mayday.presence_of(in_org text, in_person text) RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER AS $$
+    SELECT jsonb_build_object('v', 1, 'id', mayday.new_id(), 'ts', mayday.spell(last_seen), 'connected', false, 'since', mayday.spell(first_seen))
+    FROM mayday.person WHERE org = in_org AND person = in_person $$;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA mayday TO mayday_gateway;
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stubs(database):
+    for name, text in (("state_of", STUBS), ("presence_of", PRESENCE)):
+        if database.sql(f"SELECT to_regproc('mayday.{name}')") == [(None,)]:
+            database.sql(text)
+
+
+def raise_alert(site, sub="ann"):
+    alert = m.uuid7()
+    with site.client(sub, client_id=f"{sub}:{alert[-8:]}") as c:
+        assert c.publish(m.topic("alert", alert, "raise"), m.dump(m.raise_())) == 0
+    return alert
+
+
+def retained(site, leaf="state", family="alert", org="acme"):
+    """What a dispatcher finds retained: payloads by id."""
+    with site.client("dora", ["dispatcher"], org=org, client_id=f"dora:{os.urandom(4).hex()}") as c:
+        c.subscribe(m.topic(family, "+", leaf, org))
+        c.receives_nothing()
+        return {p.topic.split("/")[4]: json.loads(p.payload) for p in c.inbox}
+
+
+def bump(site, alert, count=1):
+    """The incident changes, as the writer does it: a new version, and an entry in the outbox, in one transaction."""
+    for _ in range(count):
+        site.rows("WITH a AS (UPDATE mayday.alert SET version = version + 1, changed_at = clock_timestamp() WHERE id = %s RETURNING org, id) "
+                  "SELECT mayday.post(org, 'alert/' || id, 'state') FROM a", [alert])
+
+
+def version(site, alert):
+    return site.rows("SELECT version FROM mayday.alert WHERE id = %s", [alert])[0][0]
+
+
+def wait_state(site, alert, condition=lambda s: True, leaf="state"):
+    return wait_until(lambda: (s := retained(site, leaf).get(alert)) and condition(s) and s, f"the {leaf} of {alert} is retained")
+
+
+def truth_is_retained(site):
+    """The outbox is empty, and what is retained is what the database says, for every incident."""
+    wait_until(lambda: site.rows("SELECT count(*) FROM mayday.outbox") == [(0,)], "the outbox is empty", 60)
+    truth = dict(site.rows("SELECT id::text, mayday.state_of(org, id) FROM mayday.alert WHERE org = 'acme' "
+                           "AND mayday.state_of(org, id) IS NOT NULL"))
+    assert retained(site) == truth
+    assert truth
+
+
+def test_a_raise_becomes_a_retained_state(site):
+    with site.gateway("gw1"):
+        alert = raise_alert(site)
+        state = wait_state(site, alert)
+        assert state["status"] == "active" and state["raised_by"] == "ann"
+        assert wait_state(site, alert, leaf="dispatch")["version"] >= 1
+        with site.client("ann", client_id="ann:reader") as ann:
+            assert ann.subscribe(m.topic("alert", alert, "state")) == [1]
+            assert json.loads(ann.receive().payload)["raised_by"] == "ann"
+
+
+def test_a_connected_dispatcher_makes_it_notified(site):
+    with site.gateway("gw1"), site.client("olga", ["dispatcher"]):
+        site.rows("INSERT INTO mayday.person (org, person, roles) VALUES ('acme', 'olga', '{dispatcher}') ON CONFLICT DO NOTHING")
+        site.rows("INSERT INTO mayday.connection (node, org, client, person, since) VALUES ('test', 'acme', 'olga', 'olga', now()) "
+                  "ON CONFLICT DO NOTHING")
+        alert = raise_alert(site)
+        assert wait_state(site, alert, lambda s: "notified" in s["receipts"])
+    site.rows("DELETE FROM mayday.connection")
+
+
+def test_messages_of_a_lane_come_in_their_order_and_once(site):
+    with site.gateway("gw1"), site.client("bob") as bob:
+        bob.subscribe(m.topic("user", "bob", "rejected"))
+        for i in range(300):
+            site.rows("SELECT mayday.reject('acme', 'bob', mayday.new_id(), 'mayday/v1/acme/x', 'invalid', %s)", [f"number {i}"])
+        got = [json.loads(bob.receive().payload)["detail"] for _ in range(300)]
+        assert got == [f"number {i}" for i in range(300)]
+        assert bob.receives_nothing()
+        site.wait_rows("SELECT count(*) FROM mayday.outbox", [(0,)])
+
+
+def test_what_the_broker_keeps_refusing_makes_room_and_is_kept_aside(site):
+    with site.gateway("gw1") as gateway, site.client("cleo") as cleo:
+        cleo.subscribe(m.topic("user", "cleo", "rejected"))
+        site.rows("SELECT mayday.post('acme', 'user/cleo', 'message', 'rejected', '{\"not\": \"a message\"}')")
+        site.rows("SELECT mayday.reject('acme', 'cleo', mayday.new_id(), 'mayday/v1/acme/x', 'invalid', 'good')")
+        assert json.loads(cleo.receive().payload)["detail"] == "good"
+        site.wait_rows("SELECT lane, leaf, payload, reason >= 128 FROM mayday.outbox_refused",
+                       [("user/cleo", "rejected", {"not": "a message"}, True)])
+        site.wait_rows("SELECT count(*) FROM mayday.outbox", [(0,)])
+        assert "keeps refusing" in gateway.log()
+
+
+def test_an_incident_that_cannot_be_rendered_holds_nobody_up(site):
+    with site.gateway("gw1") as gateway:
+        site.rows("SELECT mayday.post('acme', 'alert/no-uuid', 'state')")
+        alert = raise_alert(site)
+        wait_state(site, alert)
+        wait_until(lambda: "alert/no-uuid can't be published" in gateway.log(), "it says which one")
+        site.rows("DELETE FROM mayday.outbox WHERE lane = 'alert/no-uuid'")
+        site.wait_rows("SELECT count(*) FROM mayday.outbox", [(0,)])
+
+
+def test_what_a_killed_broker_forgot_is_said_again(own_site):
+    site = own_site().start()
+    with site.gateway("gw1") as gateway:
+        alerts = [raise_alert(site) for _ in range(5)]
+        for alert in alerts:
+            wait_state(site, alert)
+        site.kill()
+        (site.folder / "mosquitto.db").unlink(missing_ok=True)
+        site.start()
+        gateway.wait_ready()
+        for alert in alerts:
+            wait_state(site, alert)
+            wait_state(site, alert, leaf="dispatch")
+        truth_is_retained(site)
+
+
+def test_what_only_the_broker_remembers_is_cleared(own_site):
+    site = own_site().start()
+    with site.gateway("gw1"):
+        gone, kept = raise_alert(site), raise_alert(site)
+        wait_state(site, gone)
+        wait_state(site, kept)
+    site.rows("UPDATE mayday.alert SET retired_at = now(), closed_at = now(), status = 'resolved' WHERE id = %s", [gone])
+    assert gone in retained(site)
+    with site.gateway("gw1"):
+        wait_until(lambda: gone not in retained(site) and gone not in retained(site, "dispatch"), "it is cleared")
+        assert kept in retained(site)
+
+
+def test_a_gateway_killed_between_commit_and_publish_loses_nothing(own_site):
+    site = own_site().start()
+    alerts = [raise_alert(site) for _ in range(6)]
+    site.wait_rows("SELECT count(*) FROM mayday.alert WHERE id = ANY(%s::uuid[])", [(6,)], [alerts])
+    stop, made = threading.Event(), []
+
+    def change():
+        while not stop.is_set():
+            alert = random.choice(alerts)
+            bump(site, alert)
+            made.append(alert)
+
+    load = threading.Thread(target=change)
+    load.start()
+    try:
+        for _ in range(12):
+            gateway = site.gateway("gw1").start()
+            seen = len(made)
+            wait_until(lambda: len(made) > seen, "changes go on")
+            time.sleep(random.uniform(0, 0.3))  # the moment of the kill is what is drawn
+            gateway.kill()
+    finally:
+        stop.set()
+        load.join()
+    with site.gateway("gw1"):
+        truth_is_retained(site)
+    assert len(made) > 100
+
+
+class Watcher(threading.Thread):
+    """A dispatcher who notes every version of every incident as it arrives."""
+
+    def __init__(self, site):
+        super().__init__()
+        self.site, self.stop, self.versions = site, threading.Event(), {}
+        self.client = site.client("dora", ["dispatcher"], client_id="dora:watcher")
+        self.client.subscribe(m.topic("alert", "+", "state"), m.topic("alert", "+", "dispatch"))
+
+    def run(self):
+        while not self.stop.is_set():
+            try:
+                packet = self.client.receive(timeout=0.2)
+            except TimeoutError:
+                continue
+            if packet.payload:
+                _, _, _, _, alert, leaf = packet.topic.split("/")
+                self.versions.setdefault((alert, leaf), []).append(json.loads(packet.payload)["version"])
+
+    def end(self):
+        self.stop.set()
+        self.join()
+        self.client.close()
+        return self.versions
+
+
+def test_two_gateways_share_the_work_and_versions_only_rise(own_site):
+    site = own_site().start()
+    with site.gateway("east") as east, site.gateway("west") as west:
+        alerts = [raise_alert(site) for _ in range(8)]
+        site.wait_rows("SELECT count(*) FROM mayday.alert WHERE id = ANY(%s::uuid[])", [(8,)], [alerts])
+        watcher = Watcher(site)
+        watcher.start()
+        stop = threading.Event()
+
+        def change():
+            while not stop.is_set():
+                bump(site, random.choice(alerts))
+
+        load = [threading.Thread(target=change) for _ in range(2)]
+        for each in load:
+            each.start()
+        try:
+            for stalled in (east, west):
+                stalled.signal(signal.SIGSTOP)
+                before = site.rows("SELECT max(entry) FROM mayday.outbox")[0][0] or 0
+                time.sleep(8)  # longer than its database session may stand still
+                other = max(len(v) for v in watcher.versions.values())
+                stalled.signal(signal.SIGCONT)
+                wait_until(lambda: max(len(v) for v in watcher.versions.values()) > other, "both go on")
+                assert before >= 0
+        finally:
+            stop.set()
+            for each in load:
+                each.join()
+        truth_is_retained(site)
+        for alert in alerts:
+            wait_state(site, alert, lambda s, a=alert: s["version"] == version(site, a))
+        versions = watcher.end()
+        for (alert, leaf), seen in versions.items():
+            assert all(a <= b for a, b in zip(seen, seen[1:])), (alert, leaf, seen)
+        for alert in alerts:
+            assert versions[alert, "state"][-1] == version(site, alert)
+
+
+def test_while_the_database_is_away_alerts_are_heard_and_their_state_follows(postgres, tmp_path):
+    from conftest import Database, prepare
+    from support.postgres import Postgres
+    from support.site import Site
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory(prefix="mayday-test-") as folder:
+        Path(folder).chmod(0o755)
+        with Postgres(Path(folder) / "postgres") as server:
+            server.start()
+            prepare(server, "own")
+            database = Database(server, "own")
+            for name, text in (("state_of", STUBS), ("presence_of", PRESENCE)):
+                if database.sql(f"SELECT to_regproc('mayday.{name}')") == [(None,)]:
+                    database.sql(text)
+            with Site(tmp_path / "site", database) as site, site.gateway("gw1") as gateway:
+                first = raise_alert(site)
+                wait_state(site, first)
+                with site.client("dora", ["dispatcher"]) as dora:
+                    dora.subscribe(m.topic("alert", "+", "raise"))
+                    server.stop("immediate")
+                    wait_until(lambda: "trying again" in gateway.log(), "the gateway misses the database")
+                    second = raise_alert(site)
+                    assert second in dora.receive().topic
+                    gateway.alive()
+                server.start()
+                wait_state(site, second)
+                wait_until(lambda: "it works again" in gateway.log(), "the gateway says so")

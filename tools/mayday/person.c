@@ -1,0 +1,144 @@
+/* person.c - `mayday person`: the people Mayday has met or was told of, over the database. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "args.h"
+#include "nearest.h"
+
+#define LIST_ROWS    200
+#define LIST_MAX     100000
+#define NEAREST_ROWS 10
+
+extern const command command_person;
+static const command *const self = &command_person;
+
+typedef struct person_options {
+    const char *org, *roles, *lang, *lat, *lon, *database;
+    int64_t limit;
+    bool connected, json;
+} person_options;
+
+static int list(const person_options *o, pg *db) {
+    static const char sql[] =
+        "SELECT p.person, p.org, array_to_string(p.roles, ' '), CASE WHEN p.connected THEN 'yes' ELSE 'no' "
+        "END,"
+        " coalesce(p.duty, ''), to_char(p.last_seen AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),"
+        " jsonb_strip_nulls(jsonb_build_object('person', p.person, 'org', p.org, 'roles', p.roles,"
+        "  'connected', p.connected, 'duty', p.duty, 'lang', p.lang, 'pin', p.pin IS NOT NULL,"
+        "  'last_seen', mayday.spell(p.last_seen)))"
+        " FROM mayday.person p WHERE ($1::text IS NULL OR p.org = $1) AND (NOT $2::boolean OR p.connected)"
+        " ORDER BY p.org, p.person LIMIT $3::bigint";
+    static const char *const heads[] = {"PERSON", "ORG", "ROLES", "CONNECTED", "DUTY", "LAST SEEN, UTC"};
+    CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
+    char most[24];
+    (void)snprintf(most, sizeof most, "%lld", (long long)(o->limit ? o->limit : LIST_ROWS));
+    const char *params[] = {o->org, o->connected ? "true" : "false", most};
+    int code = database_ask(self, db, sql, ARRAY_LEN(params), params, &rows);
+    if (code == EXIT_DONE)
+        database_print(rows, heads, ARRAY_LEN(heads), o->json, "nobody is known");
+    return code;
+}
+
+static int enter(const person_options *o, pg *db, const char *who) {
+    static const char sql[] = "SELECT mayday.enter_person($1, $2, string_to_array($3, ','), $4)";
+    CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
+    const char *params[] = {o->org, who, o->roles, o->lang};
+    int code = database_ask(self, db, sql, ARRAY_LEN(params), params, &rows);
+    if (code == EXIT_DONE)
+        printf("%s: %s\n", strcmp(pg_value(rows, 0, 0), "t") == 0 ? "entered" : "known already", who);
+    return code;
+}
+
+static int nearest(const person_options *o, pg *db) {
+    return nearest_print(self, db, o->org, o->lat, o->lon, o->limit ? o->limit : NEAREST_ROWS, o->json);
+}
+
+static bool take_option(person_options *o, int option, const char *value) {
+    double degrees;
+    switch (option) {
+    case 'o':
+        o->org = value;
+        return true;
+    case 'r':
+        o->roles = value;
+        return true;
+    case 'l':
+        o->lang = value;
+        return true;
+    case 'a':
+        o->lat = value;
+        return arg_number(self, "lat", value, -90, 90, &degrees);
+    case 'b':
+        o->lon = value;
+        return arg_number(self, "lon", value, -180, 180, &degrees);
+    case 'n':
+        return arg_count(self, "limit", value, 1, LIST_MAX, &o->limit);
+    case 'c':
+        o->connected = true;
+        return true;
+    case 'j':
+        o->json = true;
+        return true;
+    case DATABASE_OPTION:
+        o->database = value;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int run(const char *config_path, int argc, char **argv) {
+    static const struct option options[] = {
+        {"org", required_argument, NULL, 'o'},
+        {"roles", required_argument, NULL, 'r'},
+        {"lang", required_argument, NULL, 'l'},
+        {"lat", required_argument, NULL, 'a'},
+        {"lon", required_argument, NULL, 'b'},
+        {"limit", required_argument, NULL, 'n'},
+        {"connected", no_argument, NULL, 'c'},
+        {"json", no_argument, NULL, 'j'},
+        DATABASE_OPTIONS,
+        {0},
+    };
+    person_options o = {0};
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)
+        if (!take_option(&o, option, optarg))
+            return EXIT_USAGE;
+    const char *word = optind < argc ? argv[optind] : "";
+    bool enters = strcmp(word, "enter") == 0, lists = strcmp(word, "list") == 0;
+    if ((!enters && !lists && strcmp(word, "nearest") != 0) || argc - optind != 1 + enters)
+        return command_fail(self, EXIT_USAGE,
+                            "expected 'list', 'enter NAME' or 'nearest'; see 'mayday person --help'");
+    if (!lists && !o.org)
+        return command_fail(self, EXIT_USAGE, "--org: of which organisation?");
+    if (!lists && !enters && (!o.lat || !o.lon))
+        return command_fail(self, EXIT_USAGE, "--lat and --lon: nearest to where?");
+    CLEANUP(pg_closep) pg *db = NULL;
+    int code = database_open(self, config_path, o.database, &db);
+    if (code != EXIT_DONE)
+        return code;
+    return enters ? enter(&o, db, argv[optind + 1]) : lists ? list(&o, db) : nearest(&o, db);
+}
+
+const command command_person = {
+    .name = "person",
+    .summary = "list people, enter one before they first connect, find who is near",
+    .help = "Usage: mayday person list|enter|nearest [NAME] [OPTION...]\n"
+            "\n"
+            "list         who is known: everybody who ever connected or was entered\n"
+            "enter NAME   make a person known before they first connect, so that they can be assigned, or "
+            "change\n"
+            "             their roles or language\n"
+            "nearest      who is nearest to a place and free: connected, on duty, assigned to nothing\n"
+            "\n"
+            "  --org NAME         the organisation (list, default: all)\n"
+            "  --roles NAMES      of the person to enter, separated by commas\n"
+            "  --lang CODE        likewise: their language\n"
+            "  --lat D --lon D    the place, in degrees\n"
+            "  --connected        list only who is connected now\n"
+            "  --limit N          how many rows at most (list 200, nearest 10)\n"
+            "  --json             a line of JSON for each person\n" DATABASE_HELP "\n"
+            "Exit codes: 0 done, 1 refused, 2 wrong usage, 3 the database could not be reached.\n",
+    .run = run,
+};
