@@ -508,7 +508,6 @@ CREATE TABLE mayday.sync_open (
     person text NOT NULL,
     asked text,          -- the cursor it came with
     cursor text,         -- how far the answer got
-    begun boolean NOT NULL DEFAULT false,
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
     served_at timestamptz NOT NULL DEFAULT '-infinity'
 );
@@ -536,7 +535,7 @@ $$;
 -- Somebody asks again from the same cursor when the answer did not arrive: then the newest of them is answered, and
 -- the older ones are forgotten. Persons of `orgs` only.
 CREATE FUNCTION mayday.sync_claim(orgs text[])
-RETURNS TABLE (id uuid, org text, person text, cursor text, begun boolean)
+RETURNS TABLE (id uuid, org text, person text, cursor text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -554,7 +553,7 @@ BEGIN
         SELECT s.id FROM mayday.sync_open s
         WHERE s.org = taken.org AND s.person = taken.person AND s.asked IS NOT DISTINCT FROM taken.asked
           AND (s.at, s.id) < (taken.at, taken.id) FOR UPDATE SKIP LOCKED);
-    RETURN QUERY SELECT taken.id, taken.org, taken.person, taken.cursor, taken.begun;
+    RETURN QUERY SELECT taken.id, taken.org, taken.person, taken.cursor;
 END
 $$;
 
@@ -569,8 +568,7 @@ BEGIN
     IF complete THEN
         DELETE FROM mayday.sync_open WHERE id = in_id;
     ELSE
-        UPDATE mayday.sync_open SET cursor = in_cursor, begun = begun OR in_cursor IS DISTINCT FROM cursor
-        WHERE id = in_id;
+        UPDATE mayday.sync_open SET cursor = in_cursor WHERE id = in_id;
     END IF;
 END
 $$;

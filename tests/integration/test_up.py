@@ -21,9 +21,9 @@ os.environ["MAYDAY_BUILD_DIR"] = str(BUILD)  # for tools/up
 
 
 def free_base():
-    """The first of three free ports in a row."""
+    """The first of four free ports in a row."""
     for base in range(23000 + os.getpid() % 4000, 32000, 5):
-        sockets = [socket.socket() for _ in range(3)]
+        sockets = [socket.socket() for _ in range(4)]
         try:
             for offset, s in enumerate(sockets):
                 s.bind(("127.0.0.1", base + offset))
@@ -99,9 +99,9 @@ def test_the_shell_file_reaches_broker_and_database(folder):
     done = up(folder, "--port-base", base)
     assert done.returncode == 0, done.stderr
     env = env_of(folder)
-    assert (env["MQTT_HOST"], env["MQTT_PORT"], env["WS_PORT"], env["PGPORT"]) == \
-        ("127.0.0.1", str(base), str(base + 1), str(base + 2))
-    for port in base, base + 1:
+    assert [env[name] for name in ("MQTT_HOST", "MQTT_PORT", "WS_PORT", "PGPORT", "HTTP_PORT")] == \
+        ["127.0.0.1", *(str(base + i) for i in range(4))]
+    for port in base, base + 1, base + 3:
         socket.create_connection(("127.0.0.1", port), 5).close()
     assert query(folder, "select count(*) from mayday.raise") == [(0,)]
     assert run("mayday", "config", "check", env=env).returncode == 0
@@ -112,7 +112,7 @@ def test_the_shell_file_reaches_broker_and_database(folder):
 
 def test_secrets_are_closed_to_others(folder):
     assert up(folder, "--port-base", free_base()).returncode == 0
-    for path in [folder / "secrets/pgpass", folder / "secrets/broker.pgpass", folder / "signing-keys.json"]:
+    for path in [folder / "signing-keys.json", *(folder / "secrets").iterdir()]:
         assert not path.stat().st_mode & stat.S_IRWXO, path
     assert not (folder / "postgres").stat().st_mode & (stat.S_IRWXO | stat.S_IRWXG)
 
@@ -127,7 +127,7 @@ def test_nobody_gets_into_the_database_without_a_password(folder):
 
 def test_no_daemon_runs_as_root(folder):
     assert up(folder, "--port-base", free_base()).returncode == 0
-    for name in "mosquitto.pid", "postgres/postmaster.pid":
+    for name in "mosquitto.pid", "postgres/postmaster.pid", "gateway.pid":
         assert os.stat(f"/proc/{pid_of(folder, name)}").st_uid != 0
 
 
@@ -146,6 +146,12 @@ def test_a_second_run_keeps_the_data_and_revives_what_died(folder):
     assert up(folder).returncode == 0
     assert pid_of(folder, "mosquitto.pid") != broker
     assert pid_of(folder, "postgres/postmaster.pid") == postgres
+
+    gateway = pid_of(folder, "gateway.pid")
+    os.kill(gateway, signal.SIGKILL)
+    wait_until(lambda: not alive(gateway), "the gateway's end")
+    assert up(folder).returncode == 0
+    assert pid_of(folder, "gateway.pid") != gateway and alive(pid_of(folder, "gateway.pid"))
 
     os.kill(postgres, signal.SIGQUIT)
     wait_until(lambda: not alive(postgres), "the database's end")
@@ -169,7 +175,7 @@ def test_two_folders_live_side_by_side(folder):
         run(DOWN, "--dir", other)
 
 
-@pytest.mark.parametrize("offset", [0, 1, 2])
+@pytest.mark.parametrize("offset", [0, 1, 2, 3])
 def test_a_taken_port_is_a_sentence_and_leaves_nothing_running(folder, offset):
     base = free_base()
     with socket.socket() as squatter:
@@ -228,12 +234,12 @@ def test_ctrl_c_stops_everything_it_started(folder, end):
     for line in shell.stdout:
         if "Ctrl-C stops it" in line:
             break
-    broker, postgres = pid_of(folder, "mosquitto.pid"), pid_of(folder, "postgres/postmaster.pid")
-    assert alive(broker) and alive(postgres)
+    daemons = [pid_of(folder, f) for f in ("mosquitto.pid", "postgres/postmaster.pid", "gateway.pid")]
+    assert all(map(alive, daemons))
     shell.send_signal(end)
-    assert "stopped: broker\nstopped: postgres\n" in shell.stdout.read()
+    assert "stopped: gateway\nstopped: broker\nstopped: postgres\n" in shell.stdout.read()
     assert shell.wait(60) == 128 + end
-    assert not alive(broker) and not alive(postgres)
+    assert not any(map(alive, daemons))
 
 
 def test_ctrl_c_in_the_middle_stops_what_was_started_so_far(folder):
@@ -254,7 +260,7 @@ def test_down_twice_does_no_harm_and_spares_strangers(folder):
     assert up(folder, "--port-base", free_base()).returncode == 0
     broker = pid_of(folder, "mosquitto.pid")
     down = run(DOWN, "--dir", folder)
-    assert (down.returncode, down.stdout) == (0, "stopped: broker\nstopped: postgres\n")
+    assert (down.returncode, down.stdout) == (0, "stopped: gateway\nstopped: broker\nstopped: postgres\n")
     assert not alive(broker)
     # A pid file of another day may name a stranger by now.
     stranger = subprocess.Popen(["sleep", "60"])
@@ -273,7 +279,9 @@ def test_the_scenario_ends_with_rows_and_commands_that_work(folder):
     assert played.returncode == 0, played.stdout + played.stderr
     assert query(folder, "select count(*) > 50 from mayday.location") == [(True,)]
     assert query(folder, "select count(*) from mayday.raise") == [(1,)]
-    assert query(folder, "select count(*) > 0 from mayday.chat") == [(True,)]
+    assert query(folder, "select status, acknowledged_by from mayday.alert") == [("resolved", "dora")]
+    for line in "ann's phone shows version 1: active", "22 of 22 things came about", "--- mayday audit verify ---":
+        assert line in played.stdout, played.stdout
     command = next(line for line in played.stdout.splitlines() if "mosquitto_pub" in line)
     pasted = run("bash", "-c", command)
     assert pasted.returncode == 0 and pasted.stderr == "", pasted.stderr

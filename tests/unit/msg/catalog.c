@@ -78,11 +78,11 @@ static const struct {
     {"duty", "{" HEAD ",\"status\":\"on_scene\"}"},
     {"inbox", "{" HEAD ",\"kind\":\"message\",\"text\":\"hi\"}"},
     {"sync", "{" HEAD "}"},
-    {"sync_page",
-     "{" HEAD ",\"kind\":\"sync\",\"cursor\":\"1n.0123abcd.7\",\"more\":false,\"reset\":true,\"messages\":["
-     "{\"topic\":\"mayday/v1/acme/alert/" ID "/chat\",\"sender\":\"ben\",\"received_at\":"
-     "\"2024-11-28T12:47:07.136Z\",\"payload\":{" HEAD ",\"text\":\"hi\"}},"
-     "{\"gone\":\"mayday/v1/acme/alert/" ID "\"}]}"},
+    {"sync_page", "{" HEAD ",\"kind\":\"sync\",\"request\":\"" ID
+                  "\",\"cursor\":\"1n.0123abcd.7\",\"more\":false,\"reset\":true,\"messages\":["
+                  "{\"topic\":\"mayday/v1/acme/alert/" ID "/chat\",\"sender\":\"ben\",\"received_at\":"
+                  "\"2024-11-28T12:47:07.136Z\",\"payload\":{" HEAD ",\"text\":\"hi\"}},"
+                  "{\"gone\":\"mayday/v1/acme/alert/" ID "\"}]}"},
     {"broadcast", "{" HEAD ",\"text\":\"all units\"}"},
     {"zone_event", "{" HEAD ",\"person\":\"anna\",\"event\":\"left\"}"},
     {"gateway_status", "{" HEAD ",\"status\":\"offline\"}"},
@@ -173,7 +173,9 @@ START_TEST(no_schema_takes_an_unknown_member_nor_one_that_says_who_it_is_from) {
 }
 END_TEST
 
-#define PAGE_OF(entry) "{" HEAD ",\"kind\":\"sync\",\"cursor\":\"1\",\"more\":false,\"messages\":[" entry "]}"
+#define PAGE_OF(entry)                                                                                       \
+    "{" HEAD ",\"kind\":\"sync\",\"request\":\"" ID                                                          \
+    "\",\"cursor\":\"1\",\"more\":false,\"messages\":[" entry "]}"
 
 static const struct {
     const char *schema;
@@ -197,7 +199,8 @@ static const struct {
     {"reply", "{" HEAD ",\"check\":\"" ID "\",\"answer\":\"text\"}", "/: has no 'text'"},
     {"inbox", "{" HEAD ",\"kind\":\"page\",\"text\":\"x\"}", "/kind: is none of the values it may be"},
     {"inbox", "{" HEAD ",\"kind\":\"sync\",\"text\":\"x\"}", "/text: is not a known member"},
-    {"inbox", "{" HEAD ",\"kind\":\"sync\",\"cursor\":\"1\",\"more\":false}", "/: has no 'messages'"},
+    {"inbox", "{" HEAD ",\"kind\":\"sync\",\"request\":\"" ID "\",\"cursor\":\"1\",\"more\":false}",
+     "/: has no 'messages'"},
     {"inbox", PAGE_OF("{\"topic\":\"a\",\"sender\":\"b\"}"),
      "/messages/0: fits none of the forms it may have"},
     {"inbox", PAGE_OF("{\"gone\":\"a\",\"sender\":\"b\"}"),
@@ -245,7 +248,8 @@ END_TEST
 
 START_TEST(a_page_has_room_for_the_largest_message_and_nothing_else_has) {
     CLEANUP(catalog_freep) catalog *c = load();
-    static const char page[] = "{" HEAD ",\"kind\":\"sync\",\"cursor\":\"1\",\"more\":false,\"messages\":[]";
+    static const char page[] =
+        "{" HEAD ",\"kind\":\"sync\",\"request\":\"" ID "\",\"cursor\":\"1\",\"more\":false,\"messages\":[]";
     static const char message[] = "{" HEAD ",\"kind\":\"message\",\"text\":\"hi\"";
     const struct {
         const char *begin;
