@@ -131,7 +131,7 @@ def test_nobody_but_the_gateway_raises_for_another(site, version):
 
 
 def test_nobody_but_the_gateway_sends_pages_of_missed_messages(site, gateway):
-    page = m.message(kind="sync", cursor="1", more=False, messages=[])
+    page = m.message(kind="sync", request=m.uuid7(), cursor="1", more=False, messages=[])
     with site.client("dora", ["dispatcher"], version=5) as dora, site.client("kay") as kay:
         kay.subscribe(m.topic("user", "kay", "inbox"))
         dora.subscribe(m.topic("user", "dora", "rejected"))
