@@ -170,6 +170,13 @@ bool bus_up(bus *b, text org) {
     return up;
 }
 
+void bus_why(bus *b, text org, char ret_why[BUS_WHY_MAX]) {
+    bus_lock(b);
+    const link *l = find(b, org);
+    (void)snprintf(ret_why, BUS_WHY_MAX, "%s", l ? l->why : "");
+    bus_unlock(b);
+}
+
 uint64_t bus_generation(bus *b, text org) {
     bus_lock(b);
     const link *l = find(b, org);

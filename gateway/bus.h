@@ -33,6 +33,10 @@ size_t bus_publish(bus *b, bus_message *messages, size_t count, int timeout_ms);
 typedef void (*bus_visit)(void *context, text org, bool up, uint64_t generation);
 void bus_each(bus *b, bus_visit visit, void *context);
 
+/* Why there is no connection for this organisation; "" when there is one, or none was tried yet. */
+#define BUS_WHY_MAX 256
+void bus_why(bus *b, text org, char ret_why[BUS_WHY_MAX]);
+
 bool bus_up(bus *b, text org);             /* is there a connection for this organisation? */
 uint64_t bus_generation(bus *b, text org); /* grows each time its connection is made; 0: never yet */
 

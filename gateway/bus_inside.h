@@ -16,9 +16,8 @@
 #include "base/instant.h"
 #include "gateway/bus.h"
 
-#define BUS_WINDOW  512 /* messages on their way at once, as far as the broker allows it */
-#define BUS_WHY_MAX 256
-#define REFUSED_AT  0x80 /* reason codes from here on are refusals */
+#define BUS_WINDOW 512  /* messages on their way at once, as far as the broker allows it */
+#define REFUSED_AT 0x80 /* reason codes from here on are refusals */
 
 typedef enum session_state {
     SESSION_OVER = 0, /* waits for its users, then it is destroyed */
@@ -52,6 +51,7 @@ typedef struct link {
     uint64_t generation;
     int64_t next_try_ms, backoff_ms;
     bool renew, complained;
+    char why[BUS_WHY_MAX]; /* why there is no connection; "" when there is one */
     char last_online[INSTANT_TEXT_LEN + 1];
 } link;
 

@@ -131,6 +131,11 @@ $$;
 
 -- Who belongs to it.
 
+-- Which incident an id means: the one it joined, or its own.
+CREATE FUNCTION mayday.incident_of(in_org text, in_alert uuid) RETURNS uuid LANGUAGE sql STABLE AS $$
+    SELECT coalesce((SELECT a.joined_to FROM mayday.alert a WHERE a.org = in_org AND a.id = in_alert), in_alert)
+$$;
+
 -- Assigns or invites a person to an incident, or lets a family contact follow it. Its raiser stays its raiser.
 CREATE FUNCTION mayday.join_alert(in_org text, in_alert uuid, in_person text, in_relation text, by_whom text)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
@@ -139,7 +144,7 @@ BEGIN
         RAISE EXCEPTION 'a person is assigned, invited or family, not %', in_relation USING ERRCODE = '22023';
     END IF;
     INSERT INTO mayday.membership AS m (org, family, id, person, relation, changed_by)
-    VALUES (in_org, 'alert', in_alert::text, in_person, in_relation, by_whom)
+    VALUES (in_org, 'alert', mayday.incident_of(in_org, in_alert)::text, in_person, in_relation, by_whom)
     ON CONFLICT (org, family, id, person) DO UPDATE
         SET relation = excluded.relation, changed_by = excluded.changed_by, until = NULL,
             since = CASE WHEN m.until IS NULL THEN m.since ELSE excluded.since END
@@ -152,10 +157,11 @@ CREATE FUNCTION mayday.leave_alert(in_org text, in_alert uuid, in_person text, b
 RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
     UPDATE mayday.membership m SET changed_by = by_whom,
         until = CASE WHEN f.stays THEN NULL ELSE now() END, relation = CASE WHEN f.stays THEN 'family' ELSE m.relation END
-    FROM (SELECT EXISTS (SELECT FROM mayday.alert a
-                         JOIN mayday.contact c ON c.org = a.org AND c.person = a.raised_by AND c.contact = in_person
-                         WHERE a.org = in_org AND a.id = in_alert) AS stays) f
-    WHERE m.org = in_org AND m.family = 'alert' AND m.id = in_alert::text AND m.person = in_person
+    FROM (SELECT i.id, EXISTS (SELECT FROM mayday.alert a
+                               JOIN mayday.contact c ON c.org = a.org AND c.person = a.raised_by AND c.contact = in_person
+                               WHERE a.org = in_org AND a.id = i.id) AS stays
+          FROM mayday.incident_of(in_org, in_alert) i(id)) f
+    WHERE m.org = in_org AND m.family = 'alert' AND m.id = f.id::text AND m.person = in_person
       AND m.relation IN ('assigned', 'invited') AND coalesce(m.until, 'infinity') = 'infinity'
 $$;
 
@@ -261,7 +267,9 @@ BEGIN
                                       offline, joined_to, cause)
             VALUES (in_org, in_alert, in_person, in_at, in_received_at, in_type, urgency, place,
                     coalesce(in_silent, false), in_offline, a.id,
-                    CASE WHEN in_sender = in_person THEN 'person' ELSE 'gateway' END)
+                    CASE WHEN in_sender = in_person THEN 'person'
+                         WHEN EXISTS (SELECT FROM mayday.check_watch w WHERE w.alarm_alert = in_alert) THEN 'check'
+                         ELSE 'gateway' END)
             ON CONFLICT (org, id) DO NOTHING;
             made := FOUND;
             IF made THEN
@@ -636,7 +644,7 @@ BEGIN
         delivered_at = CASE WHEN delivered THEN in_at ELSE x.delivered_at END,
         notified_at = CASE WHEN delivered THEN x.notified_at ELSE in_at END
     WHERE x.org = in_org AND x.closed_at IS NULL
-      AND x.id = (SELECT coalesce(y.joined_to, y.id) FROM mayday.alert y WHERE y.org = in_org AND y.id = in_alert)
+      AND x.id = mayday.incident_of(in_org, in_alert)
       AND CASE WHEN delivered THEN x.delivered_at ELSE x.notified_at END IS NULL
     RETURNING * INTO a;
     IF a.id IS NULL THEN
@@ -655,10 +663,10 @@ LANGUAGE sql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $
     SELECT mayday.mark_receipt(in_org, in_alert, in_at, true)
 $$;
 
--- The first notification was handed on. True when this was the first.
-CREATE FUNCTION mayday.mark_notified(in_org text, in_alert uuid, in_at timestamptz) RETURNS boolean
+-- The first notification was handed on, just now. True when this was the first.
+CREATE FUNCTION mayday.mark_notified(in_org text, in_alert uuid) RETURNS boolean
 LANGUAGE sql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
-    SELECT mayday.mark_receipt(in_org, in_alert, in_at, false)
+    SELECT mayday.mark_receipt(in_org, in_alert, clock_timestamp(), false)
 $$;
 
 -- Ends memberships of an incident and of what joined it; all of them, or only those who see the decoy.
@@ -712,6 +720,6 @@ GRANT EXECUTE ON FUNCTION
     mayday.person_duress(text, uuid, text),
     mayday.settings_apply(text, uuid, text, text, text, text, text, text, text, text[]) TO mayday_plugin;
 GRANT EXECUTE ON FUNCTION mayday.state_of(text, uuid), mayday.dispatch_of(text, uuid),
-    mayday.mark_delivered(text, uuid, timestamptz), mayday.mark_notified(text, uuid, timestamptz),
+    mayday.mark_delivered(text, uuid, timestamptz), mayday.mark_notified(text, uuid),
     mayday.retire_incidents(interval), mayday.join_alert(text, uuid, text, text, text),
     mayday.leave_alert(text, uuid, text, text) TO mayday_gateway;

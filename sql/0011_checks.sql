@@ -7,7 +7,7 @@ CREATE TABLE mayday.check_watch (
     person text NOT NULL,
     asked_by text NOT NULL,
     alert uuid,              -- the incident it is about
-    sent_at timestamptz NOT NULL, -- when it was stored; all times are ours
+    sent_at timestamptz NOT NULL, -- when a broker took it; all times are ours
     received_at timestamptz, -- it reached a device of the person
     answered_at timestamptz, -- the first answer
     answer text,             -- 'ok', 'help' or 'text': the last; but help stays help
@@ -96,9 +96,9 @@ CREATE FUNCTION mayday.settle_checks(ids uuid[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO mayday.check_watch (check_id, org, person, asked_by, alert, sent_at, due_at, alarm_alert, alarm_message)
-    SELECT c.id, c.org, c.person, c.sender, c.alert, t.stored_at, t.stored_at + make_interval(secs => c.respond_within),
-           mayday.new_id(), mayday.new_id()
-    FROM (SELECT clock_timestamp() AS stored_at) t, mayday.person_check c
+    SELECT c.id, c.org, c.person, c.sender, c.alert, c.received_at,
+           clock_timestamp() + make_interval(secs => c.respond_within), mayday.new_id(), mayday.new_id()
+    FROM mayday.person_check c
     WHERE c.id = ANY (ids)
     ON CONFLICT (check_id) DO NOTHING;
     PERFORM mayday.settle_replies(array_agg(r.id)) FROM mayday.reply r WHERE r.check_id = ANY (ids)
@@ -118,7 +118,7 @@ BEGIN
         FROM mayday.receipt r CROSS JOIN LATERAL jsonb_array_elements_text(r.of) AS o (id)
         JOIN mayday.check_watch w ON w.check_id = o.id::uuid AND w.org = r.org AND w.person = r.person
                                      AND w.person = r.sender
-        WHERE r.id = ANY (ids) AND r.person IS NOT NULL AND w.received_at IS NULL
+        WHERE r.id = ANY (ids) AND r.person IS NOT NULL
         GROUP BY w.check_id
     ), locked AS MATERIALIZED (
         SELECT w.check_id, s.at FROM mayday.check_watch w JOIN reached s USING (check_id)
@@ -166,6 +166,11 @@ BEGIN
         PERFORM mayday.settle_replies(replies);
         DELETE FROM mayday.reply_unmatched u WHERE u.at < clock_timestamp() - interval '1 hour';
     END IF;
+    -- What was sent has arrived, and only its sender could not say so any more.
+    PERFORM count(mayday.mark_alarmed(w.check_id, w.alarm_message, r.sender))
+    FROM mayday.check_watch w JOIN mayday.raise r ON r.id = w.alarm_message
+    WHERE w.alarmed_at IS NULL AND w.due_at <= clock_timestamp() AND (w.answered_at IS NULL OR w.answer = 'help')
+      AND w.alarm IS NOT NULL AND r.org = w.org AND r.alert = w.alarm_alert;
     RETURN QUERY
     WITH due AS MATERIALIZED (
         SELECT w.check_id FROM mayday.check_watch w

@@ -26,7 +26,7 @@ typedef struct batch_row {
     size_t raw_at, raw_len;
     bool repeat;    /* RECORD_REPEAT */
     bool collapsed; /* another one of the batch stands for it */
-    char *why; /* owned */
+    char *why;      /* owned */
 } batch_row;
 
 typedef struct batch_lane {

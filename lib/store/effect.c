@@ -2,8 +2,8 @@
  *
  * A raise opens its incident however often it comes, and even when its message id was used before: better an
  * incident twice looked at than none. An action counts only when its message is new, so that a repeat that
- * arrives late cannot undo what was done since. The rights were settled when the message was accepted; they are
- * looked at once more here, by the roles that the journal kept and by what the database knows now. */
+ * arrives late cannot undo what was done since. The rights were settled when the message was accepted; they
+ * are looked at once more here, by the roles that the journal kept and by what the database knows now. */
 #include "store/effect_inside.h"
 
 #include <inttypes.h>
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define ARRAY_LIMIT (16u << 20)
+#define LISTENS_FOR 4 /* times pin_tries */
 
 typedef struct effect {
     const char *type;
@@ -60,6 +61,17 @@ void add_element(buf *to, text element) {
     buf_add_char(to, '"');
 }
 
+pg_verdict pin_tried(situation *s, bool fits) {
+    static const char sql[] = "SELECT mayday.pin_tried($1, $2, $3, $4, $5 * interval '1 ms')";
+    const char *params[] = {say(s, s->r.org), say(s, s->r.sender), fits ? "true" : "false",
+                            say_number(s, s->l->rules.pin_tries), say_number(s, s->l->rules.pin_lock_ms)};
+    return ask(s, sql, ARRAY_LEN(params), params, NULL);
+}
+
+bool pin_listens(const situation *s, int64_t failures) {
+    return failures < LISTENS_FOR * s->l->rules.pin_tries;
+}
+
 static const char *say_coordinate(situation *s, const json *place, const char *name) {
     char spelled[32];
     const json *value = json_get(place, name);
@@ -80,8 +92,8 @@ static text raiser(const situation *s) {
 }
 
 static pg_verdict effect_raise(situation *s) {
-    static const char sql[] =
-        "SELECT mayday.open_alert($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 * interval '1 ms')";
+    static const char sql[] = "SELECT mayday.open_alert($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
+                              "$13, $14 * interval '1 ms')";
     char received[INSTANT_TEXT_LEN + 1];
     const json *place = json_get(s->body, "location");
     instant_format(s->r.received_at, received);
@@ -169,13 +181,18 @@ static bool same_person(const candidate *a, const candidate *b) {
     return text_equal(a->org, b->org) && text_equal(a->sender, b->sender);
 }
 
-/* Of the raises beyond a person's rate, the last of the batch stands for all: the others are stored and do nothing
- * more, so that a flood costs one incident. */
+static bool is_repeat(const batch_row *row) {
+    const effect *e = row->repeat ? find(row) : NULL;
+    return e && e->apply == effect_raise;
+}
+
+/* Of the raises beyond a person's rate, the last of the batch stands for all: the others are stored and do
+ * nothing more, so that a flood costs one incident. */
 static pg_verdict collapse(batch *b) {
     CLEANUP(freep) candidate *found = NULL;
     size_t count = 0;
     for (size_t i = 0; i < b->count; i++)
-        count += b->rows[i].repeat && effect_exists(&b->rows[i]);
+        count += is_repeat(&b->rows[i]);
     if (count < 2)
         return PG_DONE;
     found = calloc(count, sizeof *found);
@@ -184,11 +201,12 @@ static pg_verdict collapse(batch *b) {
     count = 0;
     for (size_t i = 0; i < b->count; i++) {
         record r;
-        if (!b->rows[i].repeat || !effect_exists(&b->rows[i]))
+        if (!is_repeat(&b->rows[i]))
             continue;
         if (record_decode(batch_raw(b, &b->rows[i]), &r) < 0)
             return PG_RETRY;
-        found[count++] = (candidate){r.org, r.sender, &b->rows[i]};
+        if (!has_role(r.roles, TEXT("gateway"))) /* it raises for many */
+            found[count++] = (candidate){r.org, r.sender, &b->rows[i]};
     }
     qsort(found, count, sizeof *found, by_person);
     for (size_t i = 0; i + 1 < count; i++)
@@ -219,8 +237,7 @@ static pg_verdict lock_incidents(load *l) {
     if (buf_failed(&orgs) < 0 || buf_failed(&alerts) < 0)
         return PG_RETRY;
     const char *params[] = {orgs.ptr, alerts.ptr};
-    return count < 2 ? PG_DONE
-                     : pg_query(l->c, "SELECT mayday.lock_incidents($1, $2)", 2, params, NULL);
+    return count < 2 ? PG_DONE : pg_query(l->c, "SELECT mayday.lock_incidents($1, $2)", 2, params, NULL);
 }
 
 pg_verdict effects_prepare(load *l) {

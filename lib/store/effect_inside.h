@@ -39,6 +39,11 @@ void add_element(buf *to, text element);
 
 bool has_role(text roles, text role);
 
+/* A PIN was tried; wrong ones are counted. Hashing costs time: whoever guesses on and on while the PIN is
+ * locked is not listened to any more. */
+NODISCARD pg_verdict pin_tried(situation *s, bool fits);
+bool pin_listens(const situation *s, int64_t failures);
+
 NODISCARD pg_verdict effect_action(situation *s);
 NODISCARD pg_verdict effect_settings(situation *s);
 

@@ -97,10 +97,14 @@ static pg_verdict fast(load *l) {
     pg_verdict verdict = begin(l);
     if (verdict == PG_DONE)
         verdict = send_lanes(l);
+    if (verdict == PG_DONE)
+        verdict = load_settle(l, SETTLE_BEFORE, false);
+    if (verdict == PG_DONE)
+        verdict = effects_prepare(l);
     for (size_t i = 0; verdict == PG_DONE && i < l->b->count; i++)
         verdict = effect_of(l, &l->b->rows[i]);
     if (verdict == PG_DONE)
-        verdict = load_settle(l, false);
+        verdict = load_settle(l, SETTLE_AFTER, false);
     return verdict == PG_DONE ? load_feed(l, false) : verdict;
 }
 

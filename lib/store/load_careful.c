@@ -148,7 +148,7 @@ static pg_verdict load_lane(pg *c, batch *b, size_t lane, chosen *rows) {
 static pg_verdict load_effects(load *l) {
     pg *c = l->c;
     batch *b = l->b;
-    pg_verdict verdict = PG_DONE;
+    pg_verdict verdict = effects_prepare(l);
     for (size_t i = 0; verdict == PG_DONE && i < b->count; i++) {
         if (!effect_exists(&b->rows[i]))
             continue;
@@ -175,8 +175,10 @@ pg_verdict load_carefully(load *l) {
             verdict = load_lane(l->c, b, i, &rows);
     free(rows.rows);
     if (verdict == PG_DONE)
+        verdict = load_settle(l, SETTLE_BEFORE, true);
+    if (verdict == PG_DONE)
         verdict = load_effects(l);
     if (verdict == PG_DONE)
-        verdict = load_settle(l, true);
+        verdict = load_settle(l, SETTLE_AFTER, true);
     return verdict == PG_DONE ? load_feed(l, true) : verdict;
 }

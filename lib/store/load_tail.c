@@ -74,12 +74,12 @@ static pg_verdict over_carefully(load *l, const over *o, size_t lane) {
     return verdict;
 }
 
-pg_verdict load_settle(load *l, bool careful) {
+pg_verdict load_settle(load *l, settle_when when, bool careful) {
     pg_verdict verdict = PG_DONE;
     for (size_t i = 0; verdict == PG_DONE && i < l->b->lane_count; i++) {
         const batch_lane *lane = &l->b->lanes[i];
         char sql[128];
-        if (!lane->type->settle || lane->rows == 0)
+        if (!lane->type->settle || lane->rows == 0 || lane->type->internal != (when == SETTLE_BEFORE))
             continue;
         (void)snprintf(sql, sizeof sql, "SELECT mayday.%s($1)", lane->type->settle);
         over o = {sql, NULL};

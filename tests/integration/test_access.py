@@ -10,6 +10,12 @@ from support.wire import Client, Refused
 DENIED = 0x80
 
 
+@pytest.fixture(scope="module", autouse=True)
+def people(database):
+    """Whom Mayday has met before: only they can be assigned."""
+    database.sql("INSERT INTO mayday.person (org, person) VALUES ('acme', 'bob') ON CONFLICT DO NOTHING")
+
+
 @pytest.mark.parametrize("filter_", ["#", "+/#", "mayday/#", "mayday/v1/#", "mayday/v1/+/alert/+/raise", "mayday/v1/rival/#", "$SYS/#",
                                      "$share/g/#", "$share/g/mayday/v1/rival/alert/+/raise", "+/v1/acme/alert/+/raise",
                                      "mayday/v1/acme/user/+/inbox", "mayday/+/acme/user/mia/inbox"])
