@@ -3,6 +3,7 @@
  * figures. Kicking happens here and nowhere else, because a kick calls back into DISCONNECT. */
 #include "plugin/admission.h"
 #include "plugin/compat.h"
+#include "plugin/events.h"
 #include "plugin/memory.h"
 
 #include <stdlib.h>
@@ -76,6 +77,10 @@ static void end_sessions(host *h) {
         bool expired = k.list[i].why == SESSION_EXPIRED;
         host_log(MOSQ_LOG_NOTICE, "ending the session of client '%s': token %s", k.list[i].client_id,
                  expired ? "expired" : "revoked");
+        const session *s = sessions_holding(h->sessions, k.list[i].client_id);
+        if (s)
+            events_session(h, "kick", s, mosquitto_client_address(s->client),
+                           expired ? "expired" : "revoked");
         h->counters.kicked_expired += expired;
         h->counters.kicked_revoked += !expired;
         (void)mosquitto_kick_client_by_clientid(k.list[i].client_id, expired);

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define PAUSE_US (INSTANT_SECOND * 6 / 10) /* between steps: people are not machines */
-#define BOUND_US (20 * INSTANT_SECOND)
 
 extern const scenario scenario_evening;
 
@@ -242,7 +241,7 @@ static int turn(scene *s, instant now) {
         return code;
     if (now_on->happened(s)) {
         end(s, now_on, now);
-    } else if (now >= e->step_begun + BOUND_US) {
+    } else if (now >= e->step_begun + s->bound_ms * 1000) {
         e->over = true;
     }
     return EXIT_DONE;
