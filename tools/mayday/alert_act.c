@@ -91,7 +91,7 @@ static void on_state(act *a, const json *state, bool retained) {
     }
     if (retained || !a->published)
         a->before = version > a->before ? version : a->before;
-    else if (version > a->before && !a->settling && shows_effect(a, state)) {
+    else if (version > a->before && !a->deed->silent && !a->settling && shows_effect(a, state)) {
         a->settling = true;
         a->came = OUTCOME_APPLIED;
         a->deadline = instant_now() + SETTLE_MS * 1000;
