@@ -445,6 +445,19 @@ def test_help_raises_the_alarm_at_once(talk):
         assert (raised["type"], raised["priority"], raised["person"]) == ("panic", "critical", "sam")
         assert raised["location"] == {"lat": -33.95, "lon": 18.45} and "down by the river" in raised["text"]
         assert talk.marked(check) == [(alert, raised["id"])]
+    talk.site.wait_rows("SELECT raised_by, cause FROM mayday.alert WHERE id = %s", [("sam", "check")], [alert])
+
+
+def test_an_incident_is_put_away_when_its_grace_is_over(talk):
+    alert = m.uuid7()
+    with talk.site.gateway("gw1", gateway__organisations=talk.org, incident__grace="1s").start(talk.org):
+        with talk.officer("sam") as sam:
+            assert sam.publish(m.topic("alert", alert, "raise", talk.org), m.dump(m.raise_())) == 0
+        assert talk.hears("raise")[0] == alert
+        talk.site.wait_rows("SELECT status FROM mayday.alert WHERE id = %s", [("active",)], [alert])
+        for action in ("acknowledge", "resolve"):
+            assert talk.dora.publish(m.topic("alert", alert, "action", talk.org), m.dump(m.message(action=action))) == 0
+        talk.site.wait_rows("SELECT retired_at >= closed_at + interval '1 s' FROM mayday.alert WHERE id = %s", [(True,)], [alert])
 
 
 def test_an_alarm_speaks_the_language_of_its_person(talk):
