@@ -281,7 +281,8 @@ def test_a_checkpoint_by_a_strange_key_counts_for_nothing(trail, tmp_path):
     Trail(trail.database, other).seal(1)
     found = trail.findings()
     assert any("unknown key" in line for line in found)
-    assert any("written anew" in line for line in found)
+    assert any(line.startswith("positions 1 to 30: written anew") for line in found), found
+    assert "no checkpoint vouches for them" in trail.verify(code=1)
 
 
 def test_a_bogus_checkpoint_far_ahead_stops_nothing(trail):
@@ -356,6 +357,18 @@ def test_two_sealers_make_one_chain(trail, tmp_path):
     newest = [trail.sql("SELECT max(position) FROM mayday.audit_checkpoint WHERE signature = ANY(%s)", [each.file.read_text().split()])
               for each in (trail, second)]
     assert newest == [[(2250,)], [(2250,)]]
+
+
+def test_who_does_not_get_the_lock_leaves_sealing_to_the_other(trail):
+    other = trail.database.server.connect("postgres", trail.database.name)
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(hashtext('mayday.seal_audit'))")
+        trail.record(5)
+        trail.seal(mode="abandon")  # an end would wait for the lock
+        assert trail.sql("SELECT (SELECT max(position) FROM mayday.audit), (SELECT count(*) FROM mayday.audit_pending)") == [(30, 5)]
+    other.close()
+    trail.seal()
+    assert trail.sql("SELECT max(position) FROM mayday.audit") == [(35,)]
 
 
 def test_a_sealer_killed_in_the_middle_loses_and_repeats_nothing(trail):
