@@ -166,10 +166,12 @@ def test_the_list_has_open_ones_and_all_of_them(life, run):
 
 def test_show_has_state_members_receipts_and_timeline(incident, run):
     assert incident.do("ack").returncode == 0 and incident.do("assign", "ben").returncode == 0
+    assert incident.do("reopen", "--role", "dispatcher").returncode == 1
     shown = run("alert", "show", incident.id).stdout
     for pattern in (r"incident +" + incident.id + " of acme", r"status +acknowledged, version \d+", r"what +critical panic",
                     r"raised by +ann at ", r"where +51\.500000,-0\.120000", r"receipts +received \S+  stored \S+  .*acknowledged \S+ by dora",
-                    r"ann +raiser", r"ben +assigned", r'raise +ann +"help"', r"action +dora +acknowledge", r"action +dora +assign .*ben"):
+                    r"ann +raiser", r"ben +assigned", r'raise +ann +"help"', r"action +dora +acknowledge +-> acknowledged, version \d",
+                    r"action +dora +assign  person ben  -> acknowledged, version \d", r"action +dora +reopen .*-> changed nothing: not_allowed"):
         assert re.search(pattern, shown), (pattern, shown)
     whole = incident.shown()
     assert whole["incident"]["assigned"] == ["ben"] and whole["dispatch"]["status"] == "acknowledged"
