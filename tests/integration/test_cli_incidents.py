@@ -311,8 +311,8 @@ def test_an_evening_without_the_gateway_fails_and_says_where(life, gateway, run)
     try:
         done = run("sim", "--scenario", "evening", "--org", "acme", "--people", 1, "--json", "--bound", "2s")
         assert done.returncode == 1, done
-        assert json.loads(done.stdout)["missing"] == "it is up to date"
-        assert "this did not: it is up to date" in done.stderr
+        assert json.loads(done.stdout)["missing"] == "carl's phone is up to date"
+        assert "this did not: carl's phone is up to date" in done.stderr
     finally:
         gateway.start()
 
