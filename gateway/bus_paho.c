@@ -278,7 +278,9 @@ int paho_subscribe(session *x, size_t from, size_t to) {
         return -ENOMEM;
     for (int i = 0; i < count; i++) {
         names[i] = filters.ptr + at[i];
-        qos[i] = 1;
+        /* Not 1: Paho leaves Nagle's algorithm on, and behind a PUBACK of ours, which the broker does not
+         * answer, what we say next would wait for its delayed TCP acknowledgement, some 40 ms. */
+        qos[i] = 0;
         each[i] = usual;
     }
     MQTTAsync_responseOptions o = MQTTAsync_responseOptions_initializer;

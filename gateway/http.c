@@ -32,7 +32,7 @@ typedef struct address {
 } address;
 
 static bool split(const char *spelled, address *ret_address) {
-    text whole = text_trim(text_of(spelled)), host, port = {0};
+    text whole = text_trim(text_of(spelled)), host = {0}, port = {0};
     int64_t number;
     for (size_t i = whole.len; i > 0 && !port.ptr; i--)
         if (whole.ptr[i - 1] == ':') {

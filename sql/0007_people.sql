@@ -230,8 +230,6 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    PERFORM mayday.record_audit(in_org, 'person.enter', session_user, in_person, NULL,
-        jsonb_strip_nulls(jsonb_build_object('roles', in_roles, 'lang', in_lang)));
     PERFORM mayday.post_presence(ARRAY[in_org], ARRAY[in_person]);
     RETURN true;
 END

@@ -52,12 +52,9 @@ typedef struct msg_type {
     const char *schema; /* "raise": schemas/raise.json; several types may share one */
     address_family family;
     const char *leaf;
-<<<<<<< HEAD
     msg_limit limit;
-=======
     const char *kind;   /* set: what Mayday itself puts where another type lives, told from that by the
                            payload's   member `kind`. Only a gateway may send it */
->>>>>>> main
     bool stored;        /* journaled, and written to the table */
     bool sync;          /* on stable storage before PUBACK */
     bool urgent;        /* may use the journal's reserve */

@@ -122,25 +122,49 @@ def hashes(row, before):
     return entry, hashlib.sha256(before + entry).digest()
 
 
-@pytest.fixture
-def trail(postgres, tmp_path, request):
-    """A fresh database for each test, and thirty entries of it sealed in three batches, each with a checkpoint: 10, 20, 30."""
+def thirty(postgres, name, folder):
+    """A fresh database, and thirty entries sealed in it in three batches, each with a checkpoint: 10, 20, 30."""
     from conftest import Database
-    name = "audit_" + request.node.name.replace("[", "_").replace("]", "")[5:50].replace(" ", "_").replace("-", "_")
     postgres.sql(f'CREATE DATABASE "{name}" TEMPLATE template_mayday', database="postgres")
-    made = Trail(Database(postgres, name), tmp_path)
+    made = Trail(Database(postgres, name), folder)
     made.sql("DELETE FROM mayday.audit_pending")
     for _ in range(3):
         made.seal(10)
-    yield made
+    return made
+
+
+@pytest.fixture
+def trail(postgres, tmp_path, request):
+    """A trail of the test's own."""
+    name = "audit_" + request.node.name[5:50]
+    yield thirty(postgres, name, tmp_path)
     postgres.sql(f'DROP DATABASE "{name}" WITH (FORCE)', database="postgres")
 
 
-def test_an_untouched_trail_is_intact(trail):
-    said = trail.verify()
+@pytest.fixture(scope="module")
+def shared(postgres, tmp_path_factory):
+    made = thirty(postgres, "audit_shared", tmp_path_factory.mktemp("audit"))
+    made.sql("CREATE SCHEMA kept; CREATE TABLE kept.audit AS TABLE mayday.audit; CREATE TABLE kept.checkpoint AS TABLE mayday.audit_checkpoint")
+    made.kept = made.file.read_text()
+    return made
+
+
+@pytest.fixture
+def sealed(shared):
+    """A trail that is put back after the test, for what does not seal."""
+    yield shared
+    shared.tamper("DELETE FROM mayday.audit; INSERT INTO mayday.audit TABLE kept.audit; DELETE FROM mayday.audit_checkpoint; "
+                  "INSERT INTO mayday.audit_checkpoint TABLE kept.checkpoint; DELETE FROM mayday.audit_pending")
+    shared.file.touch(0o600)
+    shared.file.write_text(shared.kept)
+    shared.configure(f"signing_keys = {shared.private}")
+
+
+def test_an_untouched_trail_is_intact(sealed):
+    said = sealed.verify()
     assert "30 entries, positions 1 to 30" in said and said.endswith("intact\n")
     assert "is of position 30" in said
-    assert trail.sql("SELECT count(*) FROM mayday.audit_pending") == [(0,)]
+    assert sealed.sql("SELECT count(*) FROM mayday.audit_pending") == [(0,)]
 
 
 def test_a_second_implementation_agrees(trail):
@@ -155,13 +179,13 @@ def test_a_second_implementation_agrees(trail):
     assert n == 31
 
 
-def test_checkpoints_verify_with_another_makers_library(trail):
+def test_checkpoints_verify_with_another_makers_library(sealed):
     jwt = pytest.importorskip("jwt")
-    keys = {key["kid"]: jwt.PyJWK(key) for key in json.loads(trail.public.read_text())["keys"]}
-    chain = {row["position"]: row["chain_hash"].hex() for row in trail.rows()}
-    lines = trail.file.read_text().splitlines()
-    assert stat.S_IMODE(trail.file.stat().st_mode) == 0o600
-    assert lines == [row[0] for row in trail.sql("SELECT signature FROM mayday.audit_checkpoint ORDER BY id")]
+    keys = {key["kid"]: jwt.PyJWK(key) for key in json.loads(sealed.public.read_text())["keys"]}
+    chain = {row["position"]: row["chain_hash"].hex() for row in sealed.rows()}
+    lines = sealed.file.read_text().splitlines()
+    assert stat.S_IMODE(sealed.file.stat().st_mode) == 0o600
+    assert lines == [row[0] for row in sealed.sql("SELECT signature FROM mayday.audit_checkpoint ORDER BY id")]
     seen = []
     for line in lines:
         header = jwt.get_unverified_header(line)
@@ -180,53 +204,53 @@ FIELDS = {
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_each_changed_field_is_named_with_its_entry(trail, field):
-    trail.tamper(f"UPDATE mayday.audit SET {field} = {FIELDS[field]} WHERE position = 17")
-    found = trail.findings()
+def test_each_changed_field_is_named_with_its_entry(sealed, field):
+    sealed.tamper(f"UPDATE mayday.audit SET {field} = {FIELDS[field]} WHERE position = 17")
+    found = sealed.findings()
     assert found[0].startswith("entry 17 ("), found
     assert len(found) <= (2 if field in ("entry_hash", "chain_hash") else 1), found
 
 
-def test_one_removed_and_a_range_removed(trail):
-    trail.tamper("DELETE FROM mayday.audit WHERE position = 7 OR position BETWEEN 13 AND 22")
-    assert trail.findings() == ["position 7: missing", "positions 13 to 22: missing"]
+def test_one_removed_and_a_range_removed(sealed):
+    sealed.tamper("DELETE FROM mayday.audit WHERE position = 7 OR position BETWEEN 13 AND 22")
+    assert sealed.findings() == ["position 7: missing", "positions 13 to 22: missing"]
 
 
-def test_the_first_removed(trail):
-    trail.tamper("DELETE FROM mayday.audit WHERE position <= 10")
-    assert trail.findings() == ["positions 1 to 10: missing"]
+def test_the_first_removed(sealed):
+    sealed.tamper("DELETE FROM mayday.audit WHERE position <= 10")
+    assert sealed.findings() == ["positions 1 to 10: missing"]
 
 
-def test_two_swapped(trail):
-    trail.tamper("UPDATE mayday.audit SET position = 25 - position WHERE position IN (12, 13)")
-    named = " ".join(trail.findings())
+def test_two_swapped(sealed):
+    sealed.tamper("UPDATE mayday.audit SET position = 25 - position WHERE position IN (12, 13)")
+    named = " ".join(sealed.findings())
     assert "entry 12 (" in named and "entry 13 (" in named and "entry 14 (" in named
 
 
-def test_one_inserted(trail):
+def test_one_inserted(sealed):
     copy = "INSERT INTO mayday.audit SELECT mayday.new_id(), {}, at, sealed_at, org, 'forged', actor, person, alert, detail, " \
            "entry_hash, chain_hash FROM mayday.audit WHERE position = {}"
-    trail.tamper(copy.format(17, 17))
-    trail.tamper(copy.format(31, 30))
-    found = trail.findings()
+    sealed.tamper(copy.format(17, 17))
+    sealed.tamper(copy.format(31, 30))
+    found = sealed.findings()
     assert any("entry 17 (" in line and "forged" in line and "inserted" in line for line in found)
     assert any("entry 31 (" in line and "forged" in line and "altered" in line for line in found)
 
 
-def test_a_chain_computed_anew_contradicts_its_checkpoints(trail):
-    trail.tamper("UPDATE mayday.audit SET actor = 'bob' WHERE position = 17")
-    trail.rechain(17)
-    found = trail.findings()
+def test_a_chain_computed_anew_contradicts_its_checkpoints(sealed):
+    sealed.tamper("UPDATE mayday.audit SET actor = 'bob' WHERE position = 17")
+    sealed.rechain(17)
+    found = sealed.findings()
     assert len(found) == 1 and found[0].startswith("positions 11 to 30: written anew")
 
 
-def test_a_cut_off_end_is_known_from_the_file(trail):
-    trail.tamper("DELETE FROM mayday.audit WHERE position > 25; DELETE FROM mayday.audit_checkpoint WHERE position > 25")
-    assert trail.findings()[0].startswith("positions 26 to 30: cut off")
-    elsewhere = trail.folder / "elsewhere"
-    trail.file.rename(elsewhere)
-    assert "intact" in trail.verify()  # the database alone can't know
-    assert trail.findings("--checkpoints", elsewhere)[0].startswith("positions 26 to 30: cut off")
+def test_a_cut_off_end_is_known_from_the_file(sealed):
+    sealed.tamper("DELETE FROM mayday.audit WHERE position > 25; DELETE FROM mayday.audit_checkpoint WHERE position > 25")
+    assert sealed.findings()[0].startswith("positions 26 to 30: cut off")
+    elsewhere = sealed.folder / "elsewhere"
+    sealed.file.rename(elsewhere)
+    assert "intact" in sealed.verify()  # the database alone can't know
+    assert sealed.findings("--checkpoints", elsewhere)[0].startswith("positions 26 to 30: cut off")
 
 
 def test_sealing_goes_on_behind_what_was_cut_off(trail):
@@ -242,9 +266,9 @@ def test_sealing_goes_on_behind_what_was_cut_off(trail):
     ("position", "19"), ("chain_hash", "sha256('x')"), ("at", "at + interval '1 s'"), ("kid", "'other'"),
     ("signature", "overlay(signature PLACING 'AAAA' FROM length(signature) - 8)"), ("signature", "'e30.e30.e30'"),
 ])
-def test_an_altered_checkpoint_is_named(trail, column, value):
-    trail.tamper(f"UPDATE mayday.audit_checkpoint SET {column} = {value} WHERE position = 20")
-    found = trail.findings()
+def test_an_altered_checkpoint_is_named(sealed, column, value):
+    sealed.tamper(f"UPDATE mayday.audit_checkpoint SET {column} = {value} WHERE position = 20")
+    found = sealed.findings()
     assert found and all(line.startswith("the checkpoint ") for line in found), found
 
 
@@ -407,23 +431,31 @@ def test_a_hundred_thousand_entries_are_verified(trail, capsys):
     assert [line.split(" (")[0] for line in trail.findings()] == ["entry 77777"]
 
 
-def test_verify_warns_of_entries_that_wait_too_long(trail):
-    trail.record()
-    trail.sql("SELECT 1")
-    assert trail.audit("verify", "--keys", trail.public).stderr == ""
-    trail.tamper("UPDATE mayday.audit_pending SET at = at - interval '2 minutes'")
-    assert "wait to be sealed" in trail.audit("verify", "--keys", trail.public).stderr
+def test_verify_warns_of_entries_that_wait_too_long(sealed):
+    sealed.record()
+    assert sealed.audit("verify", "--keys", sealed.public).stderr == ""
+    sealed.tamper("UPDATE mayday.audit_pending SET at = at - interval '2 minutes'")
+    assert "wait to be sealed" in sealed.audit("verify", "--keys", sealed.public).stderr
 
 
-def test_verify_that_cannot_tell_says_so_with_3(trail, tmp_path):
-    trail.audit("verify", "--database", f"host={tmp_path} dbname=x", code=3)
-    trail.audit("verify", "--keys", tmp_path / "nowhere", code=3)
-    trail.audit("verify", "--checkpoints", tmp_path / "nowhere", code=3)
-    trail.audit("verify", "--from", "x", code=2)
-    trail.audit("verify", "surplus", code=2)
-    trail.audit(code=2)
-    trail.conf.write_text("[nonsense]\nx = 1\n")
-    trail.audit("verify", code=3)
+def test_a_user_who_may_only_read_can_verify_and_cannot_export(sealed):
+    sealed.sql("CREATE ROLE auditor LOGIN IN ROLE pg_read_all_data")
+    try:
+        assert "intact" in sealed.verify("--database", sealed.database.dsn("auditor"))
+        sealed.audit("export", "--person", "ann", "--database", sealed.database.dsn("auditor"), code=3)
+    finally:
+        sealed.sql("DROP ROLE auditor")
+
+
+def test_verify_that_cannot_tell_says_so_with_3(sealed, tmp_path):
+    sealed.audit("verify", "--database", f"host={tmp_path} dbname=x", code=3)
+    sealed.audit("verify", "--keys", tmp_path / "nowhere", code=3)
+    sealed.audit("verify", "--checkpoints", tmp_path / "nowhere", code=3)
+    sealed.audit("verify", "--from", "x", code=2)
+    sealed.audit("verify", "surplus", code=2)
+    sealed.audit(code=2)
+    sealed.conf.write_text("[nonsense]\nx = 1\n")
+    sealed.audit("verify", code=3)
 
 
 # ---- export ----
@@ -499,9 +531,9 @@ def test_memberships_are_recorded_by_whoever_changes_them(database, noted):
     database.sql("INSERT INTO mayday.membership (org, family, id, person, relation) VALUES ('acme', 'alert', %s, 'bob', 'invited')", [alert])
     assert noted() == [("member.set", "postgres", "bob", alert, {"relation": "invited", "by_hand": "postgres"})]
     join = "SELECT mayday.join_alert('acme', %s, 'bob', 'assigned', 'dana')"
-    database.sql(join, [alert], user="mayday_plugin")
+    database.sql(join, [alert], user="mayday_gateway")
     assert noted() == [("member.set", "dana", "bob", alert, {"relation": "assigned", "from": "invited"})]
-    database.sql(join, [alert], user="mayday_plugin")
+    database.sql(join, [alert], user="mayday_gateway")
     assert noted() == []
     database.sql("UPDATE mayday.membership SET changed_by = 'eve' WHERE id = %s", [alert])
     assert noted() == []
@@ -536,8 +568,8 @@ def test_consent_roles_and_pins_are_recorded_without_the_hashes(database, noted)
 
 def test_an_incident_changed_by_hand_is_recorded(database, noted):
     alert = uuid7()
-    database.sql("SELECT mayday.open_alert('acme', %s, 'ann', now(), now(), 'panic', NULL, 1, 2, false, false)", [alert], user="mayday_plugin")
-    assert [row[0] for row in noted() if row[0].startswith("incident.by")] == []
+    database.sql("INSERT INTO mayday.alert (org, id, raised_by, raised_at, received_at, type, priority, silent, offline) "
+                 "VALUES ('acme', %s, 'ann', now(), now(), 'panic', 'critical', false, false)", [alert])
     database.sql("UPDATE mayday.alert SET status = 'resolved', closed_at = now() WHERE id = %s", [alert])
     database.sql("UPDATE mayday.alert SET status = 'resolved' WHERE id = %s", [alert])
     database.sql("UPDATE mayday.alert SET status = 'active' WHERE id = %s", [alert], user="mayday_gateway")

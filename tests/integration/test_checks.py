@@ -470,7 +470,7 @@ def test_an_officer_who_was_offline_answers_when_back(talk):
             sam.subscribe(talk.topic("sam", "check"))
         check = talk.ask("sam", 1)
         alert, raised = talk.hears("raise")
-        assert raised["person"] == "sam"
+        assert raised["person"] == "sam" and talk.marked(check) == [(alert, raised["id"])]
         with talk.officer("sam", clean=False) as sam:
             assert json.loads(sam.receive().payload)["id"] == check
             talk.answer(sam, check, "ok")

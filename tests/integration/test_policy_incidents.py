@@ -130,6 +130,19 @@ def test_nobody_but_the_gateway_raises_for_another(site, version):
         assert dora.receives_nothing()
 
 
+def test_nobody_but_the_gateway_sends_pages_of_missed_messages(site, gateway):
+    page = m.message(kind="sync", request=m.uuid7(), cursor="1", more=False, messages=[])
+    with site.client("dora", ["dispatcher"], version=5) as dora, site.client("kay") as kay:
+        kay.subscribe(m.topic("user", "kay", "inbox"))
+        dora.subscribe(m.topic("user", "dora", "rejected"))
+        assert dora.publish(m.topic("user", "kay", "inbox"), m.dump(page)) == 0x87
+        told = json.loads(dora.receive().payload)
+        assert (told["id"], told["code"]) == (page["id"], "not_authorised")
+        assert kay.receives_nothing()
+        assert gateway.publish(m.topic("user", "kay", "inbox"), m.dump(page)) == 0
+        assert json.loads(kay.receive().payload) == page
+
+
 def test_whom_the_gateway_raises_for_belongs_to_the_incident_at_once(site, gateway):
     alert = m.uuid7()
     with site.client("bea", version=5) as bea:
