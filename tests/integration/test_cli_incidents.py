@@ -46,7 +46,7 @@ class Raised:
         done = run("raise", "--sub", sub, "--org", "acme", "--lat", 51.5, "--lon", -0.12, "--text", "help", "--json")
         assert done.returncode == 0, done
         self.id = json.loads(done.stdout)["alert"]
-        site.wait_rows("SELECT status FROM mayday.alert WHERE id = %s", [("active",)], (self.id,))
+        site.wait_rows("SELECT status, notified_at IS NOT NULL FROM mayday.alert WHERE id = %s", [("active", True)], (self.id,))
 
     def do(self, word, *more, sub="dora"):
         return self.run("alert", word, self.id, *more, "--sub", sub, "--org", "acme")
