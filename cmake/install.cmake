@@ -13,7 +13,9 @@ install(DIRECTORY schemas sql DESTINATION share/mayday
         FILES_MATCHING PATTERN "*.json" PATTERN "*.sql")
 install(FILES packaging/systemd/mosquitto.conf DESTINATION lib/systemd/system/mosquitto.service.d RENAME mayday.conf)
 install(FILES packaging/systemd/mayday-prune.service packaging/systemd/mayday-prune.timer
+              packaging/systemd/mayday-gateway.service
         DESTINATION lib/systemd/system)
+install(FILES packaging/systemd/mayday.sysusers DESTINATION lib/sysusers.d RENAME mayday.conf)
 install(FILES NEWS.md docs/operations.md DESTINATION share/doc/mosquitto-mayday OPTIONAL)
 install(FILES LICENSE DESTINATION share/doc/mosquitto-mayday RENAME copyright OPTIONAL)
 
@@ -30,7 +32,8 @@ mayday_printed(mayday.conf.5 mayday manual mayday.conf.5)
 mayday_printed(mayday.bash mayday manual completion)
 mayday_printed(mayday.conf mayday config sample)
 configure_file(docs/man/mosquitto_mayday.8 "${generated}/mosquitto_mayday.8" @ONLY)
-foreach(page mayday.1 mayday.conf.5 mosquitto_mayday.8)
+configure_file(docs/man/mayday-gateway.8 "${generated}/mayday-gateway.8" @ONLY)
+foreach(page mayday.1 mayday.conf.5 mosquitto_mayday.8 mayday-gateway.8)
   add_custom_command(OUTPUT "${generated}/${page}.gz" COMMAND gzip -9nc "${generated}/${page}" > "${generated}/${page}.gz"
                      DEPENDS "${generated}/${page}" VERBATIM)
   list(APPEND printed "${generated}/${page}.gz")
@@ -39,7 +42,7 @@ add_custom_target(printed ALL DEPENDS ${printed})
 
 install(FILES "${generated}/mayday.1.gz" DESTINATION share/man/man1)
 install(FILES "${generated}/mayday.conf.5.gz" DESTINATION share/man/man5)
-install(FILES "${generated}/mosquitto_mayday.8.gz" DESTINATION share/man/man8)
+install(FILES "${generated}/mosquitto_mayday.8.gz" "${generated}/mayday-gateway.8.gz" DESTINATION share/man/man8)
 install(FILES "${generated}/mayday.bash" DESTINATION share/bash-completion/completions RENAME mayday)
 
 install(CODE "
@@ -59,7 +62,8 @@ set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "emergency alerts for the Mosquitto MQTT b
 set(CPACK_PACKAGE_DESCRIPTION
 "A plugin that authenticates clients by token, decides access message by message,
 validates what they send, keeps it in a journal that survives a crash, and writes
-it to PostgreSQL; and mayday, the command that looks after it.")
+it to PostgreSQL; mayday-gateway, the daemon that tells how incidents stand; and
+mayday, the command that looks after both.")
 set(CPACK_PACKAGE_VERSION_MAJOR ${PROJECT_VERSION_MAJOR})
 set(CPACK_PACKAGE_VERSION_MINOR ${PROJECT_VERSION_MINOR})
 set(CPACK_PACKAGE_VERSION_PATCH ${PROJECT_VERSION_PATCH})

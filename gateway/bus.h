@@ -33,13 +33,18 @@ size_t bus_publish(bus *b, bus_message *messages, size_t count, int timeout_ms);
 typedef void (*bus_visit)(void *context, text org, bool up, uint64_t generation);
 void bus_each(bus *b, bus_visit visit, void *context);
 
+/* Why there is no connection for this organisation; "" when there is one, or none was tried yet. */
+#define BUS_WHY_MAX 256
+void bus_why(bus *b, text org, char ret_why[BUS_WHY_MAX]);
+
 bool bus_up(bus *b, text org);             /* is there a connection for this organisation? */
 uint64_t bus_generation(bus *b, text org); /* grows each time its connection is made; 0: never yet */
 
 /* Calls `seen` from Paho's thread for each message that arrives at `filter` ("alert/+/state", behind
  * mayday/v1/<org>/; or "$SYS/..." whole), for every organisation, now and after each reconnect; `topic` is
  * the whole topic. Keep it short: no other connection moves meanwhile. It must call nothing of the bus. At
- * most BUS_LISTENERS_MAX, with literals as filters; -ENOSPC. Our own messages come, too. */
+ * most BUS_LISTENERS_MAX, with literals as filters; -ENOSPC. Our own messages come, too. QoS 0: what must not
+ * be missed is in the database. */
 #define BUS_LISTENERS_MAX 16 /* one of them the bus's own */
 typedef void (*bus_seen)(void *context, text org, text topic, text payload, bool retained);
 NODISCARD int bus_listen(bus *b, const char *filter, bus_seen seen, void *context);

@@ -3,6 +3,7 @@
 #include "gateway/bus_inside.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -96,6 +97,7 @@ static void pause_before_next(link *l, const session *ended) {
 }
 
 static void say_down(link *l, const session *ended, const char *why) {
+    (void)snprintf(l->why, sizeof l->why, "%s", why);
     if (ended && ended->reason == TAKEN_OVER) {
         log_line("bus", LOG_LEVEL_ERROR,
                  "%s: another gateway has connected as '%s' and taken the place of this one: give each "
@@ -156,6 +158,7 @@ static void introduce(link *l) {
     if (l->complained || l->generation == 1)
         log_line("bus", LOG_LEVEL_NOTICE, "%s: connected to the broker", l->org);
     l->complained = false;
+    l->why[0] = '\0';
     bus_stir(b);
 }
 
@@ -289,7 +292,7 @@ void *bus_manage(void *the_bus) {
         /* A change meanwhile is not missed: the lock is held from the look at the last link into the wait,
          * and who was looked at before has set `until` to 0 if the lock was released since. */
         if (until > bus_clock_ms())
-            (void)bus_wait_until(b, until);
+            bus_rest_until(b, until);
     }
     say_goodbye(b);
     bus_unlock(b);

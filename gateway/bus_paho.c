@@ -68,7 +68,10 @@ static void answered(session *x, int packet, int reason) {
     if (packet > 0 && packet <= UINT16_MAX)
         x->answers[packet] = (uint16_t)(ANSWERED | (reason & 0xFF));
     x->on_way -= x->on_way > 0;
-    bus_stir(x->link->b);
+    if (x->state == SESSION_DRAINING)
+        bus_stir(x->link->b);
+    else
+        bus_tell(x->link->b);
     bus_unlock(x->link->b);
 }
 
@@ -278,7 +281,9 @@ int paho_subscribe(session *x, size_t from, size_t to) {
         return -ENOMEM;
     for (int i = 0; i < count; i++) {
         names[i] = filters.ptr + at[i];
-        qos[i] = 1;
+        /* Not 1: Paho leaves Nagle's algorithm on, and behind a PUBACK of ours, which the broker does not
+         * answer, what we say next would wait for its delayed TCP acknowledgement, some 40 ms. */
+        qos[i] = 0;
         each[i] = usual;
     }
     MQTTAsync_responseOptions o = MQTTAsync_responseOptions_initializer;

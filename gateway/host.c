@@ -136,14 +136,19 @@ instant host_since(const service_host *h) {
 
 size_t host_reports(service_host *h, service_report ret_reports[SERVICES_MAX]) {
     int64_t now = host_clock_ms();
+    (void)pthread_mutex_lock(&h->lock);
     for (size_t i = 0; i < h->runner_count; i++) {
         runner *r = &h->runners[i];
         ret_reports[i] = (service_report){.name = r->row->name,
+                                          .reached = atomic_load(&r->reached),
                                           .connected = atomic_load(&r->connected),
+                                          .moves = runner_moves(r),
                                           .silent_ms = now - atomic_load(&r->moved_ms),
                                           .steps = atomic_load(&r->steps),
                                           .failures = atomic_load(&r->failures)};
+        memcpy(ret_reports[i].why, r->why, sizeof r->why);
     }
+    (void)pthread_mutex_unlock(&h->lock);
     return h->runner_count;
 }
 

@@ -34,10 +34,15 @@ const char *host_gateway(const service_host *h);
 const char *host_version(const service_host *h);
 instant host_since(const service_host *h);
 
+#define SERVICE_WHY_MAX 256
+
 typedef struct service_report {
     const char *name;
-    bool connected;    /* to PostgreSQL, and its last step went well */
-    int64_t silent_ms; /* since it last moved */
+    bool reached;              /* PostgreSQL, the last time it tried to */
+    bool connected;            /* to PostgreSQL, and its last step went well */
+    bool moves;                /* it does not hang */
+    char why[SERVICE_WHY_MAX]; /* its last failure, until a step goes well again */
+    int64_t silent_ms;         /* since it last moved */
     uint64_t steps, failures;
 } service_report;
 size_t host_reports(service_host *h, service_report ret_reports[SERVICES_MAX]);

@@ -27,7 +27,8 @@ typedef struct runner {
     int64_t backoff_ms;
     bool failing; /* and said so */
     _Atomic int64_t moved_ms;
-    atomic_bool connected;
+    atomic_bool connected, reached;
+    char why[SERVICE_WHY_MAX]; /* under the host's lock */
     _Atomic uint64_t steps, failures;
 } runner;
 

@@ -1,8 +1,8 @@
 /* main.c - `mayday-gateway`: settings, then the bus and the services, then signals until it is time to go.
  *
  * Threads: main() waits for signals and tells systemd how it goes; each service has a thread (runner.c), the
- * bus has one (bus_link.c) beside Paho's. All are born with every signal blocked, so that only main() meets
- * them. */
+ * bus has one (bus_link.c) beside Paho's, HTTP has one (http.c). All are born with every signal blocked, so
+ * that only main() meets them. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -15,6 +15,7 @@
 
 #include "gateway/badge.h"
 #include "gateway/host.h"
+#include "gateway/http.h"
 #include "gateway/log.h"
 
 enum {
@@ -23,8 +24,9 @@ enum {
     EXIT_USAGE = 2,
 };
 
-#define STOP_MS 3000 /* for the services; the bus then takes a second at most */
-#define LOOK_MS 1000
+#define STOP_MS       3000 /* for the services; the bus then takes a second at most */
+#define LOOK_MS       1000
+#define HTTP_AGAIN_US 5000000
 
 typedef struct gateway {
     settings conf;
@@ -32,6 +34,10 @@ typedef struct gateway {
     char *id, *only_org;
     bus *bus;
     service_host *host;
+    http_scope scope;
+    http *http;          /* NULL: not wanted, or not to be had yet */
+    int64_t http_try_us; /* when to try again; 0: now */
+    bool http_missed;    /* and said so */
 } gateway;
 
 static void usage(FILE *to) {
@@ -57,6 +63,11 @@ static int load(const char *path, gateway *g) {
     g->has_conf = true;
     CLEANUP(freep) char *token = NULL;
     instant until;
+    if (g->conf.gateway_http && !http_address_good(g->conf.gateway_http)) {
+        fprintf(stderr, "mayday-gateway: [gateway] http: '%s' is no address and port\n",
+                g->conf.gateway_http);
+        return EXIT_REFUSED;
+    }
     int fault = badge_identity(&g->conf, &g->id, &g->only_org, badge_why);
     if (fault == 0) /* and once for nobody, to see that it can be done */
         fault = badge_make(&g->conf, g->id, g->only_org ? g->only_org : "-", instant_now(), &token, &until,
@@ -86,6 +97,11 @@ static int start(gateway *g) {
         .settings = &g->conf, .gateway = g->id, .version = MAYDAY_VERSION, .bus = g->bus};
     if (fault == 0)
         fault = host_new(&for_host, &g->host);
+    g->scope = (http_scope){.host = g->host, .brokers = broker_figures_new()};
+    if (fault == 0 && !g->scope.brokers)
+        fault = -ENOMEM;
+    if (fault == 0)
+        fault = broker_figures_listen(g->scope.brokers, g->bus);
     if (fault == 0)
         fault = host_start(g->host);
     return fault;
@@ -94,6 +110,7 @@ static int start(gateway *g) {
 /* False when something hangs: then nothing may be freed, and the process just ends. */
 static bool stop(gateway *g) {
     bool ended = true;
+    g->http = http_stop(g->http);
     if (g->bus)
         bus_give_up(g->bus);
     if (g->host)
@@ -102,6 +119,7 @@ static bool stop(gateway *g) {
         return false;
     g->bus = bus_close(g->bus); /* first: it calls what the services gave it to call */
     g->host = host_free(g->host);
+    g->scope.brokers = broker_figures_free(g->scope.brokers);
     return true;
 }
 
@@ -109,6 +127,23 @@ static int64_t clock_us(void) {
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* An address that is taken (by a gateway that is about to end, by something else) stops nothing that matters
+ * more: it is tried again. */
+static void tend_http(gateway *g) {
+    char why[HTTP_WHY_MAX] = "";
+    if (g->http || !g->conf.gateway_http || clock_us() < g->http_try_us)
+        return;
+    if (http_start(g->conf.gateway_http, &g->scope, &g->http, why) == 0) {
+        log_line("gateway", LOG_LEVEL_NOTICE, "/health and /metrics are answered at %s",
+                 g->conf.gateway_http);
+        return;
+    }
+    if (!g->http_missed)
+        log_line("gateway", LOG_LEVEL_ERROR, "/health and /metrics are not answered: %s; trying again", why);
+    g->http_missed = true;
+    g->http_try_us = clock_us() + HTTP_AGAIN_US;
 }
 
 /* The watchdog is fed only while every service moves: a gateway that hangs is started again. */
@@ -135,6 +170,7 @@ static int wait_for_signals(gateway *g, const sigset_t *signals) {
     struct timespec look = {.tv_sec = look_us / 1000000, .tv_nsec = look_us % 1000000 * 1000};
     for (;;) {
         feed_watchdog(g, (int64_t)watchdog_us, &fed_us);
+        tend_http(g);
         int got = sigtimedwait(signals, NULL, &look);
         if (got == SIGTERM || got == SIGINT)
             return got;

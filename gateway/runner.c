@@ -14,7 +14,7 @@
 #define CONNECT_MS     5000
 #define PATIENCE_MS    10000
 #define FIRST_PAUSE_MS 50
-#define STILL_MS       45000 /* beyond its own pauses: then a service hangs */
+#define STILL_MS       30000 /* beyond its own pauses: then a service hangs */
 
 static bool stopping(const runner *r) {
     return atomic_load(&r->host->stopping);
@@ -41,7 +41,15 @@ static void back_off(runner *r) {
     moved(r);
 }
 
+/* For /health: "" when all is well. */
+static void note(runner *r, const char *why) {
+    (void)pthread_mutex_lock(&r->host->lock);
+    (void)snprintf(r->why, sizeof r->why, "%s", why);
+    (void)pthread_mutex_unlock(&r->host->lock);
+}
+
 static void failed(runner *r, const char *why) {
+    note(r, why);
     atomic_store(&r->connected, false);
     atomic_fetch_add(&r->failures, 1);
     if (!stopping(r) && !r->failing)
@@ -51,8 +59,10 @@ static void failed(runner *r, const char *why) {
 }
 
 static void went_well(runner *r) {
-    if (r->failing)
+    if (r->failing) {
+        note(r, "");
         log_line(r->row->name, LOG_LEVEL_NOTICE, "it works again");
+    }
     r->failing = false;
     r->backoff_ms = 0;
     atomic_store(&r->connected, true);
@@ -75,7 +85,9 @@ static bool connects(runner *r) {
                           .connect_ms = CONNECT_MS,
                           .patience_ms = PATIENCE_MS,
                           .interrupt_fd = r->host->stop_fd};
-    if (pg_connect(&options, &r->s.c, why) != PG_DONE) {
+    bool reached = pg_connect(&options, &r->s.c, why) == PG_DONE;
+    atomic_store(&r->reached, reached);
+    if (!reached) {
         failed(r, why);
         return false;
     }

@@ -1,10 +1,9 @@
-/* acceptance.h - from a published message to a journaled one: address, type, schema, journal, and what it
- * changes at once. The one path for messages and for Wills. */
+/* acceptance.h - from a published message to a journaled one: address, type, schema, who may say what,
+ * limits, journal, and what it changes at once. The one path for messages and for Wills. */
 #ifndef MAYDAY_PLUGIN_ACCEPTANCE_H
 #define MAYDAY_PLUGIN_ACCEPTANCE_H
 
 #include "plugin/host.h"
-#include "store/record.h"
 
 typedef enum acceptance {
     ACCEPTANCE_REFUSED = 0, /* the sender has been told */
@@ -12,7 +11,13 @@ typedef enum acceptance {
     ACCEPTANCE_UNAVAILABLE, /* the journal can't take it: close the connection, so that the client keeps it */
 } acceptance;
 
-NODISCARD acceptance acceptance_judge(host *h, const session *s, text topic, text payload, bool retain,
-                                      unsigned flags);
+typedef struct offer {
+    text topic, payload;
+    bool retain, will;
+    text shown; /* set when others may not see all of the payload: what they see, borrowed until the next
+                   offer */
+} offer;
+
+NODISCARD acceptance acceptance_judge(host *h, session *s, offer *o);
 
 #endif

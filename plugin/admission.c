@@ -1,6 +1,7 @@
 /* admission.c - see admission.h. */
 #include "plugin/admission.h"
 #include "plugin/compat.h"
+#include "plugin/events.h"
 #include "plugin/memory.h"
 #include "core/token_settings.h"
 
@@ -12,8 +13,9 @@ static int64_t seconds(instant at) {
     return at / INSTANT_SECOND;
 }
 
-static admission refuse(struct mosquitto *client, const char *why) {
+static admission refuse(host *h, struct mosquitto *client, const claims *who, const char *why) {
     const char *id = mosquitto_client_id(client), *from = mosquitto_client_address(client);
+    events_stranger(h, id, from, who, why);
     host_log(MOSQ_LOG_NOTICE, "refused client '%s' from %s: %s", id ? id : "", from ? from : "?", why);
     return ADMISSION_REFUSED;
 }
@@ -58,16 +60,26 @@ static const char *id_objection(host *h, const char *client_id, const claims *wh
     return NULL;
 }
 
+/* The broker tells of the end of a session that is taken over only after the new one has begun; whoever
+ * counts connections by client id must hear of it before. */
+static void tell_taken_over(host *h, session *before) {
+    if (!before || !before->live)
+        return;
+    events_session(h, "disconnect", before, mosquitto_client_address(before->client), "taken_over");
+    before->end_told = true;
+}
+
 /* Takes `who` over. */
 static admission admit(host *h, struct mosquitto *client, claims *who) {
     const char *id = mosquitto_client_id(client);
     session *known = sessions_of(h->sessions, client, id);
-    const session *before = sessions_holding(h->sessions, id);
-    bool was_durable = before && before->durable;
-    if (known && known->live) {
+    session *before = sessions_holding(h->sessions, id);
+    bool was_durable = before && before->durable, renewed = known && known->live;
+    if (renewed) {
         sessions_renew(known, who);
         h->counters.tokens_renewed++;
     } else {
+        tell_taken_over(h, before);
         known = sessions_begin(h->sessions, client, id, who);
         if (!known)
             return ADMISSION_FAULT;
@@ -79,6 +91,7 @@ static admission admit(host *h, struct mosquitto *client, claims *who) {
         sessions_forget(h->sessions, known); /* DISCONNECT will not name it: the broker drops the id first */
         return ADMISSION_FAULT;
     }
+    events_session(h, "connect", known, mosquitto_client_address(client), renewed ? "renewed" : "");
     if (known->durable || was_durable)
         memory_keep_session(h, known);
     return ADMISSION_GRANTED;
@@ -93,7 +106,7 @@ admission admission_judge(host *h, struct mosquitto *client, const char *usernam
     if (verdict == TOKEN_NO_MEMORY)
         return ADMISSION_FAULT;
     if (verdict != TOKEN_ACCEPTED)
-        return refuse(client, token_verdict_name(verdict));
+        return refuse(h, client, NULL, token_verdict_name(verdict));
 
     const char *objection = client_id ? id_objection(h, client_id, who, now) : "no client id";
     if (objection) {
@@ -109,8 +122,9 @@ admission admission_judge(host *h, struct mosquitto *client, const char *usernam
     if (!objection && live && live->live && !same_person(live->who, who))
         objection = "a session cannot change hands";
     if (objection) {
+        (void)refuse(h, client, who, objection);
         (void)claims_free(who);
-        return refuse(client, objection);
+        return ADMISSION_REFUSED;
     }
     return admit(h, client, who);
 }

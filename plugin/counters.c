@@ -19,10 +19,9 @@ static void figure(const char *name, uint64_t value) {
 
 static void publish_verdicts(const counters *c) {
     static const char *const denials[DENIALS] = {
-        [DENIAL_POLICY] = "not_authorised",
-        [DENIAL_EXPIRED] = "session_over",
-        [DENIAL_RETAIN] = "not_retained",
-        [DENIAL_ADDRESS] = "no_such_topic",
+        [DENIAL_POLICY] = "not_authorised", [DENIAL_EXPIRED] = "session_over",
+        [DENIAL_RETAIN] = "not_retained",   [DENIAL_ADDRESS] = "no_such_topic",
+        [DENIAL_LIMIT] = "rate_limited",    [DENIAL_STALE] = "stale",
     };
     for (size_t i = 0; i < TOKEN_VERDICTS; i++)
         publish("tokens", token_verdict_name((token_verdict)i), (double)c->tokens[i], 0);
@@ -36,9 +35,13 @@ static void publish_verdicts(const counters *c) {
         publish("messages", denials[i], (double)c->denials[i], 0);
     figure("messages/journal_refused", c->journal_refused);
     figure("messages/wills", c->wills);
+    figure("messages/repeated_raises", c->repeated_raises);
     figure("messages/bridged", c->bridged);
     figure("subscriptions/denied", c->subscriptions_denied);
     figure("deliveries/denied", c->deliveries_denied);
+    figure("events/journaled", c->events);
+    figure("events/left_out", c->events_left_out);
+    figure("events/lost", c->events_lost);
     figure("sessions/ended_expired", c->kicked_expired);
     figure("sessions/ended_revoked", c->kicked_revoked);
 }

@@ -11,6 +11,8 @@ typedef enum denial {
     DENIAL_EXPIRED, /* the session's token has run out or was revoked: closed, the client keeps the message */
     DENIAL_RETAIN,  /* retained, where only Mayday may retain */
     DENIAL_ADDRESS, /* no message travels at that topic */
+    DENIAL_LIMIT,   /* beyond the sender's rate */
+    DENIAL_STALE,   /* an incident's view, older than what went through */
     DENIALS,
 } denial;
 
@@ -28,6 +30,8 @@ typedef struct counters {
     uint64_t bridged;         /* came over a bridge: their own broker journals them */
     uint64_t kicked_expired, kicked_revoked;
     uint64_t tokens_renewed;
+    uint64_t repeated_raises;                      /* beyond their sender's rate: journaled like telemetry */
+    uint64_t events, events_left_out, events_lost; /* for the audit trail: journaled, too many, no room */
 } counters;
 
 struct host;

@@ -6,6 +6,8 @@
 
 #include "plugin/broker.h"
 #include "plugin/counters.h"
+#include "plugin/fence.h"
+#include "plugin/limits.h"
 #include "plugin/sessions.h"
 #include "plugin/watch.h"
 #include "core/policy.h"
@@ -23,11 +25,12 @@
 #define HOST_MEMBERSHIPS_MAX 1000000
 #define HOST_REVOCATIONS_MAX 100000
 #define HOST_RESULTS_MAX     65536
+#define HOST_INCIDENTS_MAX   200000 /* whose views are guarded against old versions */
 
 typedef struct host {
     mosquitto_plugin_id_t *id;
     settings settings;
-    char node[128];
+    char node[TOPIC_LEVEL_MAX + 2]; /* one more than fits a topic, so that one too long is seen */
 
     token_rules *rules;
     keyset *keys;
@@ -41,6 +44,8 @@ typedef struct host {
     sessions *sessions;
     membership *members;
     revocations *revoked;
+    limits limits;
+    fence *fence;
     ledger *ledger;
     bool ledger_failing; /* said once, not on every connect */
     catalog *catalog;
@@ -51,7 +56,12 @@ typedef struct host {
     writer *writer;
     buf record;              /* reused for every append */
     buf roles;               /* likewise: the sender's, as the record spells them */
+    buf shown;               /* likewise: a payload without its PIN */
     bool journal_failing[2]; /* ordinary, urgent: each said once, not for every message */
+
+    /* of events */
+    instant last_event;        /* each has a later moment than the one before */
+    uint64_t strangers_unsaid; /* connects without a good token that were left out since the last */
 
     counters counters;
     instant now;         /* as of the last tick: at most 100 ms old. For decisions that may be that late */

@@ -7,6 +7,8 @@
 #include "plugin/acceptance.h"
 #include "plugin/admission.h"
 #include "plugin/compat.h"
+#include "plugin/events.h"
+#include "plugin/news.h"
 #include "plugin/refusal.h"
 
 #include <stdlib.h>
@@ -35,6 +37,7 @@ static uint64_t hash_of(host *h, text topic) {
 
 static int read_check(host *h, session *s, text topic) {
     bool granted = false;
+    news_heed(h);
     if (!admission_holds(h, s, h->now)) {
         h->counters.deliveries_denied++;
         return MOSQ_ERR_ACL_DENIED;
@@ -63,8 +66,10 @@ static int read_check(host *h, session *s, text topic) {
  * person's revocation. */
 static int subscribe_check(host *h, session *s, text filter) {
     bool shut_out = revocations_cover(h->revoked, s->who, instant_now() / INSTANT_SECOND) == REVOKE_SUBJECT;
-    if (!shut_out && policy_may_subscribe(h->policy, subject_of(h, s), filter))
+    if (!shut_out && policy_may_subscribe(h->policy, subject_of(h, s), filter)) {
+        events_subscribed(h, s, filter);
         return MOSQ_ERR_SUCCESS;
+    }
     h->counters.subscriptions_denied++;
     return MOSQ_ERR_ACL_DENIED;
 }
@@ -73,6 +78,7 @@ static int subscribe_check(host *h, session *s, text filter) {
  * even read why: so until the tick ends it, its connection is closed without PUBACK, and the client sends the
  * message again with its next token. */
 static int write_check(host *h, session *s, text topic, text payload, bool retain) {
+    news_heed(h);
     bool is_will = !s->live || session_parting(s) || compat_is_stopping();
     if (s->end == SESSION_REVOKED || (!is_will && !admission_holds(h, s, h->now))) {
         h->counters.denials[DENIAL_EXPIRED]++;
@@ -81,11 +87,13 @@ static int write_check(host *h, session *s, text topic, text payload, bool retai
     if (!policy_may_publish(h->policy, h->members, subject_of(h, s), topic)) {
         h->counters.denials[DENIAL_POLICY]++;
         refusal_send_unread(h, s, topic, payload, "not_authorised", "no role of yours may publish here");
+        events_refused(h, s, topic, "not_authorised", "no role of yours may publish here");
         return MOSQ_ERR_ACL_DENIED;
     }
     if (!is_will)
         return MOSQ_ERR_SUCCESS; /* MESSAGE follows */
-    if (acceptance_judge(h, s, topic, payload, retain, RECORD_WILL) != ACCEPTANCE_TAKEN)
+    offer o = {.topic = topic, .payload = payload, .retain = retain, .will = true};
+    if (acceptance_judge(h, s, &o) != ACCEPTANCE_TAKEN)
         return MOSQ_ERR_ACL_DENIED;
     h->counters.wills++;
     return MOSQ_ERR_SUCCESS;

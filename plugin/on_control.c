@@ -3,6 +3,7 @@
  * The answer goes to $CONTROL/mayday/v1/response (schemas/control.json describes the request). A revocation
  * is on stable storage, and every session it covers is marked to be cut off, before the answer is sent. */
 #include "plugin/admission.h"
+#include "plugin/events.h"
 #include "plugin/memory.h"
 
 #include <stdlib.h>
@@ -104,6 +105,10 @@ static void execute(host *h, const session *admin, const command *c) {
     host_log(MOSQ_LOG_NOTICE, "%s %s a %s in '%s'%s%s", admin->who->subject, revokes ? "revoked" : "restored",
              revocation_kind_name(c->kind), admin->who->org, fault < 0 ? ": " : "",
              fault < 0 ? strerror(-fault) : "");
+    events_revocation(h, revokes ? "revoke" : "restore", admin, c->kind, c->value,
+                      fault < 0              ? strerror(-fault)
+                      : revokes || was_there ? "done"
+                                             : "was not revoked");
     if (fault < 0)
         answer(admin, c->id, "failed", strerror(-fault), NULL);
     else if (revokes)

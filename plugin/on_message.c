@@ -4,9 +4,25 @@
 #include "plugin/admission.h"
 #include "plugin/compat.h"
 
+#include <string.h>
+
+/* The broker frees its own payload and takes this one over, which must be of its own making; it has a NUL
+ * behind its end, as the broker's have. When there is no memory the client sends again what is journaled
+ * already: one id, one row. */
+static int show_instead(struct mosquitto_evt_message *e, text shown) {
+    char *copy = mosquitto_malloc(shown.len + 1);
+    if (!copy)
+        return COMPAT_CLOSE;
+    memcpy(copy, shown.ptr, shown.len);
+    copy[shown.len] = '\0';
+    e->payload = copy;
+    e->payloadlen = (uint32_t)shown.len;
+    return MOSQ_ERR_SUCCESS;
+}
+
 int on_message(int event, void *event_data, void *userdata) {
     (void)event;
-    const struct mosquitto_evt_message *e = event_data;
+    struct mosquitto_evt_message *e = event_data;
     host *h = userdata;
     session *s = admission_session(h, e->client);
     text topic = text_of(e->topic);
@@ -16,11 +32,12 @@ int on_message(int event, void *event_data, void *userdata) {
         h->counters.bridged += text_starts_with(topic, TEXT("mayday/"));
         return MOSQ_ERR_SUCCESS;
     }
-    switch (acceptance_judge(h, s, topic, (text){e->payload, e->payloadlen}, e->retain, 0)) {
+    offer o = {.topic = topic, .payload = {e->payload, e->payloadlen}, .retain = e->retain};
+    switch (acceptance_judge(h, s, &o)) {
     case ACCEPTANCE_REFUSED:
         return COMPAT_REFUSE;
     case ACCEPTANCE_TAKEN:
-        return MOSQ_ERR_SUCCESS;
+        return o.shown.ptr ? show_instead(e, o.shown) : MOSQ_ERR_SUCCESS;
     case ACCEPTANCE_UNAVAILABLE:
         return COMPAT_CLOSE;
     }

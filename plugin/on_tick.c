@@ -3,40 +3,12 @@
  * figures. Kicking happens here and nowhere else, because a kick calls back into DISCONNECT. */
 #include "plugin/admission.h"
 #include "plugin/compat.h"
+#include "plugin/events.h"
 #include "plugin/memory.h"
+#include "plugin/news.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define RESULTS_PER_TICK 4096
-
-static int broker_level(result_level level) {
-    switch (level) {
-    case RESULT_DEBUG:
-        return MOSQ_LOG_DEBUG;
-    case RESULT_INFO:
-        return MOSQ_LOG_INFO;
-    case RESULT_NOTICE:
-        return MOSQ_LOG_NOTICE;
-    case RESULT_WARNING:
-        return MOSQ_LOG_WARNING;
-    case RESULT_ERROR:
-        return MOSQ_LOG_ERR;
-    }
-    return MOSQ_LOG_ERR;
-}
-
-static void take_results(host *h) {
-    for (int i = 0; i < RESULTS_PER_TICK; i++) {
-        CLEANUP(freep) result *r = results_take(h->results);
-        if (!r)
-            return;
-        if (r->kind == RESULT_LOG)
-            host_log(broker_level(r->level), "%.*s", (int)r->message.len, r->message.ptr);
-        else
-            memory_member(h, r->kind, r->org, r->family, r->id, r->person, r->relation);
-    }
-}
 
 /* Client ids to end, copied: a kick changes the table that is being walked. */
 typedef struct kicks {
@@ -76,6 +48,10 @@ static void end_sessions(host *h) {
         bool expired = k.list[i].why == SESSION_EXPIRED;
         host_log(MOSQ_LOG_NOTICE, "ending the session of client '%s': token %s", k.list[i].client_id,
                  expired ? "expired" : "revoked");
+        const session *s = sessions_holding(h->sessions, k.list[i].client_id);
+        if (s)
+            events_session(h, "kick", s, mosquitto_client_address(s->client),
+                           expired ? "expired" : "revoked");
         h->counters.kicked_expired += expired;
         h->counters.kicked_revoked += !expired;
         (void)mosquitto_kick_client_by_clientid(k.list[i].client_id, expired);
@@ -106,7 +82,7 @@ int on_tick(int event, void *event_data, void *userdata) {
     host *h = userdata;
     h->now = instant_now();
     h->reloading = false;
-    take_results(h);
+    news_take(h);
     sessions_settle(h->sessions, is_gone, h);
     if (h->now >= h->next_second || h->next_second - h->now > INSTANT_SECOND || h->end_now) {
         h->next_second = h->now + INSTANT_SECOND;

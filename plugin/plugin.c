@@ -14,6 +14,7 @@
 
 #include "plugin/admission.h"
 #include "plugin/compat.h"
+#include "plugin/events.h"
 #include "plugin/memory.h"
 #include "core/token_settings.h"
 
@@ -78,6 +79,9 @@ static int load_settings(host *h, const char *path) {
         return fail("configuration", why);
     (void)gethostname(machine, sizeof machine - 1);
     (void)snprintf(h->node, sizeof h->node, "%s", h->settings.node_name ? h->settings.node_name : machine);
+    if (!topic_level_valid(text_of(h->node)))
+        return fail("[node] name",
+                    "it must fit into one level of a topic: no '/', '+', '#' or control character");
     if (mkdir(h->settings.state_dir, 0700) < 0 && errno != EEXIST)
         return fail(h->settings.state_dir, strerror(errno));
     return 0;
@@ -105,12 +109,12 @@ static int load_control_schema(host *h) {
 
 static int load_catalog(host *h) {
     char why[CATALOG_WHY_MAX] = "";
-    catalog_limits limits = {
+    catalog_limits bounds = {
         .payload_max = (size_t)h->settings.payload_max,
         .depth_max = (int)h->settings.depth_max,
         .clock_skew = h->settings.clock_skew_ms * 1000,
     };
-    if (catalog_load(h->settings.schema_dir, &limits, &h->catalog, why) < 0)
+    if (catalog_load(h->settings.schema_dir, &bounds, &h->catalog, why) < 0)
         return fail("schemas", why);
     return load_control_schema(h);
 }
@@ -129,13 +133,18 @@ static int make_tables(host *h) {
     h->members = membership_new(HOST_MEMBERSHIPS_MAX);
     h->revoked = revocations_new(HOST_REVOCATIONS_MAX);
     h->results = results_new(HOST_RESULTS_MAX);
+    h->fence = fence_new(HOST_INCIDENTS_MAX);
     h->record = BUF(JOURNAL_RECORD_MAX);
+    h->shown = BUF(JOURNAL_RECORD_MAX);
     h->roles = BUF(UINT16_MAX); /* claims hold far less */
     h->topic_memo = BUF(TOPIC_MAX);
     h->now = instant_now();
-    if (!h->sessions || !h->members || !h->revoked || !h->results ||
+    if (!h->sessions || !h->members || !h->revoked || !h->results || !h->fence ||
         RAND_bytes((unsigned char *)&h->hash_seed, sizeof h->hash_seed) != 1)
         return fail("tables", "out of memory");
+    char why[LIMITS_WHY_MAX] = "out of memory";
+    if (limits_start(&h->settings, h->hash_seed, &h->limits, why) < 0)
+        return fail("configuration", why);
     int fault = memory_open(h);
     if (fault < 0)
         return fail("the ledger in the state directory", strerror(-fault));
@@ -192,6 +201,13 @@ static int register_hooks(host *h) {
     return 0;
 }
 
+static void tell_start(host *h) {
+    char detail[128];
+    (void)snprintf(detail, sizeof detail, "%zu keys, policy of %zu roles", keyset_count(h->keys),
+                   policy_role_count(h->policy));
+    events_broker(h, "start", "", detail);
+}
+
 /* Takes NULL and half-built hosts. The writer first: it borrows the journal and the queue. */
 static host *host_free(host *h) {
     if (!h)
@@ -210,7 +226,10 @@ static host *host_free(host *h) {
     (void)token_rules_free(h->rules);
     buf_release(&h->record);
     buf_release(&h->roles);
+    buf_release(&h->shown);
     buf_release(&h->topic_memo);
+    limits_release(&h->limits);
+    (void)fence_free(h->fence);
     conf_release(&settings_table, &h->settings);
     free(h);
     return NULL;
@@ -229,6 +248,7 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userdata, st
         return MOSQ_ERR_UNKNOWN;
     }
     *userdata = h;
+    tell_start(h);
     host_log(MOSQ_LOG_NOTICE, "ready as node '%s'", h->node);
     return MOSQ_ERR_SUCCESS;
 }
@@ -241,6 +261,7 @@ int mosquitto_plugin_cleanup(void *userdata, struct mosquitto_opt *options, int 
     for (size_t i = 0; i < ARRAY_LEN(hooks); i++)
         (void)mosquitto_callback_unregister(h->id, hooks[i].event, hooks[i].callback, hooks[i].topic);
     compat_unregister_offline(h->id, on_disconnect);
+    events_broker(h, "stop", "", "");
     (void)host_free(h);
     return MOSQ_ERR_SUCCESS;
 }

@@ -52,6 +52,7 @@ void sessions_forget(sessions *all, session *s) {
     list(all, s, SESSION_LISTED_NOWHERE);
     (void)claims_free(s->who);
     free(s->decisions);
+    free(s->told);
     free(s->client_id);
     free(s);
 }

@@ -41,7 +41,11 @@ typedef struct session {
     bool live;
     bool durable;
     session_list listed;
-    session_end end; /* why it is being kicked, or why it may do nothing more */
+    session_end end;          /* why it is being kicked, or why it may do nothing more */
+    bool end_told;            /* its end was told ahead of DISCONNECT */
+    unsigned refusals_unsaid; /* left out of the audit trail since the last */
+    uint64_t *told;           /* hashes of the filters it has told of */
+    size_t n_told;
     UT_hash_handle by_client, by_id;
     struct session *prev, *next; /* in its list */
 } session;

@@ -102,11 +102,13 @@ END
 $$;
 
 -- What is recorded by itself, whoever does it and however. A session of anyone but the plugin and the gateway is a
--- change by hand; a function may name whom it acts for by set_config('mayday.actor', ..., true).
-CREATE FUNCTION mayday.audit_actor() RETURNS text
+-- change by hand. In theirs a function may name whom it acts for by set_config('mayday.actor', ..., true); otherwise it
+-- is `own`: whom alone the plugin lets make such a change.
+CREATE FUNCTION mayday.audit_actor(own text) RETURNS text
 LANGUAGE sql STABLE SET search_path = mayday, pg_catalog, pg_temp AS $$
     SELECT CASE WHEN session_user IN ('mayday_plugin', 'mayday_gateway')
-                THEN coalesce(nullif(current_setting('mayday.actor', true), ''), session_user) ELSE session_user END
+                THEN coalesce(nullif(current_setting('mayday.actor', true), ''), own, session_user)
+                ELSE session_user END
 $$;
 
 CREATE FUNCTION mayday.audit_hand() RETURNS jsonb
@@ -133,14 +135,14 @@ BEGIN
     IF TG_OP = 'DELETE' THEN
         m := OLD;
         ends := true;
-        actor := mayday.audit_actor();
+        actor := mayday.audit_actor(NULL);
         detail := detail || '{"deleted": true}';
     ELSE
         m := NEW;
         ends := m.until IS NOT NULL;
         actor := m.changed_by;
         IF TG_OP = 'UPDATE' AND NEW.changed_by = OLD.changed_by AND detail <> '{}' THEN
-            actor := mayday.audit_actor(); -- a hand that did not say whose it was
+            actor := mayday.audit_actor(NULL); -- a hand that did not say whose it was
         END IF;
         IF TG_OP = 'UPDATE' AND OLD.until IS NULL AND OLD.relation <> NEW.relation THEN
             detail := detail || jsonb_build_object('from', OLD.relation);
@@ -164,11 +166,11 @@ CREATE FUNCTION mayday.audit_contact() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 BEGIN
     IF TG_OP <> 'INSERT' THEN
-        PERFORM mayday.record_audit(OLD.org, 'contact.end', mayday.audit_actor(), OLD.person, NULL,
+        PERFORM mayday.record_audit(OLD.org, 'contact.end', mayday.audit_actor(OLD.person), OLD.person, NULL,
                                     mayday.audit_hand() || jsonb_build_object('contact', OLD.contact));
     END IF;
     IF TG_OP <> 'DELETE' THEN
-        PERFORM mayday.record_audit(NEW.org, 'contact.set', mayday.audit_actor(), NEW.person, NULL,
+        PERFORM mayday.record_audit(NEW.org, 'contact.set', mayday.audit_actor(NEW.person), NEW.person, NULL,
                                     mayday.audit_hand() || jsonb_build_object('contact', NEW.contact));
     END IF;
     RETURN NULL;
@@ -188,7 +190,7 @@ DECLARE
     before mayday.person; -- all NULL for a new row
 BEGIN
     IF TG_OP = 'DELETE' THEN
-        PERFORM mayday.record_audit(OLD.org, 'person.delete', mayday.audit_actor(), OLD.person, NULL,
+        PERFORM mayday.record_audit(OLD.org, 'person.delete', mayday.audit_actor(NULL), OLD.person, NULL,
                                     mayday.audit_hand() || jsonb_build_object('roles', OLD.roles));
         RETURN NULL;
     END IF;
@@ -196,7 +198,7 @@ BEGIN
         before := OLD;
     END IF;
     IF NOT (coalesce(before.roles, '{}') @> NEW.roles AND NEW.roles @> coalesce(before.roles, '{}')) THEN
-        PERFORM mayday.record_audit(NEW.org, 'person.roles', mayday.audit_actor(), NEW.person, NULL,
+        PERFORM mayday.record_audit(NEW.org, 'person.roles', mayday.audit_actor(NULL), NEW.person, NULL,
             mayday.audit_hand() || jsonb_build_object('from', coalesce(before.roles, '{}'), 'to', NEW.roles));
     END IF;
     IF before.pin IS DISTINCT FROM NEW.pin THEN
@@ -208,7 +210,7 @@ BEGIN
                                                          WHEN before.duress_pin IS NULL THEN 'set' ELSE 'changed' END);
     END IF;
     IF pins <> '{}' THEN
-        PERFORM mayday.record_audit(NEW.org, 'person.pin', mayday.audit_actor(), NEW.person, NULL,
+        PERFORM mayday.record_audit(NEW.org, 'person.pin', mayday.audit_actor(NEW.person), NEW.person, NULL,
                                     mayday.audit_hand() || pins);
     END IF;
     RETURN NULL;

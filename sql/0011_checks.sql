@@ -7,7 +7,7 @@ CREATE TABLE mayday.check_watch (
     person text NOT NULL,
     asked_by text NOT NULL,
     alert uuid,              -- the incident it is about
-    sent_at timestamptz NOT NULL, -- when it was stored; all times are ours
+    sent_at timestamptz NOT NULL, -- when a broker took it; all times are ours
     received_at timestamptz, -- it reached a device of the person
     answered_at timestamptz, -- the first answer
     answer text,             -- 'ok', 'help' or 'text': the last; but help stays help
@@ -96,9 +96,9 @@ CREATE FUNCTION mayday.settle_checks(ids uuid[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO mayday.check_watch (check_id, org, person, asked_by, alert, sent_at, due_at, alarm_alert, alarm_message)
-    SELECT c.id, c.org, c.person, c.sender, c.alert, t.stored_at, t.stored_at + make_interval(secs => c.respond_within),
-           mayday.new_id(), mayday.new_id()
-    FROM (SELECT clock_timestamp() AS stored_at) t, mayday.person_check c
+    SELECT c.id, c.org, c.person, c.sender, c.alert, c.received_at,
+           clock_timestamp() + make_interval(secs => c.respond_within), mayday.new_id(), mayday.new_id()
+    FROM mayday.person_check c
     WHERE c.id = ANY (ids)
     ON CONFLICT (check_id) DO NOTHING;
     PERFORM mayday.settle_replies(array_agg(r.id)) FROM mayday.reply r WHERE r.check_id = ANY (ids)
@@ -110,15 +110,13 @@ $$;
 -- its raiser has the raise. What was read has been delivered.
 CREATE FUNCTION mayday.settle_receipts(ids uuid[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
-DECLARE
-    d record;
 BEGIN
     WITH reached AS MATERIALIZED (
         SELECT w.check_id, min(mayday.happened_at(r.at, r.received_at, r.offline)) AS at
         FROM mayday.receipt r CROSS JOIN LATERAL jsonb_array_elements_text(r.of) AS o (id)
         JOIN mayday.check_watch w ON w.check_id = o.id::uuid AND w.org = r.org AND w.person = r.person
                                      AND w.person = r.sender
-        WHERE r.id = ANY (ids) AND r.person IS NOT NULL AND w.received_at IS NULL
+        WHERE r.id = ANY (ids) AND r.person IS NOT NULL
         GROUP BY w.check_id
     ), locked AS MATERIALIZED (
         SELECT w.check_id, s.at FROM mayday.check_watch w JOIN reached s USING (check_id)
@@ -127,20 +125,15 @@ BEGIN
     UPDATE mayday.check_watch w SET received_at = least(w.received_at, greatest(l.at, w.sent_at))
     FROM locked l WHERE w.check_id = l.check_id;
 
-    FOR d IN
+    PERFORM mayday.mark_delivered(d.org, d.alert, d.at) FROM (
         SELECT a.org, coalesce(a.joined_to, a.id) AS alert,
                min(mayday.happened_at(r.at, r.received_at, r.offline)) AS at
         FROM mayday.receipt r CROSS JOIN LATERAL jsonb_array_elements_text(r.of) AS o (id)
         JOIN mayday.raise x ON x.id = o.id::uuid AND x.org = r.org AND x.alert = r.alert
         JOIN mayday.alert a ON a.org = r.org AND a.id = r.alert
-        WHERE r.id = ANY (ids) AND r.alert IS NOT NULL AND a.raised_by <> r.sender
+        WHERE r.id = ANY (ids) AND r.alert IS NOT NULL AND a.raised_by <> r.sender AND a.delivered_at IS NULL
         GROUP BY 1, 2 ORDER BY 1, 2
-    LOOP
-        -- until the function is there
-        IF to_regprocedure('mayday.mark_delivered(text,uuid,timestamptz)') IS NOT NULL THEN
-            PERFORM mayday.mark_delivered(d.org, d.alert, d.at);
-        END IF;
-    END LOOP;
+    ) d;
 END
 $$;
 
@@ -166,6 +159,11 @@ BEGIN
         PERFORM mayday.settle_replies(replies);
         DELETE FROM mayday.reply_unmatched u WHERE u.at < clock_timestamp() - interval '1 hour';
     END IF;
+    -- What was sent has arrived, and only its sender could not say so any more.
+    PERFORM count(mayday.mark_alarmed(w.check_id, w.alarm_message, r.sender))
+    FROM mayday.check_watch w JOIN mayday.raise r ON r.id = w.alarm_message
+    WHERE w.alarmed_at IS NULL AND w.due_at <= clock_timestamp() AND (w.answered_at IS NULL OR w.answer = 'help')
+      AND w.alarm IS NOT NULL AND r.org = w.org AND r.alert = w.alarm_alert;
     RETURN QUERY
     WITH due AS MATERIALIZED (
         SELECT w.check_id FROM mayday.check_watch w
@@ -226,6 +224,19 @@ BEGIN
     RETURN true;
 END
 $$;
+
+-- What made Mayday raise it.
+CREATE FUNCTION mayday.name_cause() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM mayday.check_watch w WHERE w.alarm_alert = NEW.id AND w.org = NEW.org) THEN
+        NEW.cause := 'check';
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER name_cause BEFORE INSERT ON mayday.alert FOR EACH ROW WHEN (NEW.cause = 'gateway')
+    EXECUTE FUNCTION mayday.name_cause();
 
 -- ---- What people ask.
 

@@ -23,6 +23,8 @@
 --   rejected  a message of theirs changed nothing; the payload says why
 -- Of joined and gone, too, only the newest one of each person and subject stays.
 
+-- (jit = off: compiling a plan takes ten times as long as running any of these.)
+
 CREATE SEQUENCE mayday.feed_position;
 
 CREATE TABLE mayday.feed (
@@ -127,11 +129,16 @@ CREATE TRIGGER feed AFTER INSERT OR UPDATE OR DELETE ON mayday.membership
 -- Under duress nothing moves that `state` does not show: how often an incident changed says more than its state.
 CREATE FUNCTION mayday.note_alert() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+DECLARE
+    shown text := CASE WHEN TG_OP = 'UPDATE' AND NEW.decoy IS NOT NULL AND NEW.decoy IS NOT DISTINCT FROM OLD.decoy
+                       THEN 'dispatch' ELSE 'state' END;
 BEGIN
-    INSERT INTO mayday.feed_pending (org, family, id, kind)
-    VALUES (NEW.org, 'alert', NEW.id::text,
-            CASE WHEN TG_OP = 'UPDATE' AND NEW.decoy IS NOT NULL AND NEW.decoy IS NOT DISTINCT FROM OLD.decoy
-                 THEN 'dispatch' ELSE 'state' END);
+    INSERT INTO mayday.feed_pending (org, family, id, kind) VALUES (NEW.org, 'alert', NEW.id::text, shown);
+    IF NEW.presses > 1 THEN -- the repeated presses that joined it say how it goes, too
+        INSERT INTO mayday.feed_pending (org, family, id, kind)
+        SELECT a.org, 'alert', a.id::text, shown FROM mayday.alert a
+        WHERE a.org = NEW.org AND a.joined_to = NEW.id ORDER BY a.id;
+    END IF;
     RETURN NULL;
 END
 $$;
@@ -202,7 +209,8 @@ $$;
 
 -- The writer's last word before it commits: these messages are new. Nobody takes another lock after this.
 CREATE FUNCTION mayday.feed_rows(table_name text, ids uuid[]) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp
+SET jit = off AS $$
 DECLARE
     s mayday.feed_source;
 BEGIN
@@ -227,7 +235,8 @@ $$;
 -- Moves what is pending, in a transaction of its own. Returns how many notes; as long as that is `most`, there may
 -- be more. The gateway's.
 CREATE FUNCTION mayday.feed_settle(most integer) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp
+SET jit = off AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM mayday.feed_pending) THEN
         RETURN 0;
@@ -463,7 +472,8 @@ $$;
 -- in the row that ends it all, which is `last`. The gateway's.
 CREATE FUNCTION mayday.sync_entries(in_org text, in_person text, in_cursor text, most integer)
 RETURNS TABLE (entry text, cursor text, reset boolean, last boolean)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp
+SET jit = off AS $$
     SELECT (CASE (w.line).kind
         WHEN 'message' THEN CASE (w.line).source
             WHEN 'chat' THEN (SELECT mayday.told(m.org, (w.line).family || '/' || (w.line).id || '/chat', m.sender,
@@ -508,6 +518,7 @@ CREATE TABLE mayday.sync_open (
     person text NOT NULL,
     asked text,          -- the cursor it came with
     cursor text,         -- how far the answer got
+    node text NOT NULL,  -- the broker it came through
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
     served_at timestamptz NOT NULL DEFAULT '-infinity'
 );
@@ -516,9 +527,10 @@ CREATE INDEX ON mayday.sync_open (org, person, at, id);
 -- Of one person only the newest questions are kept: who asks without end is answered less often, not at the cost of
 -- others. Gateways LISTEN on mayday_sync.
 CREATE FUNCTION mayday.settle_syncs(ids uuid[]) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
-    INSERT INTO mayday.sync_open (id, org, person, asked, cursor)
-    SELECT r.id, r.org, r.person, r.cursor, r.cursor FROM mayday.sync_request r WHERE r.id = ANY (ids)
+LANGUAGE sql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp
+SET jit = off AS $$
+    INSERT INTO mayday.sync_open (id, org, person, node, asked, cursor)
+    SELECT r.id, r.org, r.person, r.node, r.cursor, r.cursor FROM mayday.sync_request r WHERE r.id = ANY (ids)
     ORDER BY r.received_at, r.id ON CONFLICT (id) DO NOTHING;
     DELETE FROM mayday.sync_open o WHERE o.id IN (
         SELECT d.id FROM mayday.sync_open d WHERE d.id IN (
@@ -533,16 +545,19 @@ $$;
 
 -- Takes the next question to be answered, of the person who waited longest, and locks it until the transaction ends.
 -- Somebody asks again from the same cursor when the answer did not arrive: then the newest of them is answered, and
--- the older ones are forgotten. Persons of `orgs` only.
-CREATE FUNCTION mayday.sync_claim(orgs text[])
+-- the older ones are forgotten. Persons of `orgs` only. For a second a question waits for a gateway at the broker that
+-- it came through: brokers need not be bridged.
+CREATE FUNCTION mayday.sync_claim(orgs text[], gateway text)
 RETURNS TABLE (id uuid, org text, person text, cursor text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp
+SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
+    here text[] := ARRAY(SELECT c.node FROM mayday.connection c WHERE c.org = ANY (orgs) AND c.person = gateway);
     taken mayday.sync_open;
 BEGIN
     SELECT o.* INTO taken FROM mayday.sync_open o
-    WHERE o.org = ANY (orgs)
+    WHERE o.org = ANY (orgs) AND (here = '{}' OR o.node = ANY (here) OR o.at < clock_timestamp() - interval '1 s')
       AND NOT EXISTS (SELECT FROM mayday.sync_open n WHERE n.org = o.org AND n.person = o.person
                       AND n.asked IS NOT DISTINCT FROM o.asked AND (n.at, n.id) > (o.at, o.id))
     ORDER BY o.served_at, o.at, o.id LIMIT 1 FOR UPDATE SKIP LOCKED;
@@ -557,10 +572,11 @@ BEGIN
 END
 $$;
 
--- What came of it: the answer got up to `in_cursor`, or is complete. The others of that person wait behind everybody
--- else's.
+-- What came of it: the answer got up to `in_cursor`, or is `complete`. The other questions of that person wait behind
+-- everybody else's.
 CREATE FUNCTION mayday.sync_served(in_id uuid, in_cursor text, complete boolean) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp
+SET jit = off AS $$
 BEGIN
     UPDATE mayday.sync_open w SET served_at = clock_timestamp() WHERE w.id IN (
         SELECT s.id FROM mayday.sync_open s JOIN mayday.sync_open t ON t.id = in_id
@@ -578,4 +594,4 @@ GRANT EXECUTE ON FUNCTION mayday.feed_rows(text, uuid[]), mayday.settle_syncs(uu
 GRANT SELECT ON mayday.feed, mayday.feed_epoch, mayday.feed_since, mayday.feed_pending, mayday.sync_open
     TO mayday_gateway;
 GRANT EXECUTE ON FUNCTION mayday.feed_settle(integer), mayday.sync_entries(text, text, text, integer),
-    mayday.sync_claim(text[]), mayday.sync_served(uuid, text, boolean) TO mayday_gateway;
+    mayday.sync_claim(text[], text), mayday.sync_served(uuid, text, boolean) TO mayday_gateway;

@@ -3,10 +3,7 @@
  * The questions wait in mayday.sync_open. A step locks one, reads the next part of its answer from the feed
  * (sql/0012_feed.sql), publishes it as pages that are all on their way at once, and when the broker has them
  * notes how far it got. Then it is the turn of whoever waited longest. A gateway that dies lets its lock go
- * and another goes on from the last note: pages may come twice then, and none is missing.
- *
- * A page that nobody subscribes to ends the answer: the client has gone again and will ask again, from the
- * cursor of the last page that reached it. */
+ * and another goes on from the last note: pages may come twice then, and none is missing. */
 #include <stdio.h>
 #include <sys/random.h>
 
@@ -16,14 +13,13 @@
 
 extern const service service_catchup;
 
-#define ENTRIES        "1000" /* looked up at a time */
-#define NOTES          1000   /* moved into the feed at a time */
-#define PAGES          16     /* on their way at once */
-#define PUBLISH_MS     10000
-#define NO_SUBSCRIBERS 0x10
-#define REFUSED        0x80
-#define ENTRY_MAX      (2u << 20)
-#define ORGS_MAX       (1u << 20)
+#define ENTRIES    "1000" /* looked up at a time */
+#define NOTES      1000   /* moved into the feed at a time */
+#define PAGES      16     /* on their way at once */
+#define PUBLISH_MS 10000
+#define REFUSED    0x80
+#define ENTRY_MAX  (2u << 20)
+#define ORGS_MAX   (1u << 20)
 
 /* One question, while a step answers a part of it. */
 typedef struct answer {
@@ -33,7 +29,7 @@ typedef struct answer {
     buf ready[PAGES];
     size_t ready_count;
     bool lost;    /* the broker did not take a page: later again */
-    bool unheard; /* nobody is there, or it was refused: that was all */
+    bool refused; /* the broker will not have it, ever: the client asks again */
 } answer;
 
 typedef struct org_list {
@@ -74,7 +70,7 @@ static pg_verdict settle(service_context *s) {
 /* What the broker said to the pages that were on their way. */
 static void publish(answer *a) {
     bus_message messages[PAGES] = {0};
-    if (a->ready_count == 0 || a->lost || a->unheard)
+    if (a->ready_count == 0 || a->lost || a->refused)
         return;
     for (size_t i = 0; i < a->ready_count; i++) {
         messages[i] = (bus_message){
@@ -85,7 +81,7 @@ static void publish(answer *a) {
         return;
     (void)bus_publish(a->s->bus, messages, a->ready_count, PUBLISH_MS);
     for (size_t i = 0; i < a->ready_count; i++) {
-        a->unheard = a->unheard || (messages[i].acked && messages[i].reason >= NO_SUBSCRIBERS);
+        a->refused = a->refused || (messages[i].acked && messages[i].reason >= REFUSED);
         a->lost = a->lost || !messages[i].acked;
         if (messages[i].acked && messages[i].reason >= REFUSED)
             service_log(a->s, LOG_LEVEL_WARNING, "the broker refused a page of missed messages (0x%02x)",
@@ -101,7 +97,7 @@ static void close_page(answer *a, bool more) {
     instant now = instant_now();
     if (a->ready_count == PAGES)
         publish(a);
-    if (a->lost || a->unheard)
+    if (a->lost || a->refused)
         return;
     if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) {
         a->lost = true;
@@ -117,7 +113,7 @@ static void close_page(answer *a, bool more) {
 static bool pack(answer *a, const pg_rows *rows) {
     size_t count = pg_rows_count(rows);
     bool last = false;
-    for (size_t i = 0; i < count && !a->lost && !a->unheard; i++) {
+    for (size_t i = 0; i < count && !a->lost && !a->refused; i++) {
         text entry = text_of(pg_value(rows, i, 0));
         last = *pg_value(rows, i, 3) == 't';
         if (!pg_is_null(rows, i, 0) && !page_add(&a->page, entry)) {
@@ -132,9 +128,13 @@ static bool pack(answer *a, const pg_rows *rows) {
     return last;
 }
 
-static pg_verdict served(answer *a, bool complete) {
-    const char *params[] = {a->id, a->page.after, complete ? "true" : "false"};
-    return pg_query(a->s->c, "SELECT mayday.sync_served($1, nullif($2, ''), $3)", 3, params, NULL);
+/* Of a part that did not get through all is said again. */
+static pg_verdict served(answer *a, const char *began, bool last) {
+    bool complete = a->refused || (last && !a->lost);
+    const char *params[] = {a->id, a->lost ? began : a->page.after, complete ? "true" : "false"};
+    if (complete)
+        service_count(a->s, "mayday_gateway_syncs_total", 1);
+    return pg_query(a->s->c, "SELECT mayday.sync_served($1, $2, $3)", ARRAY_LEN(params), params, NULL);
 }
 
 /* The next part of one answer. `claim`: id, org, person, cursor. */
@@ -159,12 +159,7 @@ static pg_verdict give(service_context *s, const pg_rows *claim, bool *ret_given
     (void)snprintf(a.page.after, sizeof a.page.after, "%s", cursor ? cursor : "");
     a.page.reset = pg_rows_count(rows) > 0 && *pg_value(rows, 0, 2) == 't';
 
-    bool last = pack(&a, rows), complete = a.unheard || (last && !a.lost);
-    if (a.lost) /* some of it may have arrived; it is said again from where this part began */
-        (void)snprintf(a.page.after, sizeof a.page.after, "%s", cursor ? cursor : "");
-    verdict = served(&a, complete);
-    if (verdict == PG_DONE && complete)
-        service_count(s, "mayday_gateway_syncs_total", 1);
+    verdict = served(&a, cursor, pack(&a, rows));
     *ret_given = !a.lost;
     for (size_t i = 0; i < PAGES; i++)
         buf_release(&a.ready[i]);
@@ -174,9 +169,9 @@ static pg_verdict give(service_context *s, const pg_rows *claim, bool *ret_given
 
 static pg_verdict answer_one(service_context *s, const char *orgs, bool *ret_given) {
     CLEANUP(pg_rows_freep) pg_rows *claim = NULL;
-    const char *params[] = {orgs};
+    const char *params[] = {orgs, s->gateway};
     pg_verdict verdict =
-        pg_query(s->c, "SELECT id, org, person, cursor FROM mayday.sync_claim($1)", 1, params, &claim);
+        pg_query(s->c, "SELECT id, org, person, cursor FROM mayday.sync_claim($1, $2)", 2, params, &claim);
     if (verdict == PG_DONE && pg_rows_count(claim) > 0)
         verdict = give(s, claim, ret_given);
     return verdict;

@@ -17,6 +17,7 @@ typedef struct question {
     const membership *m;
     const policy_subject *who;
     bool is_filter;
+    bool only_wide;      /* patterns that ask for nothing at the id's level */
     bool relation_known; /* looked up when a pattern first asks for it */
     relation relation;
     size_t n_levels;
@@ -147,6 +148,14 @@ static void spell_out_rest(question *q) {
         q->levels[q->n_levels++] = any;
 }
 
+static bool is_wide(const question *q, const pattern *pat) {
+    const pattern_level *levels = q->p->levels + pat->first_level;
+    level_kind first = (level_kind)levels[0].kind,
+               id = pat->n_levels > 1 ? (level_kind)levels[1].kind : first;
+    return pat->root == ROOT_ORG &&
+           (first == LEVEL_REST || id == LEVEL_ANY || id == LEVEL_REST || id == LEVEL_OTHER);
+}
+
 static bool may(question *q, pattern_action action, text topic) {
     size_t root_levels;
     if (q->who->org.len == 0 || !split(q, topic))
@@ -162,7 +171,8 @@ static bool may(question *q, pattern_action action, text topic) {
             return false;
         const pattern *pat = q->p->patterns + q->p->roles[i].first_pattern;
         for (const pattern *end = pat + q->p->roles[i].n_patterns; pat < end; pat++)
-            if (pat->action == action && pat->root == root && pattern_fits(q, pat, root_levels))
+            if (pat->action == action && pat->root == root && (!q->only_wide || is_wide(q, pat)) &&
+                pattern_fits(q, pat, root_levels))
                 return true;
     }
     return false;
@@ -173,7 +183,7 @@ static void ask(question *q, const policy *p, const membership *m, const policy_
     q->p = p;
     q->m = m;
     q->who = who;
-    q->is_filter = false;
+    q->is_filter = q->only_wide = false;
     q->relation_known = false;
     q->n_levels = 0;
 }
@@ -195,6 +205,14 @@ bool policy_may_subscribe(const policy *p, const policy_subject *who, text filte
     text unshared;
     ask(&q, p, NULL, who);
     q.is_filter = true;
+    return topic_filter_valid(filter) && topic_unshare(filter, &unshared) && may(&q, ACTION_READ, unshared);
+}
+
+bool policy_reaches_others(const policy *p, const policy_subject *who, text filter) {
+    question q;
+    text unshared;
+    ask(&q, p, NULL, who);
+    q.is_filter = q.only_wide = true;
     return topic_filter_valid(filter) && topic_unshare(filter, &unshared) && may(&q, ACTION_READ, unshared);
 }
 

@@ -61,4 +61,8 @@ bool policy_may_read(const policy *p, const membership *m, const policy_subject 
  * message by message. Below mayday/v1/ names have six levels: a '#' stands for as many '+' as are missing. */
 bool policy_may_subscribe(const policy *p, const policy_subject *who, text filter);
 
+/* Does one of the read patterns that grant the filter name people, incidents or rooms without asking what
+ * they are to the session's person? Such a subscription reads the data of others. */
+bool policy_reaches_others(const policy *p, const policy_subject *who, text filter);
+
 #endif

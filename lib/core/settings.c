@@ -58,7 +58,8 @@ static const conf_row rows[] = {
     ROW("messages", "schema_dir", CONF_TEXT, schema_dir, 0, 0, "/usr/share/mayday/schemas",
         "The JSON Schemas of the messages, one file for each type."),
     ROW("messages", "max_size", CONF_SIZE, payload_max, 1024, 1 << 20, "64k", "A larger payload is refused."),
-    ROW("messages", "max_depth", CONF_COUNT, depth_max, 6, 64, "8", "A payload nested deeper is refused. Pages of missed messages are six deep."),
+    ROW("messages", "max_depth", CONF_COUNT, depth_max, 6, 64, "8",
+        "A payload nested deeper is refused. Pages of missed messages are six deep."),
     ROW("messages", "clock_skew", CONF_DURATION, clock_skew_ms, 0, 31536000000, "1d",
         "A message dated further ahead of the broker's clock is refused; there is no limit into the past, "
         "because devices queue while offline."),
@@ -137,7 +138,8 @@ static const conf_row rows[] = {
     ROW("gateway", "organisations", CONF_TEXT, gateway_orgs, 0, 0, "",
         "The organisations it serves, separated by spaces. Default: all that the database knows."),
     ROW("gateway", "http", CONF_TEXT, gateway_http, 0, 0, "127.0.0.1:8080",
-        "Where GET /health and GET /metrics are answered."),
+        "Where GET /health and GET /metrics are answered, for whoever can reach it: an address and a port, "
+        "'[::1]:8080' for IPv6, ':8080' for all of this machine's. Empty: nowhere."),
 
     ROW("audit", "signing_keys", CONF_TEXT, audit_keys, 0, 0, "",
         "A JSON Web Key Set whose last key signs the checkpoints of the audit trail. Without it there are "

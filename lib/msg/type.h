@@ -36,11 +36,23 @@ typedef struct msg_column {
     const char *path;
 } msg_column;
 
+/* Which of the [limits] counts what one person sends of it. */
+typedef enum msg_limit {
+    MSG_BY_MAYDAY = 0, /* people don't send it */
+    MSG_TELEMETRY,
+    MSG_TALK,
+    MSG_ACTION,
+    MSG_REQUEST,
+    MSG_RAISE,
+    MSG_LIMITS,
+} msg_limit;
+
 typedef struct msg_type {
     const char *name;   /* "raise", "user_location": unique; a label in statistics */
     const char *schema; /* "raise": schemas/raise.json; several types may share one */
     address_family family;
     const char *leaf;
+    msg_limit limit;
     const char *kind;   /* set: what Mayday itself puts where another type lives, told from that by the
                            payload's   member `kind`. Only a gateway may send it */
     bool stored;        /* journaled, and written to the table */

@@ -1,11 +1,14 @@
 """The conversation of dispatch with those in the field: asked, received, answered; and the alarm when there is no answer."""
 import json
+import signal
 import time
 
 import psycopg2
 import pytest
 
+from support import messages as m
 from support.messages import uuid7
+from support.site import wait_until
 
 SINCE = time.time() - 1000
 
@@ -79,8 +82,8 @@ def watch(database, request):
 
 def test_a_check_is_watched_from_when_it_is_stored(watch):
     check = watch.ask(within=60)
-    assert watch.sql("SELECT person, asked_by, due_at - sent_at = interval '60 s', now() - sent_at < interval '60 s' "
-                     "FROM mayday.check_watch WHERE check_id = %s", [check]) == [("sam", "dora", True, True)]
+    assert watch.sql("SELECT person, asked_by, due_at > now() + interval '50 s', sent_at < now() - interval '900 s' "
+                     "FROM mayday.check_watch WHERE check_id = %s", [check]) == [("sam", "dora", True, True)], "not from when it was sent"
     first = watch.row(check)
     watch.settle("settle_checks", check)
     assert watch.row(check) == first, "settled again, nothing changes"
@@ -193,6 +196,18 @@ def test_an_alarm_is_the_same_message_whoever_sends_it_and_however_often(watch):
         ("check.alarm", "gw1", "sam", first["alert"], {"check": check, "why": "silence"})]
 
 
+def test_an_alarm_that_arrived_is_not_sent_again(watch):
+    check = watch.ask(within=1)
+    watch.make_due(check)
+    claimed, = watch.claim()
+    watch.spell(claimed)
+    watch.sql("INSERT INTO mayday.raise (id, at, received_at, digest, org, sender, node, offline, alert, type, person) "
+              "VALUES (%s, now(), now(), 0, %s, 'gw7', 'n1', false, %s, 'general', 'sam')",
+              [claimed["message"], watch.org, claimed["alert"]])
+    assert watch.claim(lease="0 s") == [] and watch.row(check)["alarmed_at"]
+    assert watch.sql("SELECT actor FROM mayday.audit_pending WHERE org = %s", [watch.org]) == [("gw7",)]
+
+
 def test_what_an_alarm_says(watch):
     check = watch.ask(within=1)
     watch.make_due(check)
@@ -267,6 +282,7 @@ def test_checks_and_replies_belong_to_the_timeline_of_their_incident_and_of_thei
         return [(kind, id_) for kind, id_ in watch.sql("SELECT kind, id FROM mayday.checks_of(%s) ORDER BY at, id", [about],
                                                        user="mayday_console")]
     assert moments(alert) == [("check", check), ("reply", reply)]
+    assert [kind for kind, in watch.sql("SELECT kind FROM mayday.timeline(%s)", [alert], user="mayday_console")] == ["check", "reply"]
     called = watch.reply(check, "help", at=3)
     alarm = watch.claim()[0]
     assert moments(alarm["alert"]) == [("check", check), ("reply", reply), ("reply", called)]
@@ -274,10 +290,58 @@ def test_checks_and_replies_belong_to_the_timeline_of_their_incident_and_of_thei
     watch.mark(alarm)
     watch.reply(check, "help", at=9)
     assert len(moments(alarm["alert"])) == 4, "also when it raised another one since"
-    talk = watch.sql("SELECT kind, detail FROM mayday.conversation(%s, 'sam', now() - interval '1 day', now() + interval '1 day')",
+    talk = watch.sql("SELECT kind, id, detail FROM mayday.conversation(%s, 'sam', now() - interval '1 day', now() + interval '1 day')",
                      [watch.org], user="mayday_console")
-    assert [kind for kind, _ in talk] == ["check", "check", "reply", "reply", "reply"]
-    assert talk[0][1]["answer"] == "help" and talk[0][1]["text"] == "Are you with her?"
+    assert [kind for kind, _, _ in talk] == ["check", "check", "reply", "reply", "reply"]
+    said, = (detail for _, id_, detail in talk if id_ == check)
+    assert said["answer"] == "help" and said["text"] == "Are you with her?"
+
+
+def test_what_is_kept_of_checks_ends_with_them(watch):
+    check = watch.ask(within=60)
+    watch.sql("UPDATE mayday.check_watch SET sent_at = now() - interval '3 years' WHERE check_id = %s", [check])
+    other = watch.ask()
+    watch.sql("SELECT mayday.drop_partitions()", user="mayday_owner")
+    assert watch.row(check) is None and watch.row(other)
+
+
+class Incident:
+    """One that ann raised."""
+
+    def __init__(self, watch):
+        self.watch, self.id = watch, uuid7()
+        self.message = watch.insert("raise", 0, "ann", alert=self.id, type="panic")
+        watch.sql("SELECT mayday.open_alert(%s, %s, 'ann', 'ann', now(), now(), 'panic', NULL, NULL, NULL, false, false, true, '1 h')",
+                  [watch.org, self.id])
+
+    def delivered(self):
+        return self.watch.sql("SELECT delivered_at IS NOT NULL FROM mayday.alert WHERE id = %s", [self.id])[0][0]
+
+
+def test_an_alert_is_delivered_when_somebody_else_has_the_raise(watch):
+    incident = Incident(watch)
+    watch.receipt(incident.message, sender="ann", alert=incident.id)
+    assert not incident.delivered(), "the raiser's own device"
+    watch.receipt(uuid7(), sender="dora", alert=incident.id)
+    assert not incident.delivered(), "another message of the incident"
+    watch.receipt(incident.message, sender="dora", alert=uuid7())
+    watch.receipt(incident.message, sender="dora", alert=incident.id, org="elsewhere")
+    watch.receipt(incident.message, sender="dora", person="dora")
+    assert not incident.delivered(), "not at this incident"
+    watch.receipt(uuid7(), incident.message, sender="dora", alert=incident.id, mark="read")
+    assert incident.delivered()
+
+
+def test_the_incident_of_an_alarm_names_its_cause(watch):
+    check = watch.ask(within=1)
+    alert = watch.row(check)["alarm_alert"]
+
+    def opened(id_):
+        watch.sql("SELECT mayday.open_alert(%s, %s, 'gw1', 'sam', now(), now(), 'general', 'high', NULL, NULL, false, false, true, '0 s')",
+                  [watch.org, id_])
+        return watch.sql("SELECT raised_by, cause FROM mayday.alert WHERE id = %s", [id_])
+    assert opened(alert) == [("sam", "check")]
+    assert opened(uuid7()) == [("sam", "gateway")]
 
 
 def test_the_plugin_may_settle_checks_and_read_none(watch):
@@ -285,3 +349,194 @@ def test_the_plugin_may_settle_checks_and_read_none(watch):
                       "SELECT * FROM mayday.conversation('a', 'b', now(), now())"):
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             watch.sql(forbidden, user="mayday_plugin")
+
+
+# ---- The whole way: broker, database, gateway.
+
+class Talk:
+    """Dispatch and the field, in an organisation of the test's own."""
+
+    def __init__(self, site, org):
+        self.site, self.org = site, org
+        self.dora = site.client("dora", ["dispatcher"], org=org)
+        assert self.dora.subscribe(*[f"mayday/v1/{org}/{filter_}" for filter_ in (
+            "alert/+/raise", "user/+/reply", "user/+/receipt")]) == [1, 1, 1]
+
+    def gateway(self, id="gw1"):
+        """Started; use it in a `with`."""
+        return self.site.gateway(id, gateway__organisations=self.org).start(self.org)
+
+    def topic(self, person, leaf):
+        return m.topic("user", person, leaf, self.org)
+
+    def ask(self, person, within=None, text="Are you OK?"):
+        check = m.message(reason="dispatch", text=text, **({"respond_within": within} if within else {}))
+        assert self.dora.publish(self.topic(person, "check"), m.dump(check)) == 0
+        return check["id"]
+
+    def officer(self, person, **options):
+        return self.site.client(person, ["officer"], org=self.org, **options)
+
+    def answer(self, officer, check, answer, person="sam", **more):
+        assert officer.publish(self.topic(person, "reply"), m.dump(m.message(check=check, answer=answer, **more))) == 0
+
+    def hears(self, leaf):
+        """What dispatch receives next must be one of these."""
+        p = self.dora.receive(60)
+        assert p.topic.endswith("/" + leaf), p.topic
+        return p.topic.split("/")[4], json.loads(p.payload)
+
+    def raised(self, person):
+        """The raises for this person in the database: (incident, message, type, priority)."""
+        return self.site.rows("SELECT alert::text, id::text, type, priority FROM mayday.raise WHERE org = %s AND person = %s",
+                              [self.org, person])
+
+    def marked(self, check):
+        return wait_until(lambda: self.site.rows("SELECT alarm_alert::text, alarm_message::text FROM mayday.check_watch "
+                                                 "WHERE check_id = %s AND alarmed_at IS NOT NULL", [check]), "the alarm is marked as raised")
+
+
+@pytest.fixture
+def talk(site, request):
+    made = Talk(site, request.node.name[5:60].replace("_", "-"))
+    yield made
+    made.dora.close()
+
+
+def test_dispatch_sees_live_how_a_check_fares(talk):
+    with talk.gateway(), talk.officer("sam") as sam:
+        sam.subscribe(talk.topic("sam", "check"))
+        check = talk.ask("sam", 3600)
+        said = sam.receive()
+        assert json.loads(said.payload)["id"] == check and json.loads(said.payload)["text"] == "Are you OK?"
+        assert sam.publish(talk.topic("sam", "receipt"), m.dump(m.message(of=[check], mark="delivered"))) == 0
+        assert talk.hears("receipt")[1]["of"] == [check]
+        talk.answer(sam, check, "text", text="two minutes")
+        assert talk.hears("reply")[1]["text"] == "two minutes"
+    talk.site.wait_rows("SELECT person, asked_by, received_at < answered_at, answer, answer_text, alarmed_at FROM mayday.check_watch "
+                        "WHERE check_id = %s", [("sam", "dora", True, "text", "two minutes", None)], [check])
+
+
+def test_silence_raises_the_alarm_by_itself_and_an_answer_in_time_does_not(talk):
+    with talk.gateway(), talk.officer("sam") as sam, talk.officer("tom") as tom:
+        assert tom.publish(talk.topic("tom", "location"), m.dump(m.location(lat=-33.9, lon=18.4))) == 0
+        talk.site.wait_rows("SELECT count(*) FROM mayday.location WHERE org = %s", [(1,)], [talk.org])
+        answered = talk.ask("sam", 1)
+        talk.answer(sam, answered, "ok")
+        assert talk.hears("reply")[0] == "sam"
+        check = talk.ask("tom", 1)
+        alert, raised = talk.hears("raise")
+        assert raised["person"] == "tom" and (raised["type"], raised["priority"]) == ("general", "high")
+        assert raised["location"]["lat"] == -33.9 and "tom" in raised["text"] and "dora" in raised["text"]
+        assert talk.marked(check) == [(alert, raised["id"])]
+        talk.site.wait_rows("SELECT alert::text, id::text, type FROM mayday.raise WHERE org = %s", [(alert, raised["id"], "general")],
+                            [talk.org])
+        # sam's time was over before tom's
+        assert talk.site.rows("SELECT due_at < now(), alarmed_at FROM mayday.check_watch WHERE check_id = %s", [answered]) == [(True, None)]
+        assert talk.dora.receives_nothing()
+
+
+def test_help_raises_the_alarm_at_once(talk):
+    with talk.gateway(), talk.officer("sam") as sam:
+        check = talk.ask("sam", 86400)
+        talk.answer(sam, check, "help", text="down by the river", location={"lat": -33.95, "lon": 18.45})
+        assert talk.hears("reply")[1]["answer"] == "help"
+        alert, raised = talk.hears("raise")
+        assert (raised["type"], raised["priority"], raised["person"]) == ("panic", "critical", "sam")
+        assert raised["location"] == {"lat": -33.95, "lon": 18.45} and "down by the river" in raised["text"]
+        assert talk.marked(check) == [(alert, raised["id"])]
+    talk.site.wait_rows("SELECT raised_by, cause FROM mayday.alert WHERE id = %s", [("sam", "check")], [alert])
+
+
+def test_an_incident_is_put_away_when_its_grace_is_over(talk):
+    alert = m.uuid7()
+    with talk.site.gateway("gw1", gateway__organisations=talk.org, incident__grace="1s").start(talk.org):
+        with talk.officer("sam") as sam:
+            assert sam.publish(m.topic("alert", alert, "raise", talk.org), m.dump(m.raise_())) == 0
+        assert talk.hears("raise")[0] == alert
+        talk.site.wait_rows("SELECT status FROM mayday.alert WHERE id = %s", [("active",)], [alert])
+        for action in ("acknowledge", "resolve"):
+            assert talk.dora.publish(m.topic("alert", alert, "action", talk.org), m.dump(m.message(action=action))) == 0
+        talk.site.wait_rows("SELECT retired_at >= closed_at + interval '1 s' FROM mayday.alert WHERE id = %s", [(True,)], [alert])
+
+
+def test_an_alarm_speaks_the_language_of_its_person(talk):
+    talk.site.rows("SELECT mayday.enter_person(%s, 'jan', '{officer}', 'de-CH'), mayday.enter_person(%s, 'ola', '{officer}', 'nb')",
+                   [talk.org, talk.org])
+    with talk.gateway():
+        for person, lang, words in (("jan", "de", "keine Antwort"), ("ola", "en", "no answer")):
+            talk.ask(person, 1)
+            _, raised = talk.hears("raise")
+            assert raised["lang"] == lang and words in raised["text"]
+
+
+def test_two_gateways_raise_one_alarm_for_each_check(talk):
+    with talk.gateway("gw1"), talk.gateway("gw2"):
+        checks = [talk.ask(f"p{n}", 1) for n in range(40)]
+        heard = [talk.hears("raise") for _ in checks]
+        assert len({alert for alert, _ in heard}) == 40 and {raised["person"] for _, raised in heard} == {f"p{n}" for n in range(40)}
+        last = talk.ask("last", 1)
+        assert talk.hears("raise")[1]["person"] == "last", "no alarm came twice"
+        talk.marked(last)
+    talk.site.wait_rows("SELECT count(*), count(DISTINCT alert) FROM mayday.raise WHERE org = %s", [(41, 41)], [talk.org])
+
+
+def test_a_gateway_that_dies_between_sending_and_marking_leaves_one_alarm(own_site):
+    with own_site() as site:
+        talk = Talk(site, "dies-between")
+        first = talk.gateway("gw1")
+        check = talk.ask("sam", 1)
+        site.wait_rows("SELECT count(*) FROM mayday.check_watch WHERE check_id = %s", [(1,)], [check])
+        site.process.send_signal(signal.SIGSTOP)
+        try:
+            alarm, = wait_until(lambda: site.rows("SELECT alarm_alert::text, alarm_message::text FROM mayday.check_watch "
+                                                  "WHERE check_id = %s AND alarm IS NOT NULL", [check]), "the alarm is on its way")
+            wait_until(lambda: "not taken by the broker" in first.log(), "the gateway waited for the broker in vain")
+            first.kill()
+        finally:
+            site.process.send_signal(signal.SIGCONT)
+        with talk.gateway("gw2"):
+            assert talk.marked(check) == [alarm]
+            follows = talk.ask("tom", 1)
+            talk.marked(follows)
+        heard = []
+        while not heard or heard[-1][1]["person"] != "tom":
+            heard.append(talk.hears("raise"))
+        assert {(alert, raised["id"]) for alert, raised in heard[:-1]} == {alarm}, "sent twice, perhaps, but the same"
+        site.wait_rows("SELECT person FROM mayday.raise WHERE org = %s ORDER BY 1", [("sam",), ("tom",)], [talk.org])
+        site.wait_rows("SELECT count(*) FROM mayday.alert WHERE org = %s", [(2,)], [talk.org])
+        assert site.rows("SELECT count(*) FROM mayday.dead_letter WHERE org = %s", [talk.org]) == [(0,)]
+        talk.dora.close()
+
+
+def test_silence_is_raised_when_the_broker_is_back(own_site):
+    with own_site() as site:
+        talk = Talk(site, "broker-away")
+        with talk.gateway() as gateway:
+            check = talk.ask("sam", 3)
+            site.wait_rows("SELECT count(*) FROM mayday.check_watch WHERE check_id = %s", [(1,)], [check])
+            site.kill()
+            wait_until(lambda: site.rows("SELECT due_at < now() - interval '1 s' FROM mayday.check_watch WHERE check_id = %s",
+                                         [check])[0][0], "its time is over")
+            assert talk.raised("sam") == []
+            site.start()
+            gateway.wait_ready(talk.org)
+            alarm, = talk.marked(check)
+            site.wait_rows("SELECT alert::text, id::text FROM mayday.raise WHERE org = %s AND person = 'sam'", [alarm], [talk.org])
+
+
+def test_an_officer_who_was_offline_answers_when_back(talk):
+    with talk.gateway():
+        with talk.officer("sam", clean=False) as sam:
+            sam.subscribe(talk.topic("sam", "check"))
+        check = talk.ask("sam", 1)
+        alert, raised = talk.hears("raise")
+        assert raised["person"] == "sam" and talk.marked(check) == [(alert, raised["id"])]
+        with talk.officer("sam", clean=False) as sam:
+            assert json.loads(sam.receive().payload)["id"] == check
+            talk.answer(sam, check, "ok")
+        assert talk.hears("reply")[1]["answer"] == "ok"
+        talk.site.wait_rows("SELECT answer, answered_at > alarmed_at FROM mayday.check_watch WHERE check_id = %s", [("ok", True)], [check])
+        later = talk.ask("tom", 1)
+        assert talk.hears("raise")[1]["person"] == "tom", "the late answer raised nothing more"
+        talk.marked(later)

@@ -510,7 +510,7 @@ def test_doctor_finds_a_guarded_broker_in_order(tmp_path, env, keys):
         b.stop()
 
 
-@pytest.mark.parametrize("command", ["raise", "tail", "sim", "doctor"])
+@pytest.mark.parametrize("command", ["raise", "tail", "sim", "doctor", "alert", "check", "person", "room"])
 def test_help_names_every_option(env, command):
     help_text = run(env, command, "--help").stdout
     source = (Path(__file__).parents[2] / "tools" / "mayday" / f"{command}.c").read_text()

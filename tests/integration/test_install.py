@@ -58,7 +58,8 @@ def plain(page):
 def test_the_package_holds_everything_once(root):
     multiarch = run("dpkg-architecture", "-qDEB_HOST_MULTIARCH").strip()
     expected = {
-        "usr/bin/mayday", f"usr/lib/{multiarch}/mosquitto_mayday.so", "etc/mayday/mayday.conf", "etc/mayday/policy.conf",
+        "usr/bin/mayday", "usr/sbin/mayday-gateway", "usr/share/man/man8/mayday-gateway.8.gz", "usr/lib/sysusers.d/mayday.conf",
+        "usr/lib/systemd/system/mayday-gateway.service", f"usr/lib/{multiarch}/mosquitto_mayday.so", "etc/mayday/mayday.conf", "etc/mayday/policy.conf",
         "etc/mosquitto/conf.d/mayday.conf.example", "usr/share/mayday/mosquitto.conf.d/listeners.conf",
         "usr/lib/systemd/system/mosquitto.service.d/mayday.conf", "usr/lib/systemd/system/mayday-prune.service",
         "usr/lib/systemd/system/mayday-prune.timer", "usr/share/man/man1/mayday.1.gz",
@@ -85,7 +86,7 @@ def test_every_file_in_etc_is_a_conffile(deb, root):
 
 def test_the_dependencies_are_the_libraries_that_are_used(deb):
     depends = run("dpkg-deb", "-f", deb, "Depends")
-    for name in "mosquitto", "libssl3", "libpq5", "libjson-c5", "libinih1", "libpcre2-8-0", "libc6":
+    for name in "mosquitto", "libssl3", "libpq5", "libjson-c5", "libinih1", "libpcre2-8-0", "libsystemd0", "libc6":
         assert re.search(rf"(^|, ){re.escape(name)}( |,|$)", depends), depends
 
 
@@ -182,7 +183,9 @@ def test_systemd_understands_the_units_with_debians_own(root, tmp_path):
     shutil.copy("/lib/systemd/system/mosquitto.service", units)
     prune = units / "mayday-prune.service"
     prune.write_text(prune.read_text().replace("/usr/bin/mayday", str(root / "usr/bin/mayday")))
-    done = subprocess.run(["systemd-analyze", "verify", "--man=no", units / "mosquitto.service",
+    gateway = units / "mayday-gateway.service"
+    gateway.write_text(gateway.read_text().replace("/usr/sbin/mayday-gateway", str(root / "usr/sbin/mayday-gateway")))
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", units / "mosquitto.service", gateway,
                            units / "mayday-prune.service", units / "mayday-prune.timer"],
                           capture_output=True, text=True, env=dict(os.environ, SYSTEMD_UNIT_PATH=f"{units}:"))
     assert done.returncode == 0 and done.stderr == "", done.stderr
@@ -214,7 +217,7 @@ def test_the_manual_holds_every_key_with_its_section_and_default(mayday):
 @pytest.mark.skipif(not shutil.which("groff"), reason="no groff here")
 def test_the_manual_pages_are_sound_roff(root):
     pages = list((root / "usr/share/man").rglob("*.gz"))
-    assert len(pages) == 3
+    assert len(pages) == 4
     for page in pages:
         done = subprocess.run(["groff", "-man", "-Tutf8", "-ww"], input=gzip.decompress(page.read_bytes()),
                               capture_output=True)

@@ -35,7 +35,7 @@ typedef struct act {
     int subscribing, publishing; /* packets */
     instant deadline;
     outcome came;
-    int64_t version;
+    int64_t before, version; /* of the incident: before we acted, and the newest seen */
     char status[32];
     char code[64], detail[512];
 } act;
@@ -81,17 +81,21 @@ static bool shows_effect(const act *a, const json *state) {
            (!d->by_us || text_equal(json_get_string(acknowledged, "by"), text_of(a->who->sub)));
 }
 
+/* `invited` is said by `dispatch` alone, so both topics count, whichever comes first. */
 static void on_state(act *a, const json *state, bool retained) {
-    const json *version = json_get(state, "version");
-    if (json_kind_of(version) != JSON_INTEGER || json_integer(version) <= a->version)
-        return;
-    a->version = json_integer(version);
-    copy_text(json_get_string(state, "status"), a->status, sizeof a->status);
-    if (retained || !a->published || !shows_effect(a, state) || a->settling)
-        return;
-    a->settling = true;
-    a->came = OUTCOME_APPLIED;
-    a->deadline = instant_now() + SETTLE_MS * 1000;
+    const json *number = json_get(state, "version");
+    int64_t version = json_kind_of(number) == JSON_INTEGER ? json_integer(number) : 0;
+    if (version >= a->version) {
+        a->version = version;
+        copy_text(json_get_string(state, "status"), a->status, sizeof a->status);
+    }
+    if (retained || !a->published)
+        a->before = version > a->before ? version : a->before;
+    else if (version > a->before && !a->deed->silent && !a->settling && shows_effect(a, state)) {
+        a->settling = true;
+        a->came = OUTCOME_APPLIED;
+        a->deadline = instant_now() + SETTLE_MS * 1000;
+    }
 }
 
 static void on_rejected(act *a, const json *body) {

@@ -96,14 +96,26 @@ static const char members_sql[] = "SELECT m.person, m.relation, " MOMENT("m.sinc
                "m.org = $2)"
                " ORDER BY m.since, m.person";
 
-/* The detail in a line: what was said first, the rest as 'name value'. */
+/* The timeline, with what became of each action, and with the replies to its checks. */
+#define TIMELINE(alert)                                                                                      \
+    "(SELECT t.at, t.received_at, t.kind, t.id, t.org, t.sender, t.detail || CASE WHEN x.id IS NULL THEN "   \
+    "'{}'"                                                                                                   \
+    "  ELSE jsonb_strip_nulls(jsonb_build_object('verdict', x.verdict, 'to_status', x.to_status,"            \
+    "  'version', x.version)) END AS detail"                                                                 \
+    " FROM mayday.timeline(" alert ") t LEFT JOIN mayday.action x ON t.kind = 'action' AND x.id = t.id"      \
+    " WHERE t.kind NOT IN ('check', 'reply') UNION ALL SELECT * FROM mayday.checks_of(" alert "))"
+
+/* The detail in a line: what was done or said, the rest as 'name value', and what came of it. */
 static const char timeline_sql[] = "SELECT " CLOCK(
-    "t.at") ", t.kind, t.sender, concat_ws('  ', t.detail->>'action', '\"' || (t.detail->>'text')"
-            " || '\"', (SELECT string_agg(d.key || ' ' || d.value, '  ') FROM"
-            " jsonb_each_text(t.detail - '{text,action}'::text[]) d))"
-            " FROM mayday.timeline($1::uuid) t WHERE ($2::text IS NULL OR t.org = $2) AND ($3::boolean OR "
-            "t.kind <> 'location')"
-            " ORDER BY t.at, t.id";
+    "t.at") ", t.kind, t.sender, concat_ws('  ', t.detail->>'action', t.detail->>'answer',"
+            " '\"' || (t.detail->>'text') || '\"', (SELECT string_agg(d.key || ' ' || d.value, '  ')"
+            "  FROM jsonb_each_text(t.detail - '{text,action,answer,verdict,to_status,version}'::text[]) d"
+            "  WHERE d.value <> 'false'),"
+            " CASE t.detail->>'verdict' WHEN 'applied' THEN '-> ' || (t.detail->>'to_status') || ', version '"
+            "  || (t.detail->>'version') WHEN 'noted' THEN NULL ELSE '-> changed nothing: ' || "
+            "(t.detail->>'verdict') END)"
+            " FROM " TIMELINE("$1::uuid") " t WHERE ($2::text IS NULL OR t.org = $2)"
+                                          " AND ($3::boolean OR t.kind <> 'location') ORDER BY t.at, t.id";
 
 static const char whole_sql[] =
     "SELECT jsonb_build_object('incident', " OBJECT ", 'dispatch', mayday.dispatch_of(a.org, a.id),"
@@ -113,9 +125,11 @@ static const char whole_sql[] =
     "   WHERE m.org = a.org AND m.family = 'alert' AND m.id = a.id::text),"
     " 'timeline', (SELECT coalesce(jsonb_agg(jsonb_build_object('at', mayday.spell(t.at),"
     "   'received_at', mayday.spell(t.received_at), 'kind', t.kind, 'id', t.id, 'sender', t.sender,"
-    "   'detail', t.detail) ORDER BY t.at, t.id), '[]') FROM mayday.timeline(a.id) t"
-    "   WHERE t.org = a.org AND ($3::boolean OR t.kind <> 'location')))"
-    " FROM mayday.alert a WHERE a.id = $1::uuid AND ($2::text IS NULL OR a.org = $2) ORDER BY a.org";
+    "   'detail', t.detail) ORDER BY t.at, t.id), '[]') FROM " TIMELINE(
+        "a.id") " t"
+                "   WHERE t.org = a.org AND ($3::boolean OR t.kind <> 'location')))"
+                " FROM mayday.alert a WHERE a.id = $1::uuid AND ($2::text IS NULL OR a.org = $2) ORDER BY "
+                "a.org";
 
 static const char note_sql[] =
     "SELECT mayday.record_audit(a.org, 'read', session_user::text, a.raised_by, a.id,"

@@ -86,6 +86,6 @@ int main(int argc, char **argv) {
         fputs(c->help, stdout);
         return EXIT_DONE;
     }
-    optind = 1;
+    optind = 0; /* glibc begins anew: without the '+' above, a command's options may stand behind its words */
     return c->run(config_path, argc, argv);
 }

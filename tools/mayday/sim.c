@@ -277,6 +277,8 @@ static bool take_option(sim *s, int option, const char *value) {
         if (!s->scene.play->turn && !take_scenario(s, "panic"))
             return false;
         return arg_duration(self, "raise-after", value, &s->raise_after_ms);
+    case 'b':
+        return arg_duration(self, "bound", value, &s->scene.bound_ms);
     case 'x':
         return arg_count(self, "seed", value, 0, INT64_MAX / 1000003 - PEOPLE_MAX, &s->seed);
     case 'p':
@@ -307,6 +309,7 @@ static int run(const char *config_path, int argc, char **argv) {
         {"radius", required_argument, NULL, 'R'},
         {"scenario", required_argument, NULL, 'S'},
         {"raise-after", required_argument, NULL, 'a'},
+        {"bound", required_argument, NULL, 'b'},
         {"seed", required_argument, NULL, 'x'},
         {"prefix", required_argument, NULL, 'p'},
         {"role", required_argument, NULL, LINK_ROLE},
@@ -319,6 +322,7 @@ static int run(const char *config_path, int argc, char **argv) {
     sim s = {.people = 10,
              .rate = 1,
              .drain_ms = 15000,
+             .scene.bound_ms = 20000,
              .raise_after_ms = 5000,
              .seed = 1,
              .lat = 51.5072,
@@ -326,7 +330,7 @@ static int run(const char *config_path, int argc, char **argv) {
              .radius = 800,
              .prefix = "walker",
              .roles = "member",
-             .scene = {.play = scene_named("calm")}};
+             .scene.play = scene_named("calm")};
     link_defaults(&s.link);
     s.link.org = "demo";
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)
@@ -367,6 +371,7 @@ const command command_sim = {
         "catches\n"
         "                     up. Each thing must come about, or the evening fails; it needs the gateway\n"
         "  --raise-after T    when the alert is raised (default 5s); implies --scenario panic\n"
+        "  --bound T          how long each thing of an evening may take to come about (default 20s)\n"
         "  --seed N           of the paths (default 1)\n"
         "  --prefix NAME      the people are NAME-0001 and so on (default walker)\n"
         "  --role NAMES       their roles, separated by commas (default member)\n"

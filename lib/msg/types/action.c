@@ -18,6 +18,7 @@ const msg_type msg_type_action = {
     .schema = "action",
     .family = ADDRESS_ALERT,
     .leaf = "action",
+    .limit = MSG_ACTION,
     .stored = true,
     .sync = true,
     .urgent = true,

@@ -13,6 +13,7 @@ const msg_type msg_type_alert_chat = {
     .schema = "chat",
     .family = ADDRESS_ALERT,
     .leaf = "chat",
+    .limit = MSG_TALK,
     .stored = true,
     .sync = true,
     .fed = true,

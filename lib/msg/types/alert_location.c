@@ -16,6 +16,7 @@ const msg_type msg_type_alert_location = {
     .schema = "location",
     .family = ADDRESS_ALERT,
     .leaf = "location",
+    .limit = MSG_TELEMETRY,
     .stored = true,
     .table = "location",
     COLUMNS(columns),

@@ -8,4 +8,5 @@ const msg_type msg_type_alert_typing = {
     .schema = "typing",
     .family = ADDRESS_ALERT,
     .leaf = "typing",
+    .limit = MSG_TELEMETRY,
 };

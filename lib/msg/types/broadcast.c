@@ -14,6 +14,7 @@ const msg_type msg_type_broadcast = {
     .schema = "broadcast",
     .family = ADDRESS_ROLE,
     .leaf = "broadcast",
+    .limit = MSG_TALK,
     .stored = true,
     .sync = true,
     .fed = true,

@@ -17,6 +17,7 @@ const msg_type msg_type_check = {
     .schema = "check",
     .family = ADDRESS_USER,
     .leaf = "check",
+    .limit = MSG_TALK,
     .stored = true,
     .sync = true,
     .urgent = true,

@@ -13,6 +13,7 @@ const msg_type msg_type_duty = {
     .schema = "duty",
     .family = ADDRESS_USER,
     .leaf = "duty",
+    .limit = MSG_ACTION,
     .stored = true,
     .settle = "settle_duty",
     .table = "duty",

@@ -15,6 +15,7 @@ const msg_type msg_type_inbox = {
     .schema = "inbox",
     .family = ADDRESS_USER,
     .leaf = "inbox",
+    .limit = MSG_TALK,
     .stored = true,
     .sync = true,
     .fed = true,

@@ -21,6 +21,7 @@ const msg_type msg_type_raise = {
     .schema = "raise",
     .family = ADDRESS_ALERT,
     .leaf = "raise",
+    .limit = MSG_RAISE,
     .stored = true,
     .sync = true,
     .urgent = true,

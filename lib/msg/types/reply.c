@@ -18,6 +18,7 @@ const msg_type msg_type_reply = {
     .schema = "reply",
     .family = ADDRESS_USER,
     .leaf = "reply",
+    .limit = MSG_TALK,
     .stored = true,
     .sync = true,
     .urgent = true,

@@ -15,6 +15,7 @@ const msg_type msg_type_settings = {
     .schema = "settings",
     .family = ADDRESS_USER,
     .leaf = "settings",
+    .limit = MSG_REQUEST,
     .stored = true,
     .sync = true,
     .secret = true,

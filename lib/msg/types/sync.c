@@ -14,6 +14,7 @@ const msg_type msg_type_sync = {
     .schema = "sync",
     .family = ADDRESS_USER,
     .leaf = "sync",
+    .limit = MSG_REQUEST,
     .stored = true,
     .settle = "settle_syncs",
     .table = "sync_request",

@@ -14,6 +14,7 @@ const msg_type msg_type_user_location = {
     .schema = "location",
     .family = ADDRESS_USER,
     .leaf = "location",
+    .limit = MSG_TELEMETRY,
     .stored = true,
     .table = "location",
     COLUMNS(columns),

@@ -14,6 +14,7 @@ const msg_type msg_type_user_receipt = {
     .schema = "receipt",
     .family = ADDRESS_USER,
     .leaf = "receipt",
+    .limit = MSG_TELEMETRY,
     .stored = true,
     .settle = "settle_receipts",
     .table = "receipt",

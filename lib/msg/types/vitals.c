@@ -16,6 +16,7 @@ const msg_type msg_type_vitals = {
     .schema = "vitals",
     .family = ADDRESS_USER,
     .leaf = "vitals",
+    .limit = MSG_TELEMETRY,
     .stored = true,
     .table = "vitals",
     COLUMNS(columns),

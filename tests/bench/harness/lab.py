@@ -112,6 +112,11 @@ class Lab:
         return figures(subprocess.run([os.path.join(self.build, "bench", "fdatasync"), self.folder, str(count),
                                        str(rate)], capture_output=True, text=True))["latency_us"]
 
+    def access(self, incidents, members, calls):
+        """Access decisions on the plugin's own code, without a broker."""
+        return figures(subprocess.run([os.path.join(self.build, "bench", "access"), self.find("etc/mayday/policy.conf"),
+                                       str(incidents), str(members), str(calls)], capture_output=True, text=True))
+
     # ---- the reference
 
     def bare(self, nodelay=True):
@@ -162,7 +167,9 @@ class Lab:
                     f"[journal]\ndir = {home}/journal\n"
                     f"[database]\nwriter = {postgres.conninfo('mayday_plugin')}\n"
                     f"admin = {postgres.conninfo('postgres')}\nsql_dir = {self.find('share/mayday/sql')}\n"
-                    "retry_max = 500ms\n")
+                    "retry_max = 500ms\n"
+                    # the load comes from few clients that send as fast as they can
+                    "[limits]\ntelemetry = off\ntalk = off\naction = off\nrequest = off\nraise = off\n")
         for name in ("state", "journal"):
             os.makedirs(os.path.join(home, name), mode=0o700)
         self.tool(home, "keys", "new", "--type", key_type)

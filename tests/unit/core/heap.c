@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
+#include "core/audit_trail.h"
 #include "core/pin.h"
 #include "core/policy.h"
 #include "core/rate.h"
@@ -205,6 +206,40 @@ START_TEST(a_pin_is_hashed_and_judged_without_our_heap) {
 }
 END_TEST
 
+START_TEST(what_reads_the_audit_trail_is_there_whole_or_not_at_all) {
+    audit_trail *t = NULL;
+    long failures = 0;
+    for (; !t && failures < 20; failures++) {
+        heap_allow(failures);
+        t = audit_trail_new(1, NULL, 0, NULL, NULL);
+        (void)heap_allow_all();
+    }
+    ck_assert_ptr_nonnull(t);
+    ck_assert_int_gt(failures, 2);
+    (void)audit_trail_free(t);
+}
+END_TEST
+
+START_TEST(a_checkpoint_that_finds_no_memory_is_not_read) {
+    CLEANUP(issuer_release) issuer i = issuer_of("ES256");
+    CLEANUP(buf_release) buf jws = BUF(8192);
+    audit_checkpoint c = {7, audit_origin, 0, false}, back = {0};
+    char kid[AUDIT_KID_MAX];
+    int fault = -ENOMEM;
+    ck_assert_int_eq(audit_checkpoint_sign(i.signer, &c, &jws), 0);
+    long failures = 0;
+    for (; fault == -ENOMEM && failures < 200; failures++) {
+        ck_assert_uint_eq(back.position, 0);
+        heap_allow(failures);
+        fault = audit_checkpoint_read(buf_text(&jws), &back, kid);
+        (void)heap_allow_all();
+    }
+    ck_assert_int_eq(fault, 0);
+    ck_assert_uint_eq(back.position, 7);
+    ck_assert_int_gt(failures, 2);
+}
+END_TEST
+
 Suite *suite_heap(void) {
     Suite *s = suite_create("heap");
     TCase *t = tcase_create("all");
@@ -216,6 +251,8 @@ Suite *suite_heap(void) {
     tcase_add_test(t, a_revocation_that_finds_no_memory_says_so_and_changes_nothing);
     tcase_add_test(t, buckets_are_made_whole_or_not_at_all_and_taking_allocates_nothing);
     tcase_add_test(t, a_pin_is_hashed_and_judged_without_our_heap);
+    tcase_add_test(t, what_reads_the_audit_trail_is_there_whole_or_not_at_all);
+    tcase_add_test(t, a_checkpoint_that_finds_no_memory_is_not_read);
     suite_add_tcase(s, t);
     return s;
 }

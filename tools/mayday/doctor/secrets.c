@@ -41,7 +41,7 @@ static bool check_writable(doctor *d, const char *path) {
 }
 
 static bool check_passwords(doctor *d) {
-    const char *const conninfos[] = {d->conf.database, d->conf.database_admin};
+    const char *const conninfos[] = {d->conf.database, d->conf.database_admin, d->conf.gateway_database};
     for (size_t i = 0; i < ARRAY_LEN(conninfos); i++)
         if (conninfos[i] && strstr(conninfos[i], "password=") && readable_by_all(d->config_path)) {
             found(d, FINDING_FAIL, "chmod 640 it, or better: move the password to a passfile.",
@@ -68,9 +68,13 @@ static void run(doctor *d) {
     bool clean = check_passwords(d);
     clean = check_signing(d, keys) && clean;
     clean = check_signing(d, beside) && clean;
+    clean = check_signing(d, d->conf.gateway_signing_keys) && clean;
+    clean = check_signing(d, d->conf.audit_keys) && clean;
     clean = check_writable(d, d->config_path) && clean;
     clean = check_writable(d, keys) && clean;
     clean = check_writable(d, beside) && clean;
+    clean = check_writable(d, d->conf.gateway_signing_keys) && clean;
+    clean = check_writable(d, d->conf.audit_keys) && clean;
     clean = check_writable(d, d->conf.policy_file) && clean;
     if (signing_keys(keys))
         found(d, FINDING_WARN,

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define PAUSE_US (INSTANT_SECOND * 6 / 10) /* between steps: people are not machines */
-#define BOUND_US (20 * INSTANT_SECOND)
 
 extern const scenario scenario_evening;
 
@@ -85,7 +84,7 @@ static bool ann_sees_acknowledged(const scene *s) {
 /* Refused, and nothing of the incident has reached him. */
 static bool ben_shut_out(const scene *s) {
     const evening *e = evening_of(s);
-    for (size_t i = 0; i < e->said_count; i++)
+    for (size_t i = e->raise_at; i < e->said_count; i++)
         if (e->said[i].reached & BIT(BEN))
             return false;
     return e->ben_refused && !e->view[BEN];
@@ -103,10 +102,9 @@ static bool names_person(const json *list, const char *whom) {
     return false;
 }
 
-/* He sees the incident, and ann sees him. */
-static bool ben_reads(const scene *s) {
+static bool ann_sees_ben(const scene *s) {
     const evening *e = evening_of(s);
-    return e->view[BEN] && names_person(json_get(e->view[ANN], "assigned"), e->cast[BEN]->sub);
+    return names_person(json_get(e->view[ANN], "assigned"), e->cast[BEN]->sub);
 }
 
 static bool ann_sees_read(const scene *s) {
@@ -114,8 +112,9 @@ static bool ann_sees_read(const scene *s) {
     return e->said[e->said_count - 1].marks_shown & BIT(ANN);
 }
 
-static bool carl_reads(const scene *s) {
-    return evening_of(s)->view[CARL];
+static bool carl_invited(const scene *s) {
+    const evening *e = evening_of(s);
+    return names_person(json_get(e->view[DORA], "invited"), e->cast[CARL]->sub);
 }
 
 static bool ann_sees_enroute(const scene *s) {
@@ -164,7 +163,8 @@ static bool ann_sees_resolved(const scene *s) {
 static const step steps[] = {
     {NULL, NULL, all_listening, "ann, ben, carl and dora are connected"},
     {NULL, voice_close_leftover, nothing_left_over, "nothing is open from an earlier evening"},
-    {"carl's phone asks what it missed", voice_ask_what_was_missed, carl_up_to_date, "it is up to date"},
+    {"carl's phone asks what it missed", voice_ask_what_was_missed, carl_up_to_date,
+     "carl's phone is up to date"},
     {"ben goes on duty", voice_ben_on_duty, ben_on_duty, "dora's screen shows him on duty"},
     {NULL, voice_ann_raises, reached_dora, "dora's screen shows the alert"},
     {NULL, NULL, ann_sees_stored, "ann's phone knows that it is stored"},
@@ -177,10 +177,12 @@ static const step steps[] = {
     {"dora asks ben: Are you OK, and free?", voice_dora_checks, check_received,
      "dora sees that his phone has it"},
     {"ben answers: ok", voice_ben_replies, reached_dora, "dora has his answer"},
-    {"dora assigns ben", voice_dora_assigns, ben_reads, "ben can read the incident, and ann sees who comes"},
-    {"ann writes: I am at the north end now.", voice_ann_writes_again, reached_ben, "ben reads it"},
+    {"dora assigns ben", voice_dora_assigns, ann_sees_ben, "ann's phone says who comes"},
+    {"ann writes: I am at the north end now.", voice_ann_writes_again, reached_ben,
+     "ben reads it, as he does everything from now on"},
     {"ben has read it", voice_ben_has_read, ann_sees_read, "ann's phone says so"},
-    {"dora invites carl, who is close by", voice_dora_invites, carl_reads, "carl can read the incident, too"},
+    {"dora invites carl, who is close by", voice_dora_invites, carl_invited,
+     "dora's screen shows him as invited"},
     {"ben sets off", voice_ben_sets_off, ann_sees_enroute, "ann's phone says that he is on the way"},
     {"carl's phone loses its connection", voice_carl_leaves, carl_away, "dora's screen shows him as away"},
     {"the others talk on, dora writes to carl and to all members", voice_talk_goes_on, talk_reached_others,
@@ -195,6 +197,7 @@ static const step steps[] = {
 
 static int enter(scene *s) {
     evening *e = evening_of(s);
+    e->step_begun = s->begun;
     for (size_t i = 0; i < CAST; i++) {
         int code = crowd_enter(s->all, s->first_of_cast + i, names[i], s->org, roles[i], listens[i]);
         if (code != EXIT_DONE)
@@ -207,8 +210,11 @@ static int enter(scene *s) {
 static int begin(scene *s, const step *now_on, instant now) {
     evening *e = evening_of(s);
     e->under_way = true;
-    e->step_begun = now;
+    if (now_on->begin) /* else it waits for more of what the one before has begun */
+        e->step_begun = now;
     e->since = e->said_count;
+    if (now_on->begin == voice_ann_raises)
+        e->raise_at = e->said_count;
     if (now_on->begin == voice_talk_goes_on)
         e->away_at = e->said_count;
     if (now_on->begin == voice_carl_keeps)
@@ -228,8 +234,8 @@ static void end(scene *s, const step *done, instant now) {
     }
     e->happened++;
     e->under_way = false;
-    e->not_before = now + PAUSE_US;
     e->over = ++e->step == ARRAY_LEN(steps);
+    e->not_before = e->over || steps[e->step].begin ? now + PAUSE_US : now;
 }
 
 static int turn(scene *s, instant now) {
@@ -242,7 +248,7 @@ static int turn(scene *s, instant now) {
         return code;
     if (now_on->happened(s)) {
         end(s, now_on, now);
-    } else if (now >= e->step_begun + BOUND_US) {
+    } else if (now >= e->step_begun + s->bound_ms * 1000) {
         e->over = true;
     }
     return EXIT_DONE;

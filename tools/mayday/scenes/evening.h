@@ -40,8 +40,9 @@ typedef struct evening {
     json *view[CAST];               /* the newest state of the incident that each has; of dora, `dispatch` */
     bool away[CAST], on_duty[CAST]; /* as dora's screen shows */
     bool ben_refused;
-    char check[UUID_TEXT_LEN + 1];    /* the id of the check that ben's phone has */
-    size_t away_at, kept_at;          /* indices into said: while carl is away; what his phone keeps */
+    char check[UUID_TEXT_LEN + 1]; /* the id of the check that ben's phone has */
+    size_t raise_at, away_at,
+        kept_at; /* indices into said: the raise; while carl is away; what his phone keeps */
     char leftover[UUID_TEXT_LEN + 1]; /* an open incident of ann's from another evening, or "" */
     bool leftover_active;
 

@@ -36,6 +36,7 @@ struct scene {
     size_t first_of_cast;
     FILE *to; /* the readable lines */
     instant begun, raise_at;
+    int64_t bound_ms; /* how long each thing may take that is waited for */
 
     /* Of the alert that is raised in it, if one is. */
     person *walker; /* a walker who raised it, and whose way is told in it; NULL for none */

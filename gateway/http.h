@@ -1,0 +1,55 @@
+/* http.h - the gateway's HTTP: a daemon (libmicrohttpd, seen by http.c alone) with one thread of its own, and
+ * the routes it answers.
+ *
+ * A new route is gateway/routes/<name>.c with one row, and its word in that CMake list. The row says who may
+ * ask: there is no other way to be reached, so no route can exist unguarded.
+ *
+ * Threads: http_start() and http_stop() from main(); answers run on the daemon's thread, one at a time, and
+ * wait for nothing: no database, no broker. */
+#ifndef MAYDAY_GATEWAY_HTTP_H
+#define MAYDAY_GATEWAY_HTTP_H
+
+#include "base/buf.h"
+#include "gateway/broker_figures.h"
+#include "gateway/host.h"
+
+#define HTTP_ANSWER_MAX (4 << 20)
+
+/* What routes look at; all of it locks itself. */
+typedef struct http_scope {
+    service_host *host;
+    broker_figures *brokers;
+} http_scope;
+
+typedef struct http_reply {
+    unsigned status;  /* 200 unless the route says otherwise */
+    const char *type; /* of the content; a literal */
+    buf body;         /* BUF(HTTP_ANSWER_MAX) */
+} http_reply;
+
+typedef struct route {
+    const char *method; /* "GET", by which HEAD is answered too */
+    const char *path;   /* the whole of it */
+    const char *role;   /* NULL: for whoever reaches the address. Else a token's: nobody's, as long as HTTP
+                           takes none */
+    /* Returns 0, or a negative errno: then the answer is 500. */
+    int (*answer)(const http_scope *scope, http_reply *reply);
+} route;
+
+/* All of them, ended by NULL. */
+extern const route *const routes[];
+
+typedef struct http http;
+
+#define HTTP_WHY_MAX 256
+
+/* "127.0.0.1:8080", "[::1]:8080", "localhost:8080", ":8080" (every address of this machine). */
+bool http_address_good(const char *spelled);
+
+/* Listens and answers from now on. `scope` is borrowed. Returns 0, -EINVAL for a bad address, or what the
+ * system says, with a sentence in ret_why. */
+NODISCARD int http_start(const char *spelled, const http_scope *scope, http **ret_http,
+                         char ret_why[HTTP_WHY_MAX]);
+http *http_stop(http *h); /* takes NULL, returns NULL */
+
+#endif
