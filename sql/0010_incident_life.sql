@@ -331,20 +331,21 @@ CREATE FUNCTION mayday.open_alerts(raises jsonb, join_window interval) RETURNS v
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     r record;
-    made uuid[];
+    made text[];
 BEGIN
     -- Two presses on two devices at once must find each other; in one order for all writers.
     PERFORM mayday.lock_raiser(k) FROM (SELECT DISTINCT mayday.raiser_key(x->>'org', x->>'person') AS k
                                         FROM jsonb_array_elements(raises) x ORDER BY 1) locks;
     WITH said AS MATERIALIZED (
-        SELECT x.*, count(*) OVER (PARTITION BY x.org, x.person) AS times
+        SELECT x.*, count(*) OVER (PARTITION BY x.org, x.person) AS times,
+               count(*) OVER (PARTITION BY x.org, x.alert) AS claims
         FROM jsonb_to_recordset(raises) x(org text, alert uuid, sender text, person text, at timestamptz,
             received_at timestamptz, type text, priority text, lat double precision, lon double precision,
             silent boolean, offline boolean)
     ), simple AS MATERIALIZED (
         -- LIMIT keeps these as probes of an index, one for each raise, whatever the statistics say.
         SELECT s.*, mayday.urgency(s.type, s.priority) AS urgency FROM said s
-        WHERE s.times = 1 AND s.sender = s.person
+        WHERE s.times = 1 AND s.claims = 1 AND s.sender = s.person
           AND (SELECT x.id FROM mayday.alert x WHERE x.org = s.org AND x.id = s.alert LIMIT 1) IS NULL
           AND mayday.open_of(s.org, s.person, s.received_at - join_window) IS NULL
     ), opened AS (
@@ -364,15 +365,17 @@ BEGIN
         INSERT INTO mayday.outbox (org, lane, kind) SELECT o.org, 'alert/' || o.id, 'state' FROM opened o
     ), audited AS (
         SELECT mayday.record_audit(o.org, 'incident.raise', o.raised_by, o.raised_by, o.id,
-                                   jsonb_build_object('type', o.type, 'priority', o.priority)), o.id
+                                   jsonb_build_object('type', o.type, 'priority', o.priority)),
+               o.org || '/' || o.id AS which
         FROM opened o
     )
-    SELECT array_agg(u.id) INTO made FROM audited u;
+    SELECT array_agg(u.which) INTO made FROM audited u;
     PERFORM pg_notify('mayday_outbox', '');
     FOR r IN SELECT x.* FROM ROWS FROM (jsonb_to_recordset(raises) AS (org text, alert uuid, sender text, person text,
                  at timestamptz, received_at timestamptz, type text, priority text, lat double precision,
                  lon double precision, silent boolean, offline boolean, fresh boolean)) WITH ORDINALITY x
-             WHERE x.alert NOT IN (SELECT unnest(made)) ORDER BY x.ordinality -- hashed; a join would be a nested loop
+             WHERE x.org || '/' || x.alert NOT IN (SELECT unnest(made)) -- hashed; a join would be a nested loop
+             ORDER BY x.ordinality
     LOOP
         PERFORM mayday.open_alert(r.org, r.alert, r.sender, r.person, r.at, r.received_at, r.type, r.priority, r.lat,
                                   r.lon, r.silent, r.offline, r.fresh, join_window);
