@@ -75,6 +75,10 @@ static bool ann_sees_stored(const scene *s) {
     return json_get(json_get(evening_of(s)->view[ANN], "receipts"), "stored");
 }
 
+static bool ann_sees_delivered(const scene *s) {
+    return json_get(json_get(evening_of(s)->view[ANN], "receipts"), "delivered");
+}
+
 static bool ann_sees_acknowledged(const scene *s) {
     const evening *e = evening_of(s);
     const json *by = json_get(json_get(json_get(e->view[ANN], "receipts"), "acknowledged"), "by");
@@ -168,6 +172,8 @@ static const step steps[] = {
     {"ben goes on duty", voice_ben_on_duty, ben_on_duty, "dora's screen shows him on duty"},
     {NULL, voice_ann_raises, reached_dora, "dora's screen shows the alert"},
     {NULL, NULL, ann_sees_stored, "ann's phone knows that it is stored"},
+    {"dora's screen says that it has it", voice_dora_has_it, ann_sees_delivered,
+     "ann's phone knows that it reached somebody who can help"},
     {"ann writes: Somebody is following me, near the footbridge.", voice_ann_writes, reached_dora,
      "dora reads it, and sees where ann is"},
     {"ben, whom nobody has sent, tries to write in the incident", voice_ben_intrudes, ben_shut_out,
