@@ -106,9 +106,10 @@ static bool names_person(const json *list, const char *whom) {
     return false;
 }
 
-static bool ann_sees_ben(const scene *s) {
+/* He sees the incident, and ann sees him. */
+static bool ben_reads(const scene *s) {
     const evening *e = evening_of(s);
-    return names_person(json_get(e->view[ANN], "assigned"), e->cast[BEN]->sub);
+    return e->view[BEN] && names_person(json_get(e->view[ANN], "assigned"), e->cast[BEN]->sub);
 }
 
 static bool ann_sees_read(const scene *s) {
@@ -116,9 +117,9 @@ static bool ann_sees_read(const scene *s) {
     return e->said[e->said_count - 1].marks_shown & BIT(ANN);
 }
 
-static bool carl_invited(const scene *s) {
+static bool carl_reads(const scene *s) {
     const evening *e = evening_of(s);
-    return names_person(json_get(e->view[DORA], "invited"), e->cast[CARL]->sub);
+    return e->view[CARL] && names_person(json_get(e->view[DORA], "invited"), e->cast[CARL]->sub);
 }
 
 static bool ann_sees_enroute(const scene *s) {
@@ -183,12 +184,13 @@ static const step steps[] = {
     {"dora asks ben: Are you OK, and free?", voice_dora_checks, check_received,
      "dora sees that his phone has it"},
     {"ben answers: ok", voice_ben_replies, reached_dora, "dora has his answer"},
-    {"dora assigns ben", voice_dora_assigns, ann_sees_ben, "ann's phone says who comes"},
+    {"dora assigns ben", voice_dora_assigns, ben_reads,
+     "ben can read the incident, and ann's phone says who comes"},
     {"ann writes: I am at the north end now.", voice_ann_writes_again, reached_ben,
      "ben reads it, as he does everything from now on"},
     {"ben has read it", voice_ben_has_read, ann_sees_read, "ann's phone says so"},
-    {"dora invites carl, who is close by", voice_dora_invites, carl_invited,
-     "dora's screen shows him as invited"},
+    {"dora invites carl, who is close by", voice_dora_invites, carl_reads,
+     "carl can read it, and dora's screen shows him as invited"},
     {"ben sets off", voice_ben_sets_off, ann_sees_enroute, "ann's phone says that he is on the way"},
     {"carl's phone loses its connection", voice_carl_leaves, carl_away, "dora's screen shows him as away"},
     {"the others talk on, dora writes to carl and to all members", voice_talk_goes_on, talk_reached_others,
