@@ -47,6 +47,10 @@ static void progress(const ask *a, const char *what, instant at) {
     }
 }
 
+static int64_t within_s(const ask *a) {
+    return (a->within_ms + 999) / 1000;
+}
+
 static int publish(ask *a) {
     uuid id = link_new_id();
     CLEANUP(payload_release) payload p = payload_new(&id, instant_now());
@@ -57,7 +61,7 @@ static int publish(ask *a) {
     payload_text(&p, "text", a->text);
     payload_text(&p, "lang", a->lang);
     payload_text(&p, "alert", a->alert);
-    payload_number(&p, "respond_within", (double)((a->within_ms + 999) / 1000), 0);
+    payload_number(&p, "respond_within", (double)within_s(a), 0);
     buf_printf(&topic, "mayday/v1/%s/user/%s/check", a->who->org, a->person);
     if (payload_print(&p, &body) < 0 || buf_failed(&topic) < 0)
         return command_fail(self, EXIT_REFUSED, "out of memory");
@@ -198,8 +202,7 @@ static int tell(const ask *a) {
         code = command_fail(self, EXIT_UNREACHABLE, "not sent: the broker does not acknowledge");
     else if (a->wait && !*a->answer)
         code = command_fail(self, EXIT_UNREACHABLE, "no answer from %s within %lld s%s", a->person,
-                            (long long)((a->within_ms + 999) / 1000),
-                            a->received ? "" : ", and no word that it was received");
+                            (long long)within_s(a), a->received ? "" : ", and no word that it was received");
     else if (strcmp(a->answer, "help") == 0)
         code = EXIT_REFUSED;
     if (a->json)
