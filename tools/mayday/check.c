@@ -25,7 +25,7 @@ typedef struct ask {
     int64_t within_ms;
     bool wait, json;
 
-    const identity *who;
+    identity who;
     mqtt_client *client;
     char id[UUID_TEXT_LEN + 1];
     int subscribing, publishing; /* packets */
@@ -62,7 +62,7 @@ static int publish(ask *a) {
     payload_text(&p, "lang", a->lang);
     payload_text(&p, "alert", a->alert);
     payload_number(&p, "respond_within", (double)within_s(a), 0);
-    buf_printf(&topic, "mayday/v1/%s/user/%s/check", a->who->org, a->person);
+    buf_printf(&topic, "mayday/v1/%s/user/%s/check", a->who.org, a->person);
     if (payload_print(&p, &body) < 0 || buf_failed(&topic) < 0)
         return command_fail(self, EXIT_REFUSED, "out of memory");
     a->sent_at = instant_now();
@@ -75,13 +75,13 @@ static int publish(ask *a) {
 static int subscribe(ask *a) {
     CLEANUP(buf_release) buf filters = BUF(4096);
     size_t second, third;
-    buf_printf(&filters, "mayday/v1/%s/user/%s/rejected", a->who->org, a->who->sub);
+    buf_printf(&filters, "mayday/v1/%s/user/%s/rejected", a->who.org, a->who.sub);
     buf_add_char(&filters, '\0');
     second = filters.len;
-    buf_printf(&filters, "mayday/v1/%s/user/%s/reply", a->who->org, a->person);
+    buf_printf(&filters, "mayday/v1/%s/user/%s/reply", a->who.org, a->person);
     buf_add_char(&filters, '\0');
     third = filters.len;
-    buf_printf(&filters, "mayday/v1/%s/user/%s/receipt", a->who->org, a->person);
+    buf_printf(&filters, "mayday/v1/%s/user/%s/receipt", a->who.org, a->person);
     if (buf_failed(&filters) < 0)
         return command_fail(self, EXIT_REFUSED, "out of memory");
     const char *at[FILTERS] = {filters.ptr, filters.ptr + second, filters.ptr + third};
@@ -215,15 +215,13 @@ static int tell(const ask *a) {
 }
 
 static int send_check(ask *a, const char *config_path) {
-    CLEANUP(identity_release) identity who = {0};
-    int code = link_identity(self, config_path, &a->link, "dispatcher", &who);
+    int code = link_identity(self, config_path, &a->link, "dispatcher", &a->who);
     if (code != EXIT_DONE)
         return code;
     CLEANUP(mqtt_hub_freep) mqtt_hub *hub = mqtt_hub_new();
     if (!hub)
         return command_fail(self, EXIT_REFUSED, "out of memory");
-    a->who = &who;
-    code = link_connect(self, hub, &a->link, &who, "check", &a->client);
+    code = link_connect(self, hub, &a->link, &a->who, "check", &a->client);
     if (code == EXIT_DONE)
         code = subscribe(a);
     if (code == EXIT_DONE)
@@ -288,7 +286,9 @@ static int run(const char *config_path, int argc, char **argv) {
         return command_fail(self, EXIT_USAGE, "expected 'mayday check send'; see 'mayday check --help'");
     if (!a.person || !topic_level_valid(text_of(a.person)))
         return command_fail(self, EXIT_USAGE, "--person: whom to ask?");
-    return send_check(&a, config_path);
+    int code = send_check(&a, config_path);
+    identity_release(&a.who);
+    return code;
 }
 
 const command command_check = {
