@@ -67,6 +67,8 @@ static const meaning meanings[] = {
      "How long a transaction takes: the last, the longest, the mean."},
     {"tokens/", "verdict", PREFIX "tokens_total", "counter", 1, "Connects, by the verdict on their token."},
     {"messages/", "verdict", PREFIX "messages_total", "counter", 1, "Publishes, by verdict."},
+    {"events/", "fate", PREFIX "events_total", "counter", 1,
+     "The plugin's own records, of connects and the like: journaled, left out, lost."},
     {"subscriptions/denied", NULL, PREFIX "subscriptions_denied_total", "counter", 1, "Filters refused."},
     {"deliveries/denied", NULL, PREFIX "deliveries_denied_total", "counter", 1,
      "Single deliveries withheld."},

@@ -23,14 +23,27 @@ void bus_unlock(bus *b) {
     (void)pthread_mutex_unlock(&b->lock);
 }
 
-void bus_stir(bus *b) {
+void bus_tell(bus *b) {
     (void)pthread_cond_broadcast(&b->changed);
 }
 
-bool bus_wait_until(bus *b, int64_t until_ms) {
+void bus_stir(bus *b) {
+    bus_tell(b);
+    (void)pthread_cond_signal(&b->duty);
+}
+
+static bool wait_for(bus *b, pthread_cond_t *condition, int64_t until_ms) {
     struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
                              .tv_nsec = (long)(until_ms % 1000) * 1000000};
-    return pthread_cond_timedwait(&b->changed, &b->lock, &until) != ETIMEDOUT;
+    return pthread_cond_timedwait(condition, &b->lock, &until) != ETIMEDOUT;
+}
+
+bool bus_wait_until(bus *b, int64_t until_ms) {
+    return wait_for(b, &b->changed, until_ms);
+}
+
+void bus_rest_until(bus *b, int64_t until_ms) {
+    (void)wait_for(b, &b->duty, until_ms);
 }
 
 void session_end(session *x, const char *why) {
@@ -47,6 +60,7 @@ static void make_locks(bus *b) {
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&b->changed, &monotonic);
+    (void)pthread_cond_init(&b->duty, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
 }
 
@@ -96,6 +110,7 @@ bus *bus_close(bus *b) {
     }
     free(b->own_status);
     (void)pthread_cond_destroy(&b->changed);
+    (void)pthread_cond_destroy(&b->duty);
     (void)pthread_mutex_destroy(&b->lock);
     free(b);
     return NULL;

@@ -66,7 +66,8 @@ struct bus {
     char since[INSTANT_TEXT_LEN + 1];
     char *own_status; /* the filter of the bus's own listener */
     pthread_mutex_t lock;
-    pthread_cond_t changed;
+    pthread_cond_t changed; /* for those who publish */
+    pthread_cond_t duty;    /* for the manager */
     link *links;
     listener listeners[BUS_LISTENERS_MAX];
     size_t listener_count;
@@ -80,7 +81,9 @@ struct bus {
 int64_t bus_clock_ms(void);
 void bus_lock(bus *b);
 void bus_unlock(bus *b);
-void bus_stir(bus *b);                         /* with the lock held: wakes all who wait */
+void bus_stir(bus *b);                         /* with the lock held: wakes all who wait, the manager too */
+void bus_tell(bus *b);                         /* likewise, without the manager */
+void bus_rest_until(bus *b, int64_t until_ms); /* likewise: the manager's wait */
 bool bus_wait_until(bus *b, int64_t until_ms); /* likewise; false: it is that time */
 
 /* With the lock held. The first reason counts, what follows is its echo; "": our own wish. */

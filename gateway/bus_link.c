@@ -292,7 +292,7 @@ void *bus_manage(void *the_bus) {
         /* A change meanwhile is not missed: the lock is held from the look at the last link into the wait,
          * and who was looked at before has set `until` to 0 if the lock was released since. */
         if (until > bus_clock_ms())
-            (void)bus_wait_until(b, until);
+            bus_rest_until(b, until);
     }
     say_goodbye(b);
     bus_unlock(b);

@@ -68,7 +68,10 @@ static void answered(session *x, int packet, int reason) {
     if (packet > 0 && packet <= UINT16_MAX)
         x->answers[packet] = (uint16_t)(ANSWERED | (reason & 0xFF));
     x->on_way -= x->on_way > 0;
-    bus_stir(x->link->b);
+    if (x->state == SESSION_DRAINING)
+        bus_stir(x->link->b);
+    else
+        bus_tell(x->link->b);
     bus_unlock(x->link->b);
 }
 

@@ -8,11 +8,12 @@
 static const struct {
     const char *name, *help;
 } rows[] = {
-    {"mayday_gateway_states_published_total", "States, dispatches and presences published or cleared."},
+    {"mayday_gateway_states_published_total",
+     "Retained truths published or cleared: states, dispatches, presences."},
     {"mayday_gateway_messages_published_total", "Messages to inboxes, rejections and other single messages."},
     {"mayday_gateway_publish_unanswered_total",
      "Publishes that the broker did not confirm; they are made again."},
-    {"mayday_gateway_refusals_total", "Publishes that the broker refused."},
+    {"mayday_gateway_refusals_total", "Rounds in which the broker refused what was to be published."},
     {"mayday_gateway_messages_put_aside_total",
      "Messages given up after the broker refused them again and again."},
     {"mayday_gateway_outbox_entries", "What waits to be published."},

@@ -8,6 +8,7 @@
 #include "plugin/admission.h"
 #include "plugin/compat.h"
 #include "plugin/events.h"
+#include "plugin/news.h"
 #include "plugin/refusal.h"
 
 #include <stdlib.h>
@@ -36,6 +37,7 @@ static uint64_t hash_of(host *h, text topic) {
 
 static int read_check(host *h, session *s, text topic) {
     bool granted = false;
+    news_heed(h);
     if (!admission_holds(h, s, h->now)) {
         h->counters.deliveries_denied++;
         return MOSQ_ERR_ACL_DENIED;
@@ -76,6 +78,7 @@ static int subscribe_check(host *h, session *s, text filter) {
  * even read why: so until the tick ends it, its connection is closed without PUBACK, and the client sends the
  * message again with its next token. */
 static int write_check(host *h, session *s, text topic, text payload, bool retain) {
+    news_heed(h);
     bool is_will = !s->live || session_parting(s) || compat_is_stopping();
     if (s->end == SESSION_REVOKED || (!is_will && !admission_holds(h, s, h->now))) {
         h->counters.denials[DENIAL_EXPIRED]++;

@@ -5,39 +5,10 @@
 #include "plugin/compat.h"
 #include "plugin/events.h"
 #include "plugin/memory.h"
+#include "plugin/news.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define RESULTS_PER_TICK 4096
-
-static int broker_level(result_level level) {
-    switch (level) {
-    case RESULT_DEBUG:
-        return MOSQ_LOG_DEBUG;
-    case RESULT_INFO:
-        return MOSQ_LOG_INFO;
-    case RESULT_NOTICE:
-        return MOSQ_LOG_NOTICE;
-    case RESULT_WARNING:
-        return MOSQ_LOG_WARNING;
-    case RESULT_ERROR:
-        return MOSQ_LOG_ERR;
-    }
-    return MOSQ_LOG_ERR;
-}
-
-static void take_results(host *h) {
-    for (int i = 0; i < RESULTS_PER_TICK; i++) {
-        CLEANUP(freep) result *r = results_take(h->results);
-        if (!r)
-            return;
-        if (r->kind == RESULT_LOG)
-            host_log(broker_level(r->level), "%.*s", (int)r->message.len, r->message.ptr);
-        else
-            memory_member(h, r->kind, r->org, r->family, r->id, r->person, r->relation);
-    }
-}
 
 /* Client ids to end, copied: a kick changes the table that is being walked. */
 typedef struct kicks {
@@ -111,7 +82,7 @@ int on_tick(int event, void *event_data, void *userdata) {
     host *h = userdata;
     h->now = instant_now();
     h->reloading = false;
-    take_results(h);
+    news_take(h);
     sessions_settle(h->sessions, is_gone, h);
     if (h->now >= h->next_second || h->next_second - h->now > INSTANT_SECOND || h->end_now) {
         h->next_second = h->now + INSTANT_SECOND;

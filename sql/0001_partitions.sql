@@ -108,6 +108,9 @@ BEGIN
         IF to_regclass(format('mayday.%I', t.name || '_default')) IS NOT NULL THEN
             EXECUTE format('DELETE FROM mayday.%I WHERE received_at < $1', t.name || '_default') USING oldest;
         END IF;
+        IF t.name = 'person_check' THEN
+            DELETE FROM mayday.check_watch w WHERE w.sent_at < oldest;
+        END IF;
     END LOOP;
 END
 $$;

@@ -35,7 +35,8 @@ RETURNS SETOF mayday.location LANGUAGE sql STABLE PARALLEL SAFE AS $$
     ORDER BY l.at
 $$;
 
--- Everything that was said and done in an incident, oldest first.
+-- Everything that was said and done in an incident, oldest first. (checks_of comes with a later migration.)
+SET LOCAL check_function_bodies = off;
 CREATE FUNCTION mayday.timeline(in_alert uuid)
 RETURNS TABLE (at timestamptz, received_at timestamptz, kind text, id uuid, org text, sender text, detail jsonb)
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path FROM CURRENT AS $$
@@ -60,8 +61,7 @@ LANGUAGE sql STABLE PARALLEL SAFE SET search_path FROM CURRENT AS $$
                                                 'lon', ST_X(l.position::geometry), 'accuracy', l.accuracy))
     FROM mayday.location l WHERE l.alert = in_alert
     UNION ALL
-    SELECT k.at, k.received_at, 'check', k.id, k.org, k.sender,
-           jsonb_strip_nulls(jsonb_build_object('person', k.person, 'text', k.text, 'reason', k.reason))
-    FROM mayday.person_check k WHERE k.alert = in_alert
+    SELECT * FROM mayday.checks_of(in_alert)
     ORDER BY 1, 4
 $$;
+RESET check_function_bodies;

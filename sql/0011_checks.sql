@@ -110,8 +110,6 @@ $$;
 -- its raiser has the raise. What was read has been delivered.
 CREATE FUNCTION mayday.settle_receipts(ids uuid[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
-DECLARE
-    d record;
 BEGIN
     WITH reached AS MATERIALIZED (
         SELECT w.check_id, min(mayday.happened_at(r.at, r.received_at, r.offline)) AS at
@@ -127,20 +125,15 @@ BEGIN
     UPDATE mayday.check_watch w SET received_at = least(w.received_at, greatest(l.at, w.sent_at))
     FROM locked l WHERE w.check_id = l.check_id;
 
-    FOR d IN
+    PERFORM mayday.mark_delivered(d.org, d.alert, d.at) FROM (
         SELECT a.org, coalesce(a.joined_to, a.id) AS alert,
                min(mayday.happened_at(r.at, r.received_at, r.offline)) AS at
         FROM mayday.receipt r CROSS JOIN LATERAL jsonb_array_elements_text(r.of) AS o (id)
         JOIN mayday.raise x ON x.id = o.id::uuid AND x.org = r.org AND x.alert = r.alert
         JOIN mayday.alert a ON a.org = r.org AND a.id = r.alert
-        WHERE r.id = ANY (ids) AND r.alert IS NOT NULL AND a.raised_by <> r.sender
+        WHERE r.id = ANY (ids) AND r.alert IS NOT NULL AND a.raised_by <> r.sender AND a.delivered_at IS NULL
         GROUP BY 1, 2 ORDER BY 1, 2
-    LOOP
-        -- until the function is there
-        IF to_regprocedure('mayday.mark_delivered(text,uuid,timestamptz)') IS NOT NULL THEN
-            PERFORM mayday.mark_delivered(d.org, d.alert, d.at);
-        END IF;
-    END LOOP;
+    ) d;
 END
 $$;
 
@@ -231,6 +224,19 @@ BEGIN
     RETURN true;
 END
 $$;
+
+-- What made Mayday raise it.
+CREATE FUNCTION mayday.name_cause() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM mayday.check_watch w WHERE w.alarm_alert = NEW.id AND w.org = NEW.org) THEN
+        NEW.cause := 'check';
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER name_cause BEFORE INSERT ON mayday.alert FOR EACH ROW WHEN (NEW.cause = 'gateway')
+    EXECUTE FUNCTION mayday.name_cause();
 
 -- ---- What people ask.
 

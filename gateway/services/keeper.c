@@ -231,16 +231,11 @@ static pg_verdict raise_due(service_context *s, keeper *k, bool *ret_again) {
 }
 
 static pg_verdict retire(service_context *s, keeper *k) {
-    CLEANUP(pg_rows_freep) pg_rows *there = NULL;
     char grace[32];
     const char *with[] = {grace};
     if (clock_ms() < k->retire_at_ms)
         return PG_DONE;
     k->retire_at_ms = clock_ms() + RETIRE_MS;
-    pg_verdict verdict = pg_query(
-        s->c, "SELECT FROM pg_proc WHERE oid = to_regproc('mayday.retire_incidents')", 0, NULL, &there);
-    if (verdict != PG_DONE || pg_rows_count(there) == 0)
-        return verdict;
     (void)snprintf(grace, sizeof grace, "%lld ms", (long long)s->settings->grace_ms);
     return pg_query(s->c, "SELECT mayday.retire_incidents($1)", ARRAY_LEN(with), with, NULL);
 }

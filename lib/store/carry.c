@@ -12,8 +12,8 @@
 
 #define CONNECT_MS       10000
 #define PATIENCE_MS      90000 /* more than statement_timeout: let the server speak first */
-#define IDLE_MS          100 /* how late a membership changed elsewhere may arrive when nothing is written */
-#define PAGE_MS          5   /* between pages of memberships; the broker's thread takes them up meanwhile */
+#define IDLE_MS          1000  /* journal and server both wake us; this is for what nobody thought of */
+#define PAGE_MS          5     /* between pages of memberships; the broker's thread takes them up meanwhile */
 #define UPKEEP_MS        (10 * 60 * 1000)
 #define COMPLAIN_MS      60000
 #define FIRST_BACKOFF    50
@@ -237,6 +237,14 @@ static bool take(writer *w, const journal_entry *entry) {
     return false;
 }
 
+/* What the server has told meanwhile: while a transaction is open it tells nothing. */
+static bool heed(writer *w) {
+    if (w->load.begun || members_heed(&w->members, w->c) == PG_DONE)
+        return true;
+    complain(w, "the connection failed", pg_why(w->c));
+    return false;
+}
+
 /* Reads until the batch is full, an alert is in it, or telemetry has waited long enough for company. */
 static fill_verdict fill(writer *w) {
     int64_t until = 0;
@@ -259,7 +267,9 @@ static fill_verdict fill(writer *w) {
             until = now + w->batch_wait_ms;
         if (w->batch->hurry || now >= until || writer_stopping(w))
             break;
-        journal_wait(w->reader, (int)(until - now));
+        journal_wait_on(w->reader, pg_socket(w->c), (int)(until - now));
+        if (!heed(w))
+            return FILL_FAULT;
     }
     return FILL_READY;
 }
@@ -282,9 +292,10 @@ static bool commit(writer *w) {
     return true;
 }
 
-/* Between batches: memberships, and now and then partitions. False: the connection is of no more use. */
+/* Between batches: now and then partitions, and memberships. These last: what the server tells along with an
+ * answer makes its socket readable no second time. False: the connection is of no more use. */
 static bool between(writer *w) {
-    if (members_step(&w->members, w->c) == PG_DONE && (writer_clock_ms() < w->partitions_at || upkeep(w)))
+    if ((writer_clock_ms() < w->partitions_at || upkeep(w)) && members_step(&w->members, w->c) == PG_DONE)
         return true;
     complain(w, "the connection failed", pg_why(w->c));
     return false;
@@ -327,6 +338,6 @@ void carry(writer *w) {
         if (!w->c)
             (void)back_off(w);
         else
-            journal_wait(w->reader, w->members.loading ? PAGE_MS : IDLE_MS);
+            journal_wait_on(w->reader, pg_socket(w->c), w->members.loading ? PAGE_MS : IDLE_MS);
     }
 }

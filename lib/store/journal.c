@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -108,13 +109,6 @@ static int make_room(journal *j, uint64_t space, journal_class class_) {
     return class_ == JOURNAL_ORDINARY ? admit_ordinary(j, space) : 0;
 }
 
-static void wake_reader(journal *j) {
-    pthread_mutex_lock(&j->wait_lock);
-    atomic_store(&j->waiting, false);
-    pthread_cond_signal(&j->arrived);
-    pthread_mutex_unlock(&j->wait_lock);
-}
-
 static void publish(journal *j, segment *s, uint64_t seq, uint64_t space) {
     if (get(&s->first_seq) == 0)
         atomic_store_explicit(&s->first_seq, seq, memory_order_relaxed);
@@ -123,8 +117,8 @@ static void publish(journal *j, segment *s, uint64_t seq, uint64_t space) {
     atomic_store_explicit(&s->end, get(&s->end) + space, memory_order_release);
     atomic_store_explicit(&j->appends, get(&j->appends) + 1, memory_order_relaxed);
     atomic_store(&j->published_seq, seq); /* sequentially consistent, against journal_wait() */
-    if (atomic_load(&j->waiting))
-        wake_reader(j);
+    if (atomic_load(&j->waiting) && atomic_exchange(&j->waiting, false))
+        journal_ring(j);
 }
 
 /* The record must not come to light later as if it had been accepted. */
@@ -212,19 +206,18 @@ static journal *journal_new(const journal_options *options) {
     j->options = *options;
     j->options.segment_size &= ~UINT64_C(4095);
     j->dir = j->lock_file = -1;
+    j->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     j->segments_end = &j->segments;
     j->next_number = 1;
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&j->lock, NULL);
-    pthread_mutex_init(&j->wait_lock, NULL);
     pthread_cond_init(&j->work, &monotonic);
     pthread_cond_init(&j->made, NULL);
-    pthread_cond_init(&j->arrived, &monotonic);
     pthread_condattr_destroy(&monotonic);
     j->options.dir = text_copy(text_of(options->dir));
-    return j->options.dir ? j : journal_close(j);
+    return j->options.dir && j->wake_fd >= 0 ? j : journal_close(j);
 }
 
 int journal_open(const journal_options *options, journal **ret_journal, journal_report *ret_report,
@@ -289,10 +282,10 @@ journal *journal_close(journal *j) {
         close(j->lock_file);
     if (j->dir >= 0)
         close(j->dir);
-    pthread_cond_destroy(&j->arrived);
+    if (j->wake_fd >= 0)
+        close(j->wake_fd);
     pthread_cond_destroy(&j->made);
     pthread_cond_destroy(&j->work);
-    pthread_mutex_destroy(&j->wait_lock);
     pthread_mutex_destroy(&j->lock);
     free((char *)(uintptr_t)j->options.dir);
     free(j);

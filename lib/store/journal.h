@@ -78,6 +78,8 @@ NODISCARD int journal_read(journal_reader *r, journal_entry *ret_entry);
 
 /* Waits until something is appended behind what was read, journal_wake() is called, or `timeout_ms` pass. */
 void journal_wait(journal_reader *r, int timeout_ms);
+/* Or until the other descriptor is readable as well (-1: none). */
+void journal_wait_on(journal_reader *r, int other_fd, int timeout_ms);
 void journal_wake(journal *j); /* any thread */
 
 /* Everything up to `seq` is safe in the database: whole segments behind it may go. */

@@ -62,13 +62,14 @@ struct journal {
     _Atomic uint64_t appends, refused, flushes, flush_us_last, flush_us_max, flush_us_sum, doubtful;
     _Atomic uint64_t skipped_places, skipped_bytes;
 
-    pthread_mutex_t wait_lock;
-    pthread_cond_t arrived;
-    atomic_bool waiting; /* the reader sleeps or is about to */
+    int wake_fd;         /* an eventfd that the reader sleeps on */
+    atomic_bool waiting; /* it does, or is about to */
     atomic_bool woken;
 };
 
 int64_t journal_clock_us(void); /* CLOCK_MONOTONIC */
+
+void journal_ring(const journal *j); /* reader.c: ends the reader's sleep */
 
 /* segment objects */
 NODISCARD segment *segment_new(uint64_t number);

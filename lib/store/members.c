@@ -102,7 +102,13 @@ static pg_verdict load_page(members *m, pg *c) {
     return PG_DONE;
 }
 
+pg_verdict members_heed(members *m, pg *c) {
+    return pg_notifications(c, notified, m);
+}
+
 pg_verdict members_step(members *m, pg *c) {
-    pg_verdict verdict = pg_notifications(c, notified, m);
-    return verdict == PG_DONE && m->loading ? load_page(m, c) : verdict;
+    pg_verdict verdict = members_heed(m, c);
+    if (verdict == PG_DONE && m->loading)
+        verdict = load_page(m, c);
+    return verdict == PG_DONE ? members_heed(m, c) : verdict;
 }

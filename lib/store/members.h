@@ -20,7 +20,9 @@ typedef struct members {
 
 /* On a new connection, before anything is read. */
 NODISCARD pg_verdict members_listen(members *m, pg *c);
-/* Passes on what was notified, and one page when loading. */
+/* Passes on what was notified. */
+NODISCARD pg_verdict members_heed(members *m, pg *c);
+/* The same, and one page when loading. */
 NODISCARD pg_verdict members_step(members *m, pg *c);
 void members_release(members *m);
 

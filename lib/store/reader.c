@@ -4,8 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 struct journal_reader {
@@ -155,31 +156,55 @@ int journal_read(journal_reader *r, journal_entry *ret_entry) {
 }
 
 static bool something_new(journal_reader *r) {
-    return atomic_load(&r->j->published_seq) > r->seen_seq || atomic_load(&r->j->woken);
+    return atomic_load(&r->j->published_seq) > r->seen_seq || atomic_exchange(&r->j->woken, false);
 }
 
-void journal_wait(journal_reader *r, int timeout_ms) {
+void journal_ring(const journal *j) {
+    const uint64_t one = 1;
+    ssize_t wrote = write(j->wake_fd, &one, sizeof one);
+    (void)wrote; /* it fails only when it has rung very often already */
+}
+
+static void hear_ring(const journal *j) {
+    uint64_t rings;
+    ssize_t got = read(j->wake_fd, &rings, sizeof rings);
+    (void)got;
+}
+
+/* True when there is a reason to look: the other descriptor, or nothing more can be waited for. */
+static bool sleep_once(const journal *j, int other_fd, int64_t until_us) {
+    int64_t left_ms = (until_us - journal_clock_us() + 999) / 1000;
+    struct pollfd on[] = {{.fd = j->wake_fd, .events = POLLIN}, {.fd = other_fd, .events = POLLIN}};
+    if (left_ms <= 0)
+        return true;
+    int r = poll(on, ARRAY_LEN(on), left_ms > INT_MAX ? INT_MAX : (int)left_ms);
+    if (r < 0)
+        return errno != EINTR;
+    if (on[0].revents)
+        hear_ring(j);
+    return on[1].revents != 0;
+}
+
+void journal_wait_on(journal_reader *r, int other_fd, int timeout_ms) {
     journal *j = r->j;
     int64_t until_us = journal_clock_us() + (int64_t)timeout_ms * 1000;
-    struct timespec until = {until_us / 1000000, until_us % 1000000 * 1000};
-    int late = 0;
-    pthread_mutex_lock(&j->wait_lock);
+    bool over = false;
     /* Both sides write, then read, in one total order: either the appender sees us waiting, or we its record.
      */
     for (;;) {
         atomic_store(&j->waiting, true);
-        if (something_new(r) || late)
+        if (something_new(r) || over)
             break;
-        late = pthread_cond_timedwait(&j->arrived, &j->wait_lock, &until);
+        over = sleep_once(j, other_fd, until_us);
     }
     atomic_store(&j->waiting, false);
-    atomic_store(&j->woken, false);
-    pthread_mutex_unlock(&j->wait_lock);
+}
+
+void journal_wait(journal_reader *r, int timeout_ms) {
+    journal_wait_on(r, -1, timeout_ms);
 }
 
 void journal_wake(journal *j) {
-    pthread_mutex_lock(&j->wait_lock);
     atomic_store(&j->woken, true);
-    pthread_cond_signal(&j->arrived);
-    pthread_mutex_unlock(&j->wait_lock);
+    journal_ring(j);
 }

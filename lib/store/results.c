@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@ struct results {
     pthread_mutex_t lock;
     result *first, *last;
     size_t count, limit;
+    atomic_size_t changes; /* of them: all but log lines */
 };
 
 results *results_new(size_t limit) {
@@ -68,6 +70,8 @@ static bool put(results *q, result *r) {
             q->first = r;
         q->last = r;
         q->count++;
+        if (r->kind != RESULT_LOG)
+            atomic_fetch_add(&q->changes, 1);
     }
     (void)pthread_mutex_unlock(&q->lock);
     free(dropped);
@@ -118,6 +122,10 @@ bool results_member(results *q, result_kind kind, text org, address_family famil
     return put(q, r);
 }
 
+bool results_pending(const results *q) {
+    return atomic_load_explicit(&q->changes, memory_order_acquire) > 0;
+}
+
 result *results_take(results *q) {
     (void)pthread_mutex_lock(&q->lock);
     result *r = q->first;
@@ -127,6 +135,8 @@ result *results_take(results *q) {
             q->last = NULL;
         q->count--;
         r->next = NULL;
+        if (r->kind != RESULT_LOG)
+            atomic_fetch_sub(&q->changes, 1);
     }
     (void)pthread_mutex_unlock(&q->lock);
     return r;

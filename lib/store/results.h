@@ -1,6 +1,6 @@
 /* results.h - the bounded queue from the writer thread back to the broker's thread, drained on tick.
- * When it is full the oldest log lines go first; a lost membership change sets `members_lost`, and the writer
- * reloads them all. */
+ * When it is full the oldest log lines go first; a membership change that finds no room makes the writer load
+ * them all again. */
 #ifndef MAYDAY_STORE_RESULTS_H
 #define MAYDAY_STORE_RESULTS_H
 
@@ -40,6 +40,7 @@ void results_log(results *q, result_level level, const char *format, ...) PRINTF
 /* Returns false when the queue is full: the caller tries again later. */
 bool results_member(results *q, result_kind kind, text org, address_family family, text id, text person,
                     relation r);
-result *results_take(results *q); /* the oldest, the caller's to free(); NULL when there is none */
+bool results_pending(const results *q); /* something other than log lines is waiting; cheap, for any thread */
+result *results_take(results *q);       /* the oldest, the caller's to free(); NULL when there is none */
 
 #endif

@@ -282,6 +282,7 @@ def test_checks_and_replies_belong_to_the_timeline_of_their_incident_and_of_thei
         return [(kind, id_) for kind, id_ in watch.sql("SELECT kind, id FROM mayday.checks_of(%s) ORDER BY at, id", [about],
                                                        user="mayday_console")]
     assert moments(alert) == [("check", check), ("reply", reply)]
+    assert [kind for kind, in watch.sql("SELECT kind FROM mayday.timeline(%s)", [alert], user="mayday_console")] == ["check", "reply"]
     called = watch.reply(check, "help", at=3)
     alarm = watch.claim()[0]
     assert moments(alarm["alert"]) == [("check", check), ("reply", reply), ("reply", called)]
@@ -294,6 +295,53 @@ def test_checks_and_replies_belong_to_the_timeline_of_their_incident_and_of_thei
     assert [kind for kind, _, _ in talk] == ["check", "check", "reply", "reply", "reply"]
     said, = (detail for _, id_, detail in talk if id_ == check)
     assert said["answer"] == "help" and said["text"] == "Are you with her?"
+
+
+def test_what_is_kept_of_checks_ends_with_them(watch):
+    check = watch.ask(within=60)
+    watch.sql("UPDATE mayday.check_watch SET sent_at = now() - interval '3 years' WHERE check_id = %s", [check])
+    other = watch.ask()
+    watch.sql("SELECT mayday.drop_partitions()", user="mayday_owner")
+    assert watch.row(check) is None and watch.row(other)
+
+
+class Incident:
+    """One that ann raised."""
+
+    def __init__(self, watch):
+        self.watch, self.id = watch, uuid7()
+        self.message = watch.insert("raise", 0, "ann", alert=self.id, type="panic")
+        watch.sql("SELECT mayday.open_alert(%s, %s, 'ann', 'ann', now(), now(), 'panic', NULL, NULL, NULL, false, false, true, '1 h')",
+                  [watch.org, self.id])
+
+    def delivered(self):
+        return self.watch.sql("SELECT delivered_at IS NOT NULL FROM mayday.alert WHERE id = %s", [self.id])[0][0]
+
+
+def test_an_alert_is_delivered_when_somebody_else_has_the_raise(watch):
+    incident = Incident(watch)
+    watch.receipt(incident.message, sender="ann", alert=incident.id)
+    assert not incident.delivered(), "the raiser's own device"
+    watch.receipt(uuid7(), sender="dora", alert=incident.id)
+    assert not incident.delivered(), "another message of the incident"
+    watch.receipt(incident.message, sender="dora", alert=uuid7())
+    watch.receipt(incident.message, sender="dora", alert=incident.id, org="elsewhere")
+    watch.receipt(incident.message, sender="dora", person="dora")
+    assert not incident.delivered(), "not at this incident"
+    watch.receipt(uuid7(), incident.message, sender="dora", alert=incident.id, mark="read")
+    assert incident.delivered()
+
+
+def test_the_incident_of_an_alarm_names_its_cause(watch):
+    check = watch.ask(within=1)
+    alert = watch.row(check)["alarm_alert"]
+
+    def opened(id_):
+        watch.sql("SELECT mayday.open_alert(%s, %s, 'gw1', 'sam', now(), now(), 'general', 'high', NULL, NULL, false, false, true, '0 s')",
+                  [watch.org, id_])
+        return watch.sql("SELECT raised_by, cause FROM mayday.alert WHERE id = %s", [id_])
+    assert opened(alert) == [("sam", "check")]
+    assert opened(uuid7()) == [("sam", "gateway")]
 
 
 def test_the_plugin_may_settle_checks_and_read_none(watch):
@@ -397,6 +445,19 @@ def test_help_raises_the_alarm_at_once(talk):
         assert (raised["type"], raised["priority"], raised["person"]) == ("panic", "critical", "sam")
         assert raised["location"] == {"lat": -33.95, "lon": 18.45} and "down by the river" in raised["text"]
         assert talk.marked(check) == [(alert, raised["id"])]
+    talk.site.wait_rows("SELECT raised_by, cause FROM mayday.alert WHERE id = %s", [("sam", "check")], [alert])
+
+
+def test_an_incident_is_put_away_when_its_grace_is_over(talk):
+    alert = m.uuid7()
+    with talk.site.gateway("gw1", gateway__organisations=talk.org, incident__grace="1s").start(talk.org):
+        with talk.officer("sam") as sam:
+            assert sam.publish(m.topic("alert", alert, "raise", talk.org), m.dump(m.raise_())) == 0
+        assert talk.hears("raise")[0] == alert
+        talk.site.wait_rows("SELECT status FROM mayday.alert WHERE id = %s", [("active",)], [alert])
+        for action in ("acknowledge", "resolve"):
+            assert talk.dora.publish(m.topic("alert", alert, "action", talk.org), m.dump(m.message(action=action))) == 0
+        talk.site.wait_rows("SELECT retired_at >= closed_at + interval '1 s' FROM mayday.alert WHERE id = %s", [(True,)], [alert])
 
 
 def test_an_alarm_speaks_the_language_of_its_person(talk):

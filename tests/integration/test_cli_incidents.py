@@ -46,7 +46,7 @@ class Raised:
         done = run("raise", "--sub", sub, "--org", "acme", "--lat", 51.5, "--lon", -0.12, "--text", "help", "--json")
         assert done.returncode == 0, done
         self.id = json.loads(done.stdout)["alert"]
-        site.wait_rows("SELECT status FROM mayday.alert WHERE id = %s", [("active",)], (self.id,))
+        site.wait_rows("SELECT status, notified_at IS NOT NULL FROM mayday.alert WHERE id = %s", [("active", True)], (self.id,))
 
     def do(self, word, *more, sub="dora"):
         return self.run("alert", word, self.id, *more, "--sub", sub, "--org", "acme")
@@ -311,8 +311,8 @@ def test_an_evening_without_the_gateway_fails_and_says_where(life, gateway, run)
     try:
         done = run("sim", "--scenario", "evening", "--org", "acme", "--people", 1, "--json", "--bound", "2s")
         assert done.returncode == 1, done
-        assert json.loads(done.stdout)["missing"] == "it is up to date"
-        assert "this did not: it is up to date" in done.stderr
+        assert json.loads(done.stdout)["missing"] == "carl's phone is up to date"
+        assert "this did not: carl's phone is up to date" in done.stderr
     finally:
         gateway.start()
 

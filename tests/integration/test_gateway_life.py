@@ -2,12 +2,13 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 
 import pytest
 
 from support import messages as m
-from support.site import BUILD, wait_until
+from support.site import BUILD, free_port, wait_until
 
 STATUS = "mayday/v1/acme/gateway/{}/status"
 
@@ -94,6 +95,56 @@ def test_a_token_from_a_file_serves_its_organisation_alone(site, tmp_path):
         site.rows("INSERT INTO mayday.person (org, person) VALUES ('elsewhere', 'ann')")
         assert "serves as 'filed'" in gateway.log()
     assert "elsewhere" not in gateway.log()
+
+
+def test_before_its_token_runs_out_it_connects_anew(site, tmp_path):
+    token = tmp_path / "token"
+    token.write_text(m.token("brief", "acme", ["gateway"], 10))
+    with site.gateway("brief", gateway__token_file=token, gateway__signing_keys="", gateway__organisations="") as gateway:
+        first = status(site, "brief")
+        token.write_text(m.token("brief", "acme", ["gateway"], 3600))
+        wait_until(lambda: status(site, "brief")["id"] != first["id"], "it has connected again")
+        assert status(site, "brief")["status"] == "online"
+        assert "no connection" not in gateway.log(), "of its own accord, before the broker ended it"
+
+
+def test_systemd_is_told_how_it_goes(site, tmp_path):
+    at = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(at)
+        notify.settimeout(20)
+        gateway = site.gateway("told")
+        gateway.env = {"NOTIFY_SOCKET": at, "WATCHDOG_USEC": "200000"}
+        with gateway:
+            assert notify.recv(100) == b"READY=1"
+            assert [notify.recv(100) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+        told = notify.recv(100)
+        while told == b"WATCHDOG=1":
+            told = notify.recv(100)
+        assert told == b"STOPPING=1"
+
+
+def certificate(folder):
+    """A key, and its own certificate for localhost."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-subj",
+                    "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
+                   check=True, stderr=subprocess.DEVNULL)
+    return folder / "cert.pem", folder / "key.pem"
+
+
+def test_with_a_cafile_the_connection_is_encrypted_and_the_broker_must_prove_its_name(own_site, tmp_path):
+    site, port = own_site(), free_port()
+    cert, key = certificate(tmp_path)
+    conf = site.folder / "mosquitto.conf"
+    conf.write_text(f"listener {port} 127.0.0.1\ncertfile {cert}\nkeyfile {key}\n" + conf.read_text())
+    site.start()
+    options = {"gateway__broker_port": port, "gateway__broker_cafile": cert}
+    with site.gateway("sealed", gateway__broker_host="localhost", **options):
+        assert status(site, "sealed")["status"] == "online"
+    wrong = site.gateway("misled", gateway__broker_host="127.0.0.1", **options).spawn()
+    wait_until(lambda: "no connection to the broker" in wrong.log(), "the certificate is for another name")
+    wrong.stop()
+    assert status(site, "misled") is None
 
 
 def check(*arguments):

@@ -26,11 +26,9 @@ def retained(site, leaf="state", family="alert", org="acme"):
         return {p.topic.split("/")[4]: json.loads(p.payload) for p in c.inbox}
 
 
-def bump(site, alert, count=1):
-    """The incident changes, as the writer does it: a new version, and an entry in the outbox, in one transaction."""
-    for _ in range(count):
-        site.rows("WITH a AS (UPDATE mayday.alert SET version = version + 1, changed_at = clock_timestamp() WHERE id = %s RETURNING org, id) "
-                  "SELECT mayday.post(org, 'alert/' || id, 'state') FROM a", [alert])
+# An incident changes, as the writer does it: a new version, and an entry in the outbox, in one transaction.
+BUMP = ("WITH a AS (UPDATE mayday.alert SET version = version + 1, changed_at = clock_timestamp() WHERE id = %s RETURNING org, id) "
+        "SELECT mayday.post(org, 'alert/' || id, 'state') FROM a")
 
 
 def version(site, alert):
@@ -133,33 +131,55 @@ def test_what_only_the_broker_remembers_is_cleared(own_site):
         assert kept in retained(site)
 
 
+class Changes(threading.Thread):
+    """Incidents change, as fast as one connection can; and with each change `told` is told its number."""
+
+    def __init__(self, site, alerts, told=None):
+        super().__init__()
+        self.told = told
+        self.connection, self.alerts, self.stop, self.made = site.postgres.server.connect(database=site.postgres.name), alerts, threading.Event(), 0
+
+    def run(self):
+        with self.connection.cursor() as cursor:
+            while not self.stop.is_set():
+                cursor.execute(BUMP, [random.choice(self.alerts)])
+                if self.told:
+                    cursor.execute("SELECT mayday.reject('acme', %s, mayday.new_id(), 'mayday/v1/acme/x', 'invalid', %s)",
+                                   [self.told, str(self.made)])
+                self.made += 1
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.join()
+        self.connection.close()
+
+
 def test_a_gateway_killed_between_commit_and_publish_loses_nothing(own_site):
     site = own_site().start()
     alerts = [raise_alert(site) for _ in range(6)]
     site.wait_rows("SELECT count(*) FROM mayday.alert WHERE id = ANY(%s::uuid[])", [(6,)], [alerts])
-    stop, made = threading.Event(), []
-
-    def change():
-        while not stop.is_set():
-            alert = random.choice(alerts)
-            bump(site, alert)
-            made.append(alert)
-
-    load = threading.Thread(target=change)
-    load.start()
-    try:
+    eve = site.client("eve")
+    eve.subscribe(m.topic("user", "eve", "rejected"))
+    with Changes(site, alerts, told="eve") as changes:
         for _ in range(12):
             gateway = site.gateway("gw1").start()
-            seen = len(made)
-            wait_until(lambda: len(made) > seen, "changes go on")
+            seen = changes.made
+            wait_until(lambda: changes.made > seen, "changes go on")
             time.sleep(random.uniform(0, 0.3))  # the moment of the kill is what is drawn
             gateway.kill()
-    finally:
-        stop.set()
-        load.join()
     with site.gateway("gw1"):
         truth_is_retained(site)
-    assert len(made) > 100
+    for alert in alerts:
+        assert retained(site)[alert]["version"] == version(site, alert) > 1
+    first = {}  # one in doubt is told again
+    while len(first) < changes.made:
+        first.setdefault(int(json.loads(eve.receive().payload)["detail"]))
+    assert list(first) == list(range(changes.made))
+    eve.close()
 
 
 class Watcher(threading.Thread):
@@ -195,26 +215,13 @@ def test_two_gateways_share_the_work_and_versions_only_rise(own_site):
         site.wait_rows("SELECT count(*) FROM mayday.alert WHERE id = ANY(%s::uuid[])", [(8,)], [alerts])
         watcher = Watcher(site)
         watcher.start()
-        stop = threading.Event()
-
-        def change():
-            while not stop.is_set():
-                bump(site, random.choice(alerts))
-
-        load = [threading.Thread(target=change) for _ in range(2)]
-        for each in load:
-            each.start()
-        try:
+        with Changes(site, alerts), Changes(site, alerts):
             for stalled in (east, west):
                 stalled.signal(signal.SIGSTOP)
                 time.sleep(8)  # longer than its database session may stand still
-                other = max(len(v) for v in watcher.versions.values())
+                before = max(len(v) for v in watcher.versions.values())
                 stalled.signal(signal.SIGCONT)
-                wait_until(lambda: max(len(v) for v in watcher.versions.values()) > other, "both go on")
-        finally:
-            stop.set()
-            for each in load:
-                each.join()
+                wait_until(lambda: max(len(v) for v in watcher.versions.values()) > before, "they go on")
         truth_is_retained(site)
         for alert in alerts:
             wait_state(site, alert, lambda s, a=alert: s["version"] == version(site, a))

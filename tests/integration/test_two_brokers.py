@@ -13,6 +13,7 @@ def test_rows_of_both_carry_the_name_of_their_broker_and_memberships_reach_the_o
             assert bob.subscribe("mayday/v1/acme/alert/+/chat") == [1]
             pressed = m.raise_()
             assert ann.publish(m.topic("alert", alert, "raise"), m.dump(pressed)) == 0
+            north.wait_rows("SELECT sender FROM mayday.raise WHERE id = %s", [("ann",)], [pressed["id"]])
             assert dora.publish(m.topic("alert", alert, "action"), m.dump(m.message(action="assign", person="bob"))) == 0
 
             def bob_hears():

@@ -285,4 +285,4 @@ def test_the_scenario_ends_with_rows_and_commands_that_work(folder):
     command = next(line for line in played.stdout.splitlines() if "mosquitto_pub" in line)
     pasted = run("bash", "-c", command)
     assert pasted.returncode == 0 and pasted.stderr == "", pasted.stderr
-    wait_until(lambda: query(folder, "select count(*) from mayday.location where person = 'ann'") == [(1,)], "the row")
+    wait_until(lambda: query(folder, "select count(*) from mayday.location where person = 'ann' and alert is null") == [(1,)], "the row")

@@ -24,6 +24,7 @@ class Gateway:
         self.keys.write_text(json.dumps({"keys": [messages.JWK]}))
         self.http_port = sites.free_port()
         self.process = None
+        self.env = {}  # more of the environment
         database = postgres or site.postgres
         values = {key: dict(section) for key, section in site.values.items()}
         values.setdefault("gateway", {}).update(
@@ -41,6 +42,7 @@ class Gateway:
             "ASAN_OPTIONS": ":".join(f"{k}={v}" for k, v in options.items()),
             "UBSAN_OPTIONS": f"print_stacktrace=1:halt_on_error=1:log_path={self.folder}/sanitizer",
             "TSAN_OPTIONS": f"exitcode=99:log_path={self.folder}/sanitizer:suppressions={self.sites.ROOT}/tests/support/tsan.supp",
+            **self.env,
         }
         with open(self.log_file, "ab") as out:
             self.process = subprocess.Popen([self.sites.BUILD / "bin" / "mayday-gateway", "--config", self.conf], stdin=subprocess.DEVNULL,

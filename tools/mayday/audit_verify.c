@@ -271,7 +271,7 @@ static void print_finding(void *context, const audit_finding *f) {
         break;
     case AUDIT_REPEATED:
         name_entry(f->entry);
-        puts(": inserted, another entry has this position");
+        puts(": another entry has this position too, one of the two was inserted");
         break;
     case AUDIT_REWRITTEN:
         name_positions(f->first, f->last);
@@ -322,7 +322,7 @@ static int walk(verification *v, pg *c) {
         " CASE WHEN isfinite(at) THEN (extract(epoch FROM at) * 1000000)::bigint END,"
         " CASE WHEN isfinite(sealed_at) THEN (extract(epoch FROM sealed_at) * 1000000)::bigint END,"
         " org, kind, actor, person, alert, detail, encode(entry_hash, 'hex'), encode(chain_hash, 'hex')"
-        " FROM mayday.audit WHERE position >= $1 ORDER BY position, id";
+        " FROM mayday.audit WHERE position >= $1 ORDER BY position";
     char from[24];
     (void)snprintf(from, sizeof from, "%" PRIu64, v->from - 1);
     const char *params[] = {from};

@@ -161,7 +161,7 @@ void story_state(const json *before, const json *now, buf *to) {
     tell_people(before, now, "invited", begun, to);
     tell_rest(before, now, begun, to);
     if (to->len == begun)
-        buf_add_text(to, TEXT("no change"));
+        buf_add_text(to, TEXT("nothing new in this view"));
 }
 
 /* ---- the other messages ---- */

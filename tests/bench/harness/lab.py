@@ -112,6 +112,11 @@ class Lab:
         return figures(subprocess.run([os.path.join(self.build, "bench", "fdatasync"), self.folder, str(count),
                                        str(rate)], capture_output=True, text=True))["latency_us"]
 
+    def access(self, incidents, members, calls):
+        """Access decisions on the plugin's own code, without a broker."""
+        return figures(subprocess.run([os.path.join(self.build, "bench", "access"), self.find("etc/mayday/policy.conf"),
+                                       str(incidents), str(members), str(calls)], capture_output=True, text=True))
+
     # ---- the reference
 
     def bare(self, nodelay=True):

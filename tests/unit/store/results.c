@@ -48,6 +48,22 @@ START_TEST(a_full_queue_drops_the_oldest_log_lines_and_never_a_membership) {
 }
 END_TEST
 
+START_TEST(only_what_is_no_log_line_is_pending) {
+    results *q = results_new(2);
+    results_log(q, RESULT_INFO, "a line");
+    ck_assert(!results_pending(q));
+    ck_assert(add(q, "ann"));
+    ck_assert(results_pending(q));
+    ck_assert(add(q, "bob")); /* in the place of the line */
+    ck_assert(!add(q, "cat"));
+    free(results_take(q));
+    ck_assert(results_pending(q));
+    free(results_take(q));
+    ck_assert(!results_pending(q));
+    results_free(q);
+}
+END_TEST
+
 START_TEST(a_drained_queue_takes_new_results) {
     results *q = results_new(1);
     for (int i = 0; i < 3; i++) {
@@ -67,6 +83,7 @@ Suite *suite_results(void) {
     TCase *t = tcase_create("all");
     tcase_add_test(t, results_come_out_as_they_went_in);
     tcase_add_test(t, a_full_queue_drops_the_oldest_log_lines_and_never_a_membership);
+    tcase_add_test(t, only_what_is_no_log_line_is_pending);
     tcase_add_test(t, a_drained_queue_takes_new_results);
     suite_add_tcase(s, t);
     return s;

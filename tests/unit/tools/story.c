@@ -38,7 +38,7 @@ static const struct {
      STATE(10, "active", ",\"escalation\":{\"level\":2}"), "version 10: escalated to level 2"},
     {NULL, STATE(1, "active", ",\"joined\":\"01a1fc25-cf3f-7dcc-8bba-8f284c9f3de2\""),
      "version 1: a repeated press; it joined ..4c9f3de2; active; critical panic of ann"},
-    {STATE(3, "active", ""), STATE(4, "active", ""), "version 4: no change"},
+    {STATE(3, "active", ""), STATE(4, "active", ""), "version 4: nothing new in this view"},
 };
 
 START_TEST(a_state_is_told_by_what_is_new_in_it) {
@@ -118,9 +118,9 @@ START_TEST(of_too_many_incidents_the_one_told_longest_ago_is_forgotten) {
     for (int i = 0; i <= STORY_MAX; i++) {
         tell(s, i, STATE(1, "active", ""), "version 1: active; critical panic of ann");
         if (i == STORY_MAX - 1)
-            tell(s, 0, STATE(2, "active", ""), "version 2: no change");
+            tell(s, 0, STATE(2, "active", ""), "version 2: nothing new in this view");
     }
-    tell(s, 0, STATE(3, "active", ""), "version 3: no change");
+    tell(s, 0, STATE(3, "active", ""), "version 3: nothing new in this view");
     tell(s, 1, STATE(2, "active", ""), "version 2: active; critical panic of ann");
 }
 END_TEST

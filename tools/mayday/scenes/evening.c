@@ -163,7 +163,8 @@ static bool ann_sees_resolved(const scene *s) {
 static const step steps[] = {
     {NULL, NULL, all_listening, "ann, ben, carl and dora are connected"},
     {NULL, voice_close_leftover, nothing_left_over, "nothing is open from an earlier evening"},
-    {"carl's phone asks what it missed", voice_ask_what_was_missed, carl_up_to_date, "it is up to date"},
+    {"carl's phone asks what it missed", voice_ask_what_was_missed, carl_up_to_date,
+     "carl's phone is up to date"},
     {"ben goes on duty", voice_ben_on_duty, ben_on_duty, "dora's screen shows him on duty"},
     {NULL, voice_ann_raises, reached_dora, "dora's screen shows the alert"},
     {NULL, NULL, ann_sees_stored, "ann's phone knows that it is stored"},
@@ -178,7 +179,7 @@ static const step steps[] = {
     {"ben answers: ok", voice_ben_replies, reached_dora, "dora has his answer"},
     {"dora assigns ben", voice_dora_assigns, ann_sees_ben, "ann's phone says who comes"},
     {"ann writes: I am at the north end now.", voice_ann_writes_again, reached_ben,
-     "ben reads it, as everything from the moment on when he was sent"},
+     "ben reads it, as he does everything from now on"},
     {"ben has read it", voice_ben_has_read, ann_sees_read, "ann's phone says so"},
     {"dora invites carl, who is close by", voice_dora_invites, carl_invited,
      "dora's screen shows him as invited"},

@@ -1,0 +1,36 @@
+/* news.c - see news.h. */
+#include "plugin/news.h"
+
+#include <stdlib.h>
+
+#include "plugin/memory.h"
+
+#define NEWS_AT_ONCE 4096
+
+static int broker_level(result_level level) {
+    switch (level) {
+    case RESULT_DEBUG:
+        return MOSQ_LOG_DEBUG;
+    case RESULT_INFO:
+        return MOSQ_LOG_INFO;
+    case RESULT_NOTICE:
+        return MOSQ_LOG_NOTICE;
+    case RESULT_WARNING:
+        return MOSQ_LOG_WARNING;
+    case RESULT_ERROR:
+        return MOSQ_LOG_ERR;
+    }
+    return MOSQ_LOG_ERR;
+}
+
+void news_take(host *h) {
+    for (int i = 0; i < NEWS_AT_ONCE; i++) {
+        CLEANUP(freep) result *r = results_take(h->results);
+        if (!r)
+            return;
+        if (r->kind == RESULT_LOG)
+            host_log(broker_level(r->level), "%.*s", (int)r->message.len, r->message.ptr);
+        else
+            memory_member(h, r->kind, r->org, r->family, r->id, r->person, r->relation);
+    }
+}
