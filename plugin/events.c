@@ -225,11 +225,16 @@ void events_subscribed(host *h, session *s, text filter) {
 }
 
 void events_revocation(host *h, const char *kind, const session *by, revocation_kind what, text value,
-                       const char *outcome) {
+                       int64_t until) {
     event e = of_session(kind, by);
-    char detail[512];
-    (void)snprintf(detail, sizeof detail, "%s %.*s: %s", revocation_kind_name(what),
-                   (int)(value.len < 256 ? value.len : 256), value.ptr, outcome);
+    char detail[512], at[INSTANT_TEXT_LEN + 1];
+    instant_format(until * INSTANT_SECOND, at);
+    bool restores = strcmp(kind, "restore") == 0, ever = until == 0;
+    (void)snprintf(detail, sizeof detail, "%.*s %s%s", (int)(value.len < 256 ? value.len : 256), value.ptr,
+                   restores ? "lifted"
+                   : ever   ? "for ever"
+                            : "until ",
+                   restores || ever ? "" : at);
     e.person = what == REVOKE_SUBJECT ? value : (text){0};
     e.code = text_of(revocation_kind_name(what));
     e.detail = text_of(detail);

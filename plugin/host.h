@@ -47,6 +47,7 @@ typedef struct host {
     limits limits;
     fence *fence;
     ledger *ledger;
+    bool forgetful;      /* there was none: what this broker was told before is only in the database */
     bool ledger_failing; /* said once, not on every connect */
     catalog *catalog;
     schema *control_schema; /* of what admins send to $CONTROL/mayday/v1 */

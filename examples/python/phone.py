@@ -115,8 +115,11 @@ class Phone:
                                                 self.root + "alert/+/chat", self.root + "alert/+/action")])
         print("connected", flush=True)
         self.flush()
+        self.catch_up()
+
+    def catch_up(self):
         cursor = self.store.note("cursor")
-        self.say(f"user/{self.me}/sync", **({"cursor": cursor} if cursor else {}))
+        self.asked = self.say(f"user/{self.me}/sync", **({"cursor": cursor} if cursor else {}))
 
     def arrived(self, topic, payload, sender=None):
         if not payload:
@@ -150,6 +153,10 @@ class Phone:
 
     def page(self, page):
         """A page of what was missed. Its cursor is worth keeping once all of the page is dealt with."""
+        if not page.get("reset") and page.get("after") != self.store.note("cursor"):
+            if page["request"] == self.asked and not page["more"]:
+                self.catch_up()  # one of ours got lost
+            return  # otherwise another device of ours has asked
         for entry in page["messages"]:
             if "gone" in entry:
                 print(f"gone {entry['gone']}", flush=True)

@@ -6,6 +6,7 @@
  * are looked at once more here, by the roles that the journal kept and by what the database knows now. */
 #include "store/effect_inside.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,46 +73,69 @@ bool pin_listens(const situation *s, int64_t failures) {
     return failures < LISTENS_FOR * s->l->rules.pin_tries;
 }
 
-static const char *say_coordinate(situation *s, const json *place, const char *name) {
-    char spelled[32];
-    const json *value = json_get(place, name);
-    if (!value)
-        return NULL;
-    (void)snprintf(spelled, sizeof spelled, "%.17g", json_number(value));
-    return say(s, text_of(spelled));
-}
-
-static const char *boolean(bool value) {
-    return value ? "true" : "false";
-}
-
 /* Mayday's gateway raises for people who cannot; nobody else raises for another. */
 static text raiser(const situation *s) {
     text person = json_get_string(s->body, "person");
     return person.ptr && has_role(s->r.roles, TEXT("gateway")) ? person : s->r.sender;
 }
 
-static pg_verdict effect_raise(situation *s) {
-    static const char sql[] = "SELECT mayday.open_alert($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
-                              "$13, $14 * interval '1 ms')";
+static int put_text(json *to, const char *name, text t) {
+    return t.ptr ? json_put(to, name, json_new_string(t)) : 0;
+}
+
+static int put_shared(json *to, const char *name, const json *value) {
+    return value ? json_put(to, name, json_share(value)) : 0;
+}
+
+/* One raise as mayday.open_alerts() takes it. */
+static int spell_raise(const situation *s, json *to) {
     char received[INSTANT_TEXT_LEN + 1];
     const json *place = json_get(s->body, "location");
     instant_format(s->r.received_at, received);
-    const char *params[] = {say(s, s->r.org),
-                            say(s, s->where.id),
-                            say(s, s->r.sender),
-                            say(s, raiser(s)),
-                            say(s, json_get_string(s->body, "ts")),
-                            received,
-                            say(s, json_get_string(s->body, "type")),
-                            say(s, json_get_string(s->body, "priority")),
-                            say_coordinate(s, place, "lat"),
-                            say_coordinate(s, place, "lon"),
-                            boolean(json_boolean(json_get(s->body, "silent"))),
-                            boolean(s->offline),
-                            boolean(s->fresh),
-                            say_number(s, s->l->rules.join_window_ms)};
-    return ask(s, sql, ARRAY_LEN(params), params, NULL);
+    if (put_text(to, "org", s->r.org) < 0 || put_text(to, "alert", s->where.id) < 0 ||
+        put_text(to, "sender", s->r.sender) < 0 || put_text(to, "person", raiser(s)) < 0 ||
+        put_text(to, "at", json_get_string(s->body, "ts")) < 0 ||
+        put_text(to, "received_at", text_of(received)) < 0 ||
+        put_shared(to, "type", json_get(s->body, "type")) < 0 ||
+        put_shared(to, "priority", json_get(s->body, "priority")) < 0 ||
+        put_shared(to, "lat", json_get(place, "lat")) < 0 ||
+        put_shared(to, "lon", json_get(place, "lon")) < 0 ||
+        put_shared(to, "silent", json_get(s->body, "silent")) < 0 ||
+        json_put(to, "offline", json_new_bool(s->offline)) < 0 ||
+        json_put(to, "fresh", json_new_bool(s->fresh)) < 0)
+        return -ENOMEM;
+    return 0;
+}
+
+static void add_raise(const situation *s, buf *raises) {
+    CLEANUP(json_freep) json *one = json_new_object();
+    if (!one || spell_raise(s, one) < 0) {
+        raises->fault = -ENOMEM;
+        return;
+    }
+    buf_add_char(raises, raises->len == 0 ? '[' : ',');
+    json_print(one, raises);
+}
+
+static pg_verdict open_alerts(load *l, buf *raises) {
+    char window[24];
+    if (raises->len == 0 && buf_failed(raises) == 0)
+        return PG_DONE;
+    buf_add_char(raises, ']');
+    if (buf_failed(raises) < 0)
+        return PG_RETRY;
+    (void)snprintf(window, sizeof window, "%" PRId64, l->rules.join_window_ms);
+    const char *params[] = {raises->ptr, window};
+    pg_verdict verdict = pg_query(l->c, "SELECT mayday.open_alerts($1, $2 * interval '1 ms')",
+                                  ARRAY_LEN(params), params, NULL);
+    buf_clear(raises);
+    return verdict;
+}
+
+static pg_verdict effect_raise(situation *s) {
+    CLEANUP(buf_release) buf raises = BUF(ARRAY_LIMIT);
+    add_raise(s, &raises);
+    return open_alerts(s->l, &raises);
 }
 
 static const effect effects[] = {
@@ -143,18 +167,6 @@ static int understand(situation *s, const batch_row *row, json **ret_body) {
     at = json_get_string(s->body, "ts");
     uuid_format(&row->id, s->id);
     return instant_parse(at, &s->at);
-}
-
-pg_verdict effect_of(load *l, const batch_row *row) {
-    CLEANUP(json_freep) json *body = NULL;
-    situation s = {.l = l, .c = l->c};
-    const effect *e = find(row);
-    if (!e)
-        return PG_DONE;
-    pg_verdict verdict = understand(&s, row, &body) < 0 ? PG_RETRY : e->apply(&s);
-    for (size_t i = 0; i < s.word_count; i++)
-        free(s.words[i]);
-    return verdict;
 }
 
 /* Before the first effect of a batch. */
@@ -224,7 +236,8 @@ static pg_verdict lock_incidents(load *l) {
         const batch_row *row = &l->b->rows[i];
         record r;
         address where;
-        if (!effect_exists(row) || row->type->family != ADDRESS_ALERT)
+        const effect *e = find(row);
+        if (!e || e->apply != effect_action)
             continue;
         if (record_decode(batch_raw(l->b, row), &r) < 0 || !address_parse(r.topic, &where))
             return PG_RETRY;
@@ -243,4 +256,40 @@ static pg_verdict lock_incidents(load *l) {
 pg_verdict effects_prepare(load *l) {
     pg_verdict verdict = collapse(l->b);
     return verdict == PG_DONE ? lock_incidents(l) : verdict;
+}
+
+/* `raises`, when not NULL, takes a raise up instead of its being opened at once. */
+static pg_verdict run(load *l, const batch_row *row, const effect *e, buf *raises) {
+    CLEANUP(json_freep) json *body = NULL;
+    situation s = {.l = l, .c = l->c};
+    pg_verdict verdict = PG_DONE;
+    if (understand(&s, row, &body) < 0)
+        return PG_RETRY;
+    if (raises && e->apply == effect_raise)
+        add_raise(&s, raises);
+    else
+        verdict = e->apply(&s);
+    for (size_t i = 0; i < s.word_count; i++)
+        free(s.words[i]);
+    return verdict;
+}
+
+pg_verdict effect_of(load *l, const batch_row *row) {
+    const effect *e = find(row);
+    return e ? run(l, row, e, NULL) : PG_DONE;
+}
+
+pg_verdict effects_of_all(load *l) {
+    CLEANUP(buf_release) buf raises = BUF(ARRAY_LIMIT * 2);
+    pg_verdict verdict = effects_prepare(l);
+    for (size_t i = 0; verdict == PG_DONE && i < l->b->count; i++) {
+        const effect *e = find(&l->b->rows[i]);
+        if (!e)
+            continue;
+        if (e->apply != effect_raise || raises.len > ARRAY_LIMIT)
+            verdict = open_alerts(l, &raises);
+        if (verdict == PG_DONE)
+            verdict = run(l, &l->b->rows[i], e, &raises);
+    }
+    return verdict == PG_DONE ? open_alerts(l, &raises) : verdict;
 }

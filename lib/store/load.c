@@ -100,9 +100,7 @@ static pg_verdict fast(load *l) {
     if (verdict == PG_DONE)
         verdict = load_settle(l, SETTLE_BEFORE, false);
     if (verdict == PG_DONE)
-        verdict = effects_prepare(l);
-    for (size_t i = 0; verdict == PG_DONE && i < l->b->count; i++)
-        verdict = effect_of(l, &l->b->rows[i]);
+        verdict = effects_of_all(l);
     if (verdict == PG_DONE)
         verdict = load_settle(l, SETTLE_AFTER, false);
     return verdict == PG_DONE ? load_feed(l, false) : verdict;

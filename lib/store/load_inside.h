@@ -10,7 +10,8 @@ NODISCARD pg_verdict load_carefully(load *l);
 
 /* What a message changes besides its own row: a raise opens an incident, an assignment makes a member. */
 bool effect_exists(const batch_row *row);
-NODISCARD pg_verdict effects_prepare(load *l); /* before the first of a batch */
+NODISCARD pg_verdict effects_of_all(load *l);
+NODISCARD pg_verdict effects_prepare(load *l); /* before the first effect_of() a batch */
 NODISCARD pg_verdict effect_of(load *l, const batch_row *row);
 
 /* For each type with its rows that are new: its settle function; before the effects those of the brokers' own

@@ -149,7 +149,4 @@ def test_what_brokers_tell_is_well_formed_and_in_order(site):
 
 @pytest.mark.parametrize("name", ["a/b", "a+b", "x" * 129])
 def test_a_node_that_cannot_stand_in_a_topic_does_not_start(own_site, name):
-    site = own_site(node__name=name)
-    site.spawn()
-    assert site.process.wait(30) != 0
-    assert "cannot start: [node] name: " in site.log()
+    assert "cannot start: [node] name: " in own_site(node__name=name).refuses_to_start()

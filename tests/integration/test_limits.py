@@ -1,13 +1,11 @@
 """What one person may send: a flood is refused and told so, and never stands in the way of anybody's alarm."""
 import json
-import struct
 import threading
 
 import pytest
 
 from support import messages as m
 from support.site import wait_until
-from support.wire import Client, PUBACK, PUBLISH
 
 TIGHT = {"limits__telemetry": "1 5", "limits__talk": "1 5", "limits__action": "1 5", "limits__request": "1 5", "limits__raise": "1 5"}
 
@@ -125,7 +123,5 @@ def test_a_flood_by_one_neither_delays_nor_refuses_the_alarm_of_another(tight):
 
 @pytest.mark.parametrize("key, value", [("telemetry", "many"), ("raise", "0 5"), ("action", "1"), ("request", "5 0.1")])
 def test_a_limit_that_makes_no_sense_stops_the_start_and_is_named(own_site, key, value):
-    site = own_site(**{f"limits__{key}": value})
-    site.spawn()
-    assert site.process.wait(30) != 0
-    assert f"cannot start: configuration: [limits] {key} = {value}" in site.log()
+    said = own_site(**{f"limits__{key}": value}).refuses_to_start()
+    assert f"cannot start: configuration: [limits] {key} = {value}" in said

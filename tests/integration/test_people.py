@@ -5,6 +5,7 @@ import time
 import psycopg2
 import pytest
 
+from support import messages as m
 from support.messages import uuid7
 
 NOW = time.time()
@@ -318,3 +319,42 @@ def test_the_plugin_may_settle_and_read_nothing(scene):
                       "SELECT mayday.enter_person('a', 'b', '{}')", "SELECT mayday.join_room('a', 'b', 'c')"):
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             scene.sql(forbidden, user="mayday_plugin")
+
+
+# ---- The whole way: broker, database, gateway.
+
+def test_dispatch_sees_who_is_there(own_site):
+    org = "who-is-there"
+    with own_site() as site, site.gateway("gw1", gateway__organisations=org).start(org):
+        with site.client("dora", ["dispatcher"], org=org) as dora:
+            assert dora.subscribe(m.topic("user", "+", "presence", org)) == [1]
+
+            def hears(person):
+                """The next word about this person."""
+                while True:
+                    p = dora.receive(60)
+                    if p.topic == m.topic("user", person, "presence", org):
+                        return json.loads(p.payload)
+
+            sam = site.client("sam", ["officer"], org=org)
+            assert hears("sam")["connected"] is True
+            assert sam.publish(m.topic("user", "sam", "duty", org), m.dump(m.message(status="on"))) == 0
+            assert hears("sam")["duty"] == "on"
+            sam.vanish()
+            said = hears("sam")
+            assert said["connected"] is False and said["duty"] == "on"
+            tom = site.client("tom", ["officer"], org=org)
+            assert hears("tom")["connected"] is True
+            tom.disconnect()
+            assert hears("tom")["connected"] is False
+            ann = site.client("ann", ["member"], org=org)
+            assert hears("ann")["connected"] is True
+        site.kill()
+        ann.close()
+        site.start()
+        site.wait_rows("SELECT person FROM mayday.person WHERE org = %s AND connected", [], [org])
+        with site.client("dora", ["dispatcher"], org=org) as dora:
+            assert dora.subscribe(m.topic("user", "ann", "presence", org)) == [1]
+            said = json.loads(dora.receive(60).payload)
+            while said["connected"]:
+                said = json.loads(dora.receive(60).payload)
