@@ -136,7 +136,7 @@ static int make_tables(host *h) {
     h->fence = fence_new(HOST_INCIDENTS_MAX);
     h->record = BUF(JOURNAL_RECORD_MAX);
     h->shown = BUF(JOURNAL_RECORD_MAX);
-    h->event = BUF(128 << 10); /* each of its texts has a limit */
+    h->event = BUF(128 << 10);  /* each of its texts has a limit */
     h->roles = BUF(UINT16_MAX); /* claims hold far less */
     h->topic_memo = BUF(TOPIC_MAX);
     h->now = instant_now();
