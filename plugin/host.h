@@ -57,6 +57,7 @@ typedef struct host {
     writer *writer;
     buf record;              /* reused for every append */
     buf roles;               /* likewise: the sender's, as the record spells them */
+    buf event;               /* likewise: the plugin's own records */
     buf shown;               /* likewise: a payload without its PIN */
     bool journal_failing[2]; /* ordinary, urgent: each said once, not for every message */
 

@@ -30,6 +30,12 @@ def test_a_session_begins_and_ends(site):
     assert len(gone) == 1 and gone[0]["person"] == "ann"
 
 
+def test_odd_characters_in_what_a_client_says_of_itself_are_kept(site):
+    odd = 'ann/"phone\\" ü€😀'
+    site.client("ann", ["member"], client_id=odd).disconnect()
+    assert wait_events(site, 1, "disconnect", client=odd)[0]["person"] == "ann"
+
+
 def test_a_takeover_ends_the_old_session_before_the_new_one_begins(site):
     first = site.client("tom")
     second = site.client("tom")
