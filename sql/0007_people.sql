@@ -263,10 +263,10 @@ BEGIN
 END
 $$;
 
-GRANT SELECT ON mayday.person, mayday.connection, mayday.contact TO mayday_gateway;
-GRANT SELECT ON mayday.connection, mayday.contact TO mayday_console;
+GRANT SELECT ON mayday.connection, mayday.contact TO mayday_gateway, mayday_console;
+-- Everything but what their PINs can be found out from.
 GRANT SELECT (org, person, roles, lang, duty, duty_since, connected, connected_since, first_seen,
-              last_seen) ON mayday.person TO mayday_console;
+              last_seen) ON mayday.person TO mayday_gateway, mayday_console;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA mayday FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION mayday.settle_events(uuid[]), mayday.settle_duty(uuid[]) TO mayday_plugin;
 GRANT EXECUTE ON FUNCTION mayday.happened_at(timestamptz, timestamptz, boolean), mayday.presence_of(text, text),

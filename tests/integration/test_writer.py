@@ -310,6 +310,12 @@ def test_the_plugins_role_may_write_and_neither_read_nor_delete(database, statem
         database.sql(statement, user=PLUGIN)
 
 
+def test_no_role_but_the_owner_reads_the_hashes_of_pins(database):
+    assert database.sql("SELECT r.rolname, a.attname FROM pg_roles r, pg_attribute a WHERE r.rolname ~ '^mayday_(plugin|gateway|console)' "
+                        "AND a.attrelid = 'mayday.person'::regclass AND a.attname ~ 'pin' "
+                        "AND has_column_privilege(r.oid, a.attrelid, a.attnum, 'SELECT')") == []
+
+
 def test_no_role_but_the_owner_may_delete_besides_what_is_passed_on_and_done_with(database):
     granted = database.sql("SELECT r.rolname, c.relname FROM pg_roles r, pg_class c WHERE r.rolname ~ '^mayday_(plugin|gateway|console)' "
                            "AND c.relnamespace = 'mayday'::regnamespace AND c.relkind IN ('r', 'p', 'v') "
