@@ -90,6 +90,8 @@ function arrived(topic, message) {
 }
 
 function page(message) {
+    // One that does not follow the page we had is for another device of ours, or another was lost.
+    if (!message.reset && message.after !== store.cursor) return;
     for (const entry of message.messages) {
         if (entry.gone) console.log(`gone ${entry.gone}`);
         else arrived(entry.topic, entry.payload);

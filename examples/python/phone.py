@@ -149,7 +149,10 @@ class Phone:
         return set((self.store.note("said") or "").split())
 
     def page(self, page):
-        """A page of what was missed. Its cursor is worth keeping once all of the page is dealt with."""
+        """A page of what was missed. Its cursor is worth keeping once all of the page is dealt with. One that does not follow the page we had is
+        for another device of ours, or another was lost: what is in it we are given when we ask the next time."""
+        if not page.get("reset") and page.get("after") != self.store.note("cursor"):
+            return
         for entry in page["messages"]:
             if "gone" in entry:
                 print(f"gone {entry['gone']}", flush=True)
