@@ -265,7 +265,7 @@ int paho_send(session *x, const char *topic, text payload, bool retain, bool tel
 
 int paho_subscribe(session *x, size_t from, size_t to) {
     CLEANUP(buf_release) buf filters = BUF(1 << 20);
-    size_t at[BUS_LISTENERS_MAX];
+    size_t at[BUS_LISTENERS_MAX] = {0};
     char *names[BUS_LISTENERS_MAX];
     int qos[BUS_LISTENERS_MAX], count = (int)(to - from);
     MQTTSubscribe_options each[BUS_LISTENERS_MAX];

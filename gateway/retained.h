@@ -10,8 +10,9 @@
 
 #include "gateway/service.h"
 
-#define RETAINED_COLLECT_MAX 200000 /* topics waiting to be looked at; more are left to the next connection  \
-                                     */
+#define RETAINED_COLLECT_MAX                                                                                 \
+    200000 /* topics waiting to be looked at; more are left to the next connection                           \
+            */
 
 typedef struct retained retained;
 

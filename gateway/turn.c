@@ -21,10 +21,17 @@ void turn_release(turn *t) {
 
 /* ---- taking lanes ---- */
 
+/* Incidents first: a crowd that comes back after a broker's restart changes the presence of thousands, and no
+ * alert waits for that. */
+#define OF_ALERT "lane LIKE 'alert/%'"
+#define WAITING                                                                                              \
+    " AND org = ANY ($1::text[]) AND NOT (org || '/' || lane = ANY ($2::text[]))"                            \
+    " ORDER BY entry LIMIT $3::bigint)"
 static const char claim_sql[] =
-    "WITH head AS MATERIALIZED (SELECT o.org, o.lane, min(o.entry) AS first FROM (SELECT org, lane, entry"
-    " FROM mayday.outbox WHERE org = ANY ($1::text[]) AND NOT (org || '/' || lane = ANY ($2::text[]))"
-    " ORDER BY entry LIMIT $3::bigint) o GROUP BY o.org, o.lane ORDER BY 3)"
+    "WITH head AS MATERIALIZED (SELECT o.org, o.lane, min(o.entry) AS first FROM ("
+    "(SELECT org, lane, entry FROM mayday.outbox WHERE " OF_ALERT WAITING " UNION ALL "
+    "(SELECT org, lane, entry FROM mayday.outbox WHERE NOT " OF_ALERT WAITING
+    ") o GROUP BY o.org, o.lane ORDER BY NOT (o." OF_ALERT "), 3)"
     " SELECT count(*)::text, NULL FROM head UNION ALL (SELECT org, lane FROM head"
     " WHERE pg_try_advisory_xact_lock(hashtextextended(org || '/' || lane, 0)) LIMIT $4::bigint)";
 

@@ -43,8 +43,8 @@ typedef struct turn {
 void turn_release(turn *t); /* fits CLEANUP */
 
 /* Takes the locks of at most `most` lanes of the organisations `served`, among those that the first `window`
- * entries belong to, without those `detained` (both PostgreSQL arrays). *ret_all_taken: there are lanes, but
- * not one was free. */
+ * entries of incidents, and of others, belong to: incidents first, without those `detained` (both PostgreSQL
+ * arrays). *ret_all_taken: there are lanes, but not one was free. */
 NODISCARD pg_verdict turn_claim(turn *t, service_context *s, const char *served, const char *detained,
                                 size_t window, size_t most, bool *ret_all_taken);
 

@@ -153,3 +153,14 @@ void admission_end_revoked(host *h) {
     sessions_each(h->sessions, mark_covered, h);
     h->end_now = true;
 }
+
+static void unmark(void *context, session *s) {
+    host *h = context;
+    if (s->end == SESSION_REVOKED && !s->live &&
+        revocations_cover(h->revoked, s->who, instant_now() / INSTANT_SECOND) == REVOKE_NOTHING)
+        s->end = SESSION_GOES_ON;
+}
+
+void admission_resume_restored(host *h) {
+    sessions_each(h->sessions, unmark, h);
+}

@@ -27,6 +27,9 @@ bool admission_holds(host *h, session *s, instant now);
  * callback). */
 void admission_end_revoked(host *h);
 
+/* The opposite: sessions that are offline and were revoked, and no longer are. */
+void admission_resume_restored(host *h);
+
 /* Does this password look like a token at all? Otherwise the client belongs to somebody else's
  * authentication. */
 bool admission_is_token(text password);

@@ -10,9 +10,8 @@
 #include "core/decisions.h"
 #include "store/record.h"
 
-#define PAYLOAD_LONGEST (16u << 10)
-#define NOBODY          "-"
-#define TOLD_MAX        32 /* filters of one session; what is beyond counts against its person's rate */
+#define NOBODY   "-"
+#define TOLD_MAX 32 /* filters of one session; what is beyond counts against its person's rate */
 
 /* What anybody outside can cause has a rate: an attacker must not fill the journal. */
 static const rate_rule strangers_rate = {.per_second = 5, .burst = 100};
@@ -37,21 +36,41 @@ static text clip(text t, size_t bytes) {
     return (text){t.ptr, bytes};
 }
 
-static void put(json *body, const char *name, text value, size_t longest, int *fault) {
-    if (*fault == 0 && value.len > 0)
-        *fault = json_put(body, name, json_new_string(clip(value, longest)));
+/* The text is UTF-8. Printed by hand: every CONNECT makes one of these, and a tree of JSON costs several
+ * times as much. */
+static void put_string(buf *to, text t) {
+    buf_add_char(to, '"');
+    for (size_t i = 0, from = 0; i <= t.len; i++) {
+        unsigned char c = i < t.len ? (unsigned char)t.ptr[i] : 0;
+        if (i < t.len && c >= 0x20 && c != '"' && c != '\\')
+            continue;
+        buf_add_text(to, (text){t.ptr + from, i - from});
+        from = i + 1;
+        if (i < t.len)
+            buf_printf(to, "\\u%04x", c);
+    }
+    buf_add_char(to, '"');
 }
 
-static void put_roles(json *body, const claims *who, int *fault) {
-    if (*fault < 0 || !who)
+static void put(buf *to, const char *name, text value, size_t longest) {
+    if (value.len == 0)
         return;
-    json *roles = json_new_array();
-    for (size_t i = 0; *fault == 0 && i < who->n_roles && i < POLICY_ROLES_MAX; i++)
-        *fault = json_append(roles, json_new_string(clip(text_of(who->roles[i]), TOPIC_LEVEL_MAX)));
-    if (*fault == 0)
-        *fault = json_put(body, "roles", roles);
-    else
-        (void)json_free(roles);
+    buf_add_text(to, TEXT(",\""));
+    buf_add_text(to, text_of(name));
+    buf_add_text(to, TEXT("\":"));
+    put_string(to, clip(value, longest));
+}
+
+static void put_roles(buf *to, const claims *who) {
+    if (!who)
+        return;
+    buf_add_text(to, TEXT(",\"roles\":["));
+    for (size_t i = 0; i < who->n_roles && i < POLICY_ROLES_MAX; i++) {
+        if (i > 0)
+            buf_add_char(to, ',');
+        put_string(to, clip(text_of(who->roles[i]), TOPIC_LEVEL_MAX));
+    }
+    buf_add_char(to, ']');
 }
 
 /* Random but for its beginning: two events of one millisecond keep their order. */
@@ -69,32 +88,31 @@ static int make_id(instant at, char ret_id[UUID_TEXT_LEN + 1]) {
 
 static int spell(const event *e, instant at, buf *to) {
     char id[UUID_TEXT_LEN + 1], ts[INSTANT_TEXT_LEN + 1];
-    CLEANUP(json_freep) json *body = json_new_object();
     int fault = make_id(at, id);
+    if (fault < 0)
+        return fault;
     instant_format(at, ts);
-    if (fault == 0)
-        fault = json_put(body, "v", json_new_integer(1));
-    put(body, "id", text_of(id), sizeof id, &fault);
-    put(body, "ts", text_of(ts), sizeof ts, &fault);
-    put(body, "kind", text_of(e->kind), 32, &fault);
-    put(body, "person", e->person, TOPIC_LEVEL_MAX, &fault);
-    put(body, "client", e->client, 256, &fault);
-    put_roles(body, e->who, &fault);
-    put(body, "address", e->address, 64, &fault);
-    put(body, "topic", e->topic, 1024, &fault);
-    put(body, "code", e->code, 64, &fault);
-    put(body, "detail", e->detail, 1024, &fault);
-    if (fault == 0)
-        json_print(body, to);
-    return fault < 0 ? fault : buf_failed(to);
+    buf_clear(to);
+    buf_add_text(to, TEXT("{\"v\":1"));
+    put(to, "id", text_of(id), sizeof id);
+    put(to, "ts", text_of(ts), sizeof ts);
+    put(to, "kind", text_of(e->kind), 32);
+    put(to, "person", e->person, TOPIC_LEVEL_MAX);
+    put(to, "client", e->client, 256);
+    put_roles(to, e->who);
+    put(to, "address", e->address, 64);
+    put(to, "topic", e->topic, 1024);
+    put(to, "code", e->code, 64);
+    put(to, "detail", e->detail, 1024);
+    buf_add_char(to, '}');
+    return buf_failed(to);
 }
 
 static int journal_it(host *h, const event *e) {
     char topic[64 + 2 * TOPIC_LEVEL_MAX];
     instant at = instant_now();
-    CLEANUP(buf_release) buf payload = BUF(PAYLOAD_LONGEST);
     h->last_event = at > h->last_event ? at : h->last_event + 1;
-    int fault = spell(e, h->last_event, &payload);
+    int fault = spell(e, h->last_event, &h->event);
     if (fault < 0)
         return fault;
     (void)snprintf(topic, sizeof topic, "mayday/v1/%s/node/%s/event", e->org ? e->org : NOBODY, h->node);
@@ -104,7 +122,7 @@ static int journal_it(host *h, const event *e) {
         .sender = text_of(e->sender ? e->sender : NOBODY),
         .client = clip(e->client, 256),
         .topic = text_of(topic),
-        .payload = buf_text(&payload),
+        .payload = buf_text(&h->event),
     };
     uint64_t seq;
     buf_clear(&h->record);
@@ -225,11 +243,16 @@ void events_subscribed(host *h, session *s, text filter) {
 }
 
 void events_revocation(host *h, const char *kind, const session *by, revocation_kind what, text value,
-                       const char *outcome) {
+                       int64_t until) {
     event e = of_session(kind, by);
-    char detail[512];
-    (void)snprintf(detail, sizeof detail, "%s %.*s: %s", revocation_kind_name(what),
-                   (int)(value.len < 256 ? value.len : 256), value.ptr, outcome);
+    char detail[512], at[INSTANT_TEXT_LEN + 1];
+    instant_format(until * INSTANT_SECOND, at);
+    bool restores = strcmp(kind, "restore") == 0, ever = until == 0;
+    (void)snprintf(detail, sizeof detail, "%.*s %s%s", (int)(value.len < 256 ? value.len : 256), value.ptr,
+                   restores ? "lifted"
+                   : ever   ? "for ever"
+                            : "until ",
+                   restores || ever ? "" : at);
     e.person = what == REVOKE_SUBJECT ? value : (text){0};
     e.code = text_of(revocation_kind_name(what));
     e.detail = text_of(detail);

@@ -24,8 +24,9 @@ void events_refused(host *h, session *s, text topic, const char *code, const cha
  * of others whether or not its person belongs to them. */
 void events_subscribed(host *h, session *s, text filter);
 
-/* "revoke" or "restore": what of whom. */
+/* "revoke" or "restore": what of whom, until when (Unix seconds, 0 for ever). The database passes them on to
+ * the other brokers (sql/0013_revocations.sql reads `code` and `detail`). */
 void events_revocation(host *h, const char *kind, const session *by, revocation_kind what, text value,
-                       const char *outcome);
+                       int64_t until);
 
 #endif

@@ -47,6 +47,7 @@ typedef struct host {
     limits limits;
     fence *fence;
     ledger *ledger;
+    bool forgetful;      /* there was none: what this broker was told before is only in the database */
     bool ledger_failing; /* said once, not on every connect */
     catalog *catalog;
     schema *control_schema; /* of what admins send to $CONTROL/mayday/v1 */
@@ -56,6 +57,7 @@ typedef struct host {
     writer *writer;
     buf record;              /* reused for every append */
     buf roles;               /* likewise: the sender's, as the record spells them */
+    buf event;               /* likewise: the plugin's own records */
     buf shown;               /* likewise: a payload without its PIN */
     bool journal_failing[2]; /* ordinary, urgent: each said once, not for every message */
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define KEY_LONGEST   2048
 #define VALUE_LONGEST (32u << 10)
@@ -92,6 +93,7 @@ int memory_open(host *h) {
     ledger_report report = {0};
     if (snprintf(path, sizeof path, "%s/ledger", h->settings.state_dir) >= (int)sizeof path)
         return -ENAMETOOLONG;
+    h->forgetful = access(path, F_OK) < 0;
     int fault = ledger_open(path, play, h, &h->ledger, &report);
     if (fault < 0)
         return fault;
@@ -157,6 +159,26 @@ int memory_restore(host *h, text org, revocation_kind kind, text value, bool *re
     return fault;
 }
 
+bool memory_follow(host *h, const result *r) {
+    int64_t known = 0;
+    bool have = revocations_find(h->revoked, r->org, r->what, r->value, &known);
+    if (text_equal(r->node, text_of(h->node)) && !h->forgetful)
+        return false;
+    if (r->kind == RESULT_RESTORED ? !have : have && known == r->until)
+        return false;
+    if (r->kind == RESULT_RESTORED) {
+        (void)revocations_remove(h->revoked, r->org, r->what, r->value);
+        say_once(h, put_revocation(h->ledger, r->org, r->what, r->value, NULL, false));
+        return true;
+    }
+    int fault = revocations_add(h->revoked, r->org, r->what, r->value, r->until);
+    if (fault < 0)
+        host_log(MOSQ_LOG_ERR, "a revocation made on another broker cannot be noted: %s", strerror(-fault));
+    else
+        say_once(h, put_revocation(h->ledger, r->org, r->what, r->value, &r->until, false));
+    return fault == 0;
+}
+
 static int put_member(ledger *l, text org, address_family family, text id, text person, relation r) {
     CLEANUP(buf_release) buf key = BUF(KEY_LONGEST);
     buf_printf(&key, "member/%.*s/%s/%.*s/%.*s", (int)org.len, org.ptr, address_family_name(family),
@@ -177,6 +199,8 @@ void memory_member(host *h, result_kind change, text org, address_family family,
     int fault = 0;
     switch (change) {
     case RESULT_LOG:
+    case RESULT_REVOKED:
+    case RESULT_RESTORED:
         return;
     case RESULT_MEMBER_SET:
         fault = membership_add(h->members, org, family, id, person, r);

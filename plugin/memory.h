@@ -21,6 +21,10 @@ void memory_keep_session(host *h, const session *s); /* written when durable, dr
 NODISCARD int memory_revoke(host *h, text org, revocation_kind kind, text value,
                             int64_t until); /* on stable storage */
 NODISCARD int memory_restore(host *h, text org, revocation_kind kind, text value, bool *ret_was_there);
+/* What another broker was told, by way of the database; without waiting for the disk, since the database has
+ * it. What this one was told itself it knows better, unless its memory was lost. True when something changed.
+ */
+bool memory_follow(host *h, const result *r);
 void memory_member(host *h, result_kind change, text org, address_family family, text id, text person,
                    relation r);
 

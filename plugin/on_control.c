@@ -61,13 +61,6 @@ static void answer(const session *to, text id, const char *outcome, const char *
         host_log(MOSQ_LOG_ERR, "an answer on " RESPONSE_TOPIC " could not be sent: out of memory");
 }
 
-static void unmark(void *context, session *s) {
-    host *h = context;
-    if (s->end == SESSION_REVOKED && !s->live &&
-        revocations_cover(h->revoked, s->who, instant_now() / INSTANT_SECOND) == REVOKE_NOTHING)
-        s->end = SESSION_GOES_ON;
-}
-
 /* Of a body that its schema has accepted. */
 static command read_command(const json *body) {
     command c = {
@@ -101,14 +94,12 @@ static void execute(host *h, const session *admin, const command *c) {
     if (revokes)
         admission_end_revoked(h);
     else
-        sessions_each(h->sessions, unmark, h);
+        admission_resume_restored(h);
     host_log(MOSQ_LOG_NOTICE, "%s %s a %s in '%s'%s%s", admin->who->subject, revokes ? "revoked" : "restored",
              revocation_kind_name(c->kind), admin->who->org, fault < 0 ? ": " : "",
              fault < 0 ? strerror(-fault) : "");
-    events_revocation(h, revokes ? "revoke" : "restore", admin, c->kind, c->value,
-                      fault < 0              ? strerror(-fault)
-                      : revokes || was_there ? "done"
-                                             : "was not revoked");
+    if (fault == 0)
+        events_revocation(h, revokes ? "revoke" : "restore", admin, c->kind, c->value, c->until);
     if (fault < 0)
         answer(admin, c->id, "failed", strerror(-fault), NULL);
     else if (revokes)

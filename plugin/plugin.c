@@ -136,6 +136,7 @@ static int make_tables(host *h) {
     h->fence = fence_new(HOST_INCIDENTS_MAX);
     h->record = BUF(JOURNAL_RECORD_MAX);
     h->shown = BUF(JOURNAL_RECORD_MAX);
+    h->event = BUF(128 << 10);  /* each of its texts has a limit */
     h->roles = BUF(UINT16_MAX); /* claims hold far less */
     h->topic_memo = BUF(TOPIC_MAX);
     h->now = instant_now();
@@ -227,6 +228,7 @@ static host *host_free(host *h) {
     buf_release(&h->record);
     buf_release(&h->roles);
     buf_release(&h->shown);
+    buf_release(&h->event);
     buf_release(&h->topic_memo);
     limits_release(&h->limits);
     (void)fence_free(h->fence);

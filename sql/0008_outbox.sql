@@ -18,6 +18,9 @@ CREATE TABLE mayday.outbox (
     CHECK ((kind = 'message') = (leaf IS NOT NULL AND payload IS NOT NULL))
 );
 CREATE INDEX ON mayday.outbox (org, lane, entry);
+-- Incidents are said first.
+CREATE INDEX ON mayday.outbox (entry) WHERE lane LIKE 'alert/%';
+CREATE INDEX ON mayday.outbox (entry) WHERE NOT lane LIKE 'alert/%';
 
 -- Messages, never a state, that the broker refused again and again: kept for an admin to look at, out of the way of those
 -- behind them.

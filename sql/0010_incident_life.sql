@@ -455,16 +455,16 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_te
     SELECT EXISTS (SELECT FROM mayday.person p WHERE p.org = in_org AND p.person = in_person)
 $$;
 
--- An action that changes nothing: its row says why, its sender is told.
+-- An action that changes nothing: its row says why, its sender is told. `in_status`: what it met.
 CREATE FUNCTION mayday.incident_refuse(in_org text, in_message uuid, in_sender text, in_topic text, in_alert uuid,
-    in_verdict text, in_detail text, in_standing integer, in_run integer, done_us bigint) RETURNS void
+    in_verdict text, in_detail text, in_standing integer, in_run integer, done_us bigint, in_status text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 DECLARE
     x mayday.action;
     a mayday.alert;
 BEGIN
     SELECT * INTO a FROM mayday.alert y WHERE y.org = in_org AND y.id = in_alert;
-    UPDATE mayday.action y SET verdict = in_verdict, from_status = a.status, to_status = a.status, version = a.version,
+    UPDATE mayday.action y SET verdict = in_verdict, from_status = in_status, to_status = in_status, version = a.version,
         standing = in_standing, run = in_run, done_at = to_timestamp(done_us / 1000000.0)
     WHERE y.id = in_message RETURNING * INTO x;
     PERFORM mayday.reject(in_org, in_sender, in_message, in_topic, in_verdict, in_detail);
@@ -798,7 +798,7 @@ REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA mayday FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     mayday.open_alerts(jsonb, interval), mayday.lock_incidents(text[], uuid[]), mayday.incident_lock(text, uuid, text), mayday.incident_run(text, uuid),
     mayday.person_known(text, text),
-    mayday.incident_refuse(text, uuid, text, text, uuid, text, text, integer, integer, bigint),
+    mayday.incident_refuse(text, uuid, text, text, uuid, text, text, integer, integer, bigint, text),
     mayday.incident_apply(text, uuid, uuid, integer, bigint, boolean, text, uuid[], text[], text[], text[]),
     mayday.incident_duress(text, uuid, uuid, text, integer, bigint, boolean),
     mayday.pin_tried(text, text, boolean, integer, interval), mayday.person_lock(text, text),

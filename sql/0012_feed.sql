@@ -246,22 +246,19 @@ BEGIN
 END
 $$;
 
--- Retention: forgets the lines older than `older_than`; returns how many. Cursors from before begin again. The
--- messages themselves stay as long as their tables keep them. For the owner alone.
-CREATE FUNCTION mayday.trim_feed(older_than interval DEFAULT '90 days') RETURNS bigint
-LANGUAGE plpgsql SET search_path = mayday, pg_catalog, pg_temp AS $$
+-- Retention: forgets the oldest lines, as far as they are older than `older_than`, `most` of them at once because
+-- writers wait meanwhile; returns how many. As long as that is `most`, there may be more. Cursors from before begin
+-- again. The messages themselves stay as long as their tables keep them. For the owner alone (mayday migrate --prune).
+CREATE FUNCTION mayday.trim_feed(older_than interval DEFAULT '90 days', most integer DEFAULT 20000) RETURNS integer
+LANGUAGE plpgsql SET search_path = mayday, pg_catalog, pg_temp
+SET jit = off AS $$
 DECLARE
     upto bigint;
-    dropped bigint;
+    dropped integer;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('mayday.feed'));
-    -- Positions and times grow together: the newest line that is too old, found from below.
-    SELECT max(f.position) INTO upto FROM mayday.feed f
-    WHERE f.position < coalesce((SELECT min(g.position) FROM mayday.feed g WHERE g.at >= now() - older_than),
-                                9223372036854775807);
-    IF upto IS NULL THEN
-        RETURN 0;
-    END IF;
+    SELECT max(o.position) INTO upto FROM (SELECT f.position, f.at FROM mayday.feed f ORDER BY f.position LIMIT most) o
+    WHERE o.at < now() - older_than;
     DELETE FROM mayday.feed f WHERE f.position <= upto;
     GET DIAGNOSTICS dropped = ROW_COUNT;
     UPDATE mayday.feed_epoch SET kept_after = greatest(kept_after, upto);

@@ -89,9 +89,17 @@ function arrived(topic, message) {
     return console.log(`${leaf} ${message.text ?? message.action ?? ""}`);
 }
 
+let asked;
+
+function catchUp() {
+    asked = say(`user/${me}/sync`, store.cursor ? { cursor: store.cursor } : {});
+}
+
 function page(message) {
-    // One that does not follow the page we had is for another device of ours, or another was lost.
-    if (!message.reset && message.after !== store.cursor) return;
+    if (!message.reset && message.after !== store.cursor) { // one of ours got lost, or another device of ours has asked
+        if (message.request === asked && !message.more) catchUp();
+        return;
+    }
     for (const entry of message.messages) {
         if (entry.gone) console.log(`gone ${entry.gone}`);
         else arrived(entry.topic, entry.payload);
@@ -109,7 +117,7 @@ client.on("connect", () => {
         const alarmsFirst = Object.keys(store.waiting).sort((a, b) =>
             store.waiting[b].topic.endsWith("/raise") - store.waiting[a].topic.endsWith("/raise"));
         alarmsFirst.forEach(send);
-        say(`user/${me}/sync`, store.cursor ? { cursor: store.cursor } : {});
+        catchUp();
     });
 });
 client.on("message", (topic, payload) => {

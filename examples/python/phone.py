@@ -115,8 +115,11 @@ class Phone:
                                                 self.root + "alert/+/chat", self.root + "alert/+/action")])
         print("connected", flush=True)
         self.flush()
+        self.catch_up()
+
+    def catch_up(self):
         cursor = self.store.note("cursor")
-        self.say(f"user/{self.me}/sync", **({"cursor": cursor} if cursor else {}))
+        self.asked = self.say(f"user/{self.me}/sync", **({"cursor": cursor} if cursor else {}))
 
     def arrived(self, topic, payload, sender=None):
         if not payload:
@@ -149,10 +152,11 @@ class Phone:
         return set((self.store.note("said") or "").split())
 
     def page(self, page):
-        """A page of what was missed. Its cursor is worth keeping once all of the page is dealt with. One that does not follow the page we had is
-        for another device of ours, or another was lost: what is in it we are given when we ask the next time."""
+        """A page of what was missed. Its cursor is worth keeping once all of the page is dealt with."""
         if not page.get("reset") and page.get("after") != self.store.note("cursor"):
-            return
+            if page["request"] == self.asked and not page["more"]:
+                self.catch_up()  # one of ours got lost
+            return  # otherwise another device of ours has asked
         for entry in page["messages"]:
             if "gone" in entry:
                 print(f"gone {entry['gone']}", flush=True)

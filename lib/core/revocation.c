@@ -121,6 +121,13 @@ bool revocations_remove(revocations *r, text org, revocation_kind kind, text val
     return true;
 }
 
+bool revocations_find(const revocations *r, text org, revocation_kind kind, text value, int64_t *ret_until) {
+    const entry *e = find(r, org, kind, value);
+    if (e)
+        *ret_until = e->until;
+    return e != NULL;
+}
+
 static bool covers(const revocations *r, text org, revocation_kind kind, const char *value, int64_t now) {
     if (value[0] == '\0')
         return false;

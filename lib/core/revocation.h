@@ -25,6 +25,8 @@ DEFINE_CLEANUP(revocations, revocations_free)
 NODISCARD int revocations_add(revocations *r, text org, revocation_kind kind, text value, int64_t until);
 bool revocations_remove(revocations *r, text org, revocation_kind kind, text value); /* was it there? */
 
+bool revocations_find(const revocations *r, text org, revocation_kind kind, text value, int64_t *ret_until);
+
 /* Why these claims are shut out at `now` (Unix seconds), or REVOKE_NOTHING. */
 revocation_kind revocations_cover(const revocations *r, const claims *who, int64_t now);
 

@@ -107,7 +107,9 @@ static const conf_row rows[] = {
 
     ROW("limits", "telemetry", CONF_TEXT, limit_telemetry, 0, 0, "20 200",
         "Locations, vital signs, typing and receipts of one person: messages a second, and how many at once. "
-        "What is beyond is refused. Each message type counts for itself."),
+        "What is beyond is refused. Each message type counts for itself, and what had waited on the device "
+        "has ten "
+        "times this burst for itself. 'off' means no limit."),
     ROW("limits", "talk", CONF_TEXT, limit_talk, 0, 0, "5 500",
         "Chat, inbox, broadcasts, checks and replies: likewise. The burst leaves room for what was queued "
         "offline."),

@@ -118,8 +118,7 @@ bool topic_contains(text outer, text inner) {
 static const char *const family_names[] = {
     [ADDRESS_NONE] = "none",       [ADDRESS_ALERT] = "alert", [ADDRESS_USER] = "user",
     [ADDRESS_ROLE] = "role",       [ADDRESS_ROOM] = "room",   [ADDRESS_ZONE] = "zone",
-    [ADDRESS_GATEWAY] = "gateway",
-    [ADDRESS_NODE] = "node",
+    [ADDRESS_GATEWAY] = "gateway", [ADDRESS_NODE] = "node",
 };
 
 const char *address_family_name(address_family family) {

@@ -34,6 +34,7 @@ typedef struct act {
     instant done_at;
     bool late;
     incident_verdict verdict;
+    incident_status met;   /* what it was judged by */
     incident_status to;    /* of the incident, afterwards */
     incident_item *items;  /* late: the run with this one in it; owned */
     incident_item *before; /* the run as it was; owned */
@@ -114,7 +115,7 @@ static unsigned standing_of(const situation *s, text relation) {
 }
 
 static pg_verdict refuse(situation *s, const act *a, const char *verdict, const char *detail) {
-    static const char sql[] = "SELECT mayday.incident_refuse($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    static const char sql[] = "SELECT mayday.incident_refuse($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     const char *params[] = {say(s, s->r.org),
                             s->id,
                             say(s, s->r.sender),
@@ -124,14 +125,15 @@ static pg_verdict refuse(situation *s, const act *a, const char *verdict, const 
                             detail,
                             say_number(s, a->request.standing),
                             say_number(s, a->in.run),
-                            say_number(s, a->done_at)};
+                            say_number(s, a->done_at),
+                            a->met == INCIDENT_NONE ? NULL : incident_status_name(a->met)};
     return ask(s, sql, ARRAY_LEN(params), params, NULL);
 }
 
 static pg_verdict refuse_verdict(situation *s, const act *a) {
     char detail[DETAIL_MAX] = "who sent this may not do it in this incident";
     const char *action = incident_action_name(a->request.action);
-    const char *status = incident_status_name(a->in.status);
+    const char *status = incident_status_name(a->met);
     long long version = (long long)a->in.version;
     if (a->verdict == INCIDENT_STALE)
         (void)snprintf(detail, sizeof detail,
@@ -238,15 +240,17 @@ static pg_verdict judge(situation *s, act *a) {
     pg_verdict verdict = a->late ? read_run(s, a) : PG_DONE;
     if (verdict != PG_DONE)
         return verdict;
-    a->to = a->in.status;
+    a->to = a->met = a->in.status;
     if (!a->late) {
         a->verdict = incident_judge(a->in.status, a->in.version, &a->request, &a->to);
         return PG_DONE;
     }
     a->to = incident_replay(a->in.run_from, a->items, a->count);
     for (size_t i = 0; i < a->count; i++)
-        if (a->items[i].tag + 1 == a->count)
+        if (a->items[i].tag + 1 == a->count) {
             a->verdict = a->items[i].verdict;
+            a->met = a->items[i].from;
+        }
     return PG_DONE;
 }
 

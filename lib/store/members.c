@@ -38,20 +38,40 @@ void members_release(members *m) {
 
 pg_verdict members_listen(members *m, pg *c) {
     CLEANUP(pg_rows_freep) pg_rows *now = NULL;
-    pg_verdict verdict = pg_run(c, "LISTEN mayday_membership");
+    pg_verdict verdict = pg_run(c, "LISTEN mayday_membership; LISTEN mayday_revocation");
     if (verdict == PG_DONE)
         verdict = pg_query(c, "SELECT now() - interval '2 minutes'", 0, NULL, &now);
     if (verdict != PG_DONE)
         return verdict;
     (void)snprintf(m->next_since, sizeof m->next_since, "%s", pg_value(now, 0, 0));
     reload(m);
+    m->revocations_due = true;
     return PG_DONE;
+}
+
+/* False when the queue is full. */
+static bool pass_revocation(members *m, text org, text kind, text value, text node, bool lifted,
+                            int64_t until) {
+    revocation_kind what = revocation_kind_named(kind);
+    return what == REVOKE_NOTHING || results_revocation(m->back, lifted ? RESULT_RESTORED : RESULT_REVOKED,
+                                                        org, what, value, until, node);
+}
+
+static void revocation_notified(members *m, const json *change) {
+    if (!pass_revocation(m, json_get_string(change, "org"), json_get_string(change, "kind"),
+                         json_get_string(change, "value"), json_get_string(change, "node"),
+                         json_boolean(json_get(change, "lifted")), json_integer(json_get(change, "until"))))
+        m->revocations_due = true;
 }
 
 static void notified(void *context, const char *channel, const char *payload) {
     members *m = context;
     CLEANUP(json_freep) json *change = NULL;
-    if (strcmp(channel, "mayday_membership") != 0 || json_parse_once(text_of(payload), &change) != JSON_OK)
+    if (json_parse_once(text_of(payload), &change) != JSON_OK)
+        return;
+    if (strcmp(channel, "mayday_revocation") == 0)
+        revocation_notified(m, change);
+    if (strcmp(channel, "mayday_membership") != 0)
         return;
     bool set = text_equal(json_get_string(change, "op"), TEXT("set"));
     text relation_text = set ? json_get_string(change, "relation") : (text){0};
@@ -102,12 +122,37 @@ static pg_verdict load_page(members *m, pg *c) {
     return PG_DONE;
 }
 
+/* The newest are as many as a broker keeps; those lifted long ago have reached everybody. */
+static pg_verdict load_revocations(members *m, pg *c) {
+    static const char sql[] = "SELECT org, kind, value, node, lifted, coalesce(extract(epoch FROM "
+                              "until)::bigint, 0) FROM mayday.revocation"
+                              " WHERE CASE WHEN lifted THEN changed_at > now() - interval '30 days' ELSE "
+                              "coalesce(until > now(), true) END"
+                              " ORDER BY changed_at DESC LIMIT 50000";
+    CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
+    pg_verdict verdict = pg_query(c, sql, 0, NULL, &rows);
+    if (verdict != PG_DONE)
+        return verdict;
+    m->revocations_due = false;
+    for (size_t i = 0; i < pg_rows_count(rows) && !m->revocations_due; i++) {
+        int64_t until = 0;
+        if (text_to_i64(text_of(pg_value(rows, i, 5)), 0, INT64_MAX, &until) < 0)
+            continue;
+        m->revocations_due = !pass_revocation(m, text_of(pg_value(rows, i, 0)), text_of(pg_value(rows, i, 1)),
+                                              text_of(pg_value(rows, i, 2)), text_of(pg_value(rows, i, 3)),
+                                              pg_value(rows, i, 4)[0] == 't', until);
+    }
+    return PG_DONE;
+}
+
 pg_verdict members_heed(members *m, pg *c) {
     return pg_notifications(c, notified, m);
 }
 
 pg_verdict members_step(members *m, pg *c) {
     pg_verdict verdict = members_heed(m, c);
+    if (verdict == PG_DONE && m->revocations_due)
+        verdict = load_revocations(m, c);
     if (verdict == PG_DONE && m->loading)
         verdict = load_page(m, c);
     return verdict == PG_DONE ? members_heed(m, c) : verdict;

@@ -1,4 +1,5 @@
-/* members.h - who belongs to which incident and room, from the database to the broker's thread.
+/* members.h - who belongs to which incident and room, and who is revoked, from the database to the broker's
+ * thread.
  *
  * Every change in mayday.membership is notified by a trigger, whoever made it: our own writer, another
  * broker, a hand. That one way serves all. Only after connecting, or when the queue to the broker overflowed,
@@ -13,8 +14,9 @@
 typedef struct members {
     results *back;
     bool loading;
-    char *after[4]; /* the key of the last row that was passed on: org, family, id, person */
-    char since[64]; /* memberships ended from here on are passed on too, as removals; "" at first */
+    bool revocations_due; /* to be read as a whole */
+    char *after[4];       /* the key of the last row that was passed on: org, family, id, person */
+    char since[64];       /* memberships ended from here on are passed on too, as removals; "" at first */
     char next_since[64];
 } members;
 

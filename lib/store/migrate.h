@@ -25,8 +25,8 @@ NODISCARD migrate_verdict migrate_run(const char *conninfo, const char *sql_dir,
 NODISCARD migrate_verdict migrate_look(const char *conninfo, const char *sql_dir, int *ret_database,
                                        int *ret_known, char ret_why[MIGRATE_WHY_MAX]);
 
-/* Drops the partitions that are past their table's time (mayday.message_table); `progress` gets each name,
- * and 0. MIGRATE_UP_TO_DATE when there was nothing to drop. */
+/* Drops the partitions that are past their table's time (mayday.message_table) and the oldest lines of the
+ * feed; `progress` gets each name, and 0. MIGRATE_UP_TO_DATE when there was nothing to drop. */
 NODISCARD migrate_verdict migrate_prune(const char *conninfo, migrate_progress progress, void *context,
                                         char ret_why[MIGRATE_WHY_MAX]);
 

@@ -122,6 +122,21 @@ bool results_member(results *q, result_kind kind, text org, address_family famil
     return put(q, r);
 }
 
+bool results_revocation(results *q, result_kind kind, text org, revocation_kind what, text value,
+                        int64_t until, text node) {
+    result *r = calloc(1, sizeof *r + org.len + value.len + node.len + 3);
+    if (!r)
+        return false;
+    char *at = (char *)(r + 1);
+    r->kind = kind;
+    r->what = what;
+    r->until = until;
+    r->org = keep(&at, org);
+    r->value = keep(&at, value);
+    r->node = keep(&at, node);
+    return put(q, r);
+}
+
 bool results_pending(const results *q) {
     return atomic_load_explicit(&q->changes, memory_order_acquire) > 0;
 }

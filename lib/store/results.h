@@ -5,12 +5,15 @@
 #define MAYDAY_STORE_RESULTS_H
 
 #include "core/membership.h"
+#include "core/revocation.h"
 
 typedef enum result_kind {
     RESULT_LOG = 0,
     RESULT_MEMBER_SET,    /* org, family, id, person, relation */
     RESULT_MEMBER_REMOVE, /* org, family, id, person */
     RESULT_MEMBER_CLEAR,  /* org, family, id */
+    RESULT_REVOKED,       /* org, what, value, until, node */
+    RESULT_RESTORED,      /* org, what, value, node */
 } result_kind;
 
 typedef enum result_level {
@@ -30,6 +33,9 @@ typedef struct result {
     relation relation;
     text message; /* RESULT_LOG */
     text org, id, person;
+    revocation_kind what;
+    int64_t until;    /* Unix seconds, 0 for ever */
+    text value, node; /* node: the broker where it was said */
 } result;
 
 typedef struct results results;
@@ -40,6 +46,9 @@ void results_log(results *q, result_level level, const char *format, ...) PRINTF
 /* Returns false when the queue is full: the caller tries again later. */
 bool results_member(results *q, result_kind kind, text org, address_family family, text id, text person,
                     relation r);
+/* Likewise. */
+bool results_revocation(results *q, result_kind kind, text org, revocation_kind what, text value,
+                        int64_t until, text node);
 bool results_pending(const results *q); /* something other than log lines is waiting; cheap, for any thread */
 result *results_take(results *q);       /* the oldest, the caller's to free(); NULL when there is none */
 

@@ -35,7 +35,8 @@ def life(site, gateway, run):
     """Everything is up, and the people of the tests are known."""
     for name, role in [("ann", "member"), ("ben", "responder"), ("eve", "responder"), ("dora", "dispatcher"), ("dan", "dispatcher")]:
         assert run("person", "enter", name, "--org", "acme", "--roles", role).returncode == 0
-    return site
+    with site.client("desk", ["dispatcher"], keepalive=3600):  # somebody who can help is there: so they are notified
+        yield site
 
 
 class Raised:

@@ -30,6 +30,12 @@ def test_a_session_begins_and_ends(site):
     assert len(gone) == 1 and gone[0]["person"] == "ann"
 
 
+def test_odd_characters_in_what_a_client_says_of_itself_are_kept(site):
+    odd = 'ann/"phone\\" ü€😀'
+    site.client("ann", ["member"], client_id=odd).disconnect()
+    assert wait_events(site, 1, "disconnect", client=odd)[0]["person"] == "ann"
+
+
 def test_a_takeover_ends_the_old_session_before_the_new_one_begins(site):
     first = site.client("tom")
     second = site.client("tom")
@@ -149,7 +155,4 @@ def test_what_brokers_tell_is_well_formed_and_in_order(site):
 
 @pytest.mark.parametrize("name", ["a/b", "a+b", "x" * 129])
 def test_a_node_that_cannot_stand_in_a_topic_does_not_start(own_site, name):
-    site = own_site(node__name=name)
-    site.spawn()
-    assert site.process.wait(30) != 0
-    assert "cannot start: [node] name: " in site.log()
+    assert "cannot start: [node] name: " in own_site(node__name=name).refuses_to_start()

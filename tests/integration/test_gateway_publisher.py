@@ -80,6 +80,21 @@ def test_messages_of_a_lane_come_in_their_order_and_once(site):
         site.wait_rows("SELECT count(*) FROM mayday.outbox", [(0,)])
 
 
+def test_an_incident_does_not_wait_behind_a_crowd(own_site):
+    site = own_site().start()
+    alert = raise_alert(site)
+    site.wait_rows("SELECT count(*) FROM mayday.alert WHERE id = %s", [(1,)], [alert])
+    site.rows("DELETE FROM mayday.outbox")
+    site.rows("SELECT mayday.reject('acme', 'p' || n, mayday.new_id(), 'mayday/v1/acme/x', 'invalid', 'x') FROM generate_series(1, 3000) n")
+    site.rows(BUMP, [alert])
+    with site.client("dora", ["dispatcher"], client_id="dora:first") as dora:
+        dora.subscribe(m.topic("alert", alert, "dispatch"))
+        with site.gateway("gw1").start_unready():
+            dora.receive()
+            assert site.rows("SELECT count(*) > 1000 FROM mayday.outbox") == [(True,)], "the crowd still waits"
+            site.wait_rows("SELECT count(*) FROM mayday.outbox", [(0,)])
+
+
 def test_what_the_broker_keeps_refusing_makes_room_and_is_kept_aside(site):
     with site.gateway("gw1") as gateway, site.client("cleo") as cleo:
         cleo.subscribe(m.topic("user", "cleo", "rejected"))

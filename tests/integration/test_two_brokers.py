@@ -1,8 +1,12 @@
 """Two brokers, each with its own journal, feed one database: rows of both, and one truth about who belongs to what."""
 import json
+import time
+
+import pytest
 
 from support import messages as m
 from support.site import wait_until
+from support.wire import Refused
 
 
 def test_rows_of_both_carry_the_name_of_their_broker_and_memberships_reach_the_other(own_site):
@@ -38,3 +42,43 @@ def test_the_same_message_through_both_is_one_row(own_site):
             site.wait_rows("SELECT count(*) FROM mayday.location WHERE id = %s", [(1,)], [last["id"]])
         assert east.rows("SELECT count(*) FROM mayday.location WHERE id = %s", [sent["id"]]) == [(1,)]
         assert east.rows("SELECT count(*) FROM mayday.dead_letter WHERE org = 'acme' AND sender = 'cat'") == [(0,)]
+
+
+def test_a_revocation_reaches_the_other_broker_and_so_does_its_end(own_site):
+    with own_site(node__name="near") as near, own_site(node__name="far") as far:
+        with near.client("root", ["admin"]) as root, far.client("vic") as vic:
+            root.publish("$CONTROL/mayday/v1", m.dump(m.message(command="revoke", kind="sub", value="vic")))
+            assert vic.is_closed()
+            with pytest.raises(Refused):
+                far.client("vic")
+            root.publish("$CONTROL/mayday/v1", m.dump(m.message(command="restore", kind="sub", value="vic")))
+
+            def comes_in():
+                try:
+                    far.client("vic").disconnect()
+                    return True
+                except Refused:
+                    return False
+
+            wait_until(comes_in, "the other broker lets vic in again")
+
+
+def test_a_broker_that_was_away_learns_what_was_revoked_meanwhile(own_site):
+    with own_site(node__name="here") as here, own_site(node__name="away") as away:
+        until = m.moment(int(time.time()) + 3600)
+        away.stop()
+        with here.client("root", ["admin"]) as root:
+            root.publish("$CONTROL/mayday/v1", m.dump(m.message(command="revoke", kind="sub", value="max power", until=until)))
+        here.wait_rows("SELECT value, lifted, node, changed_by FROM mayday.revocation WHERE value = 'max power'",
+                       [("max power", False, "here", "root")])
+        assert here.rows("SELECT until = %s::timestamptz FROM mayday.revocation WHERE value = 'max power'", [until]) == [(True,)]
+        away.start()
+
+        def refused():
+            try:
+                away.client("max power", client_id="max power").disconnect()
+                return False
+            except Refused:
+                return True
+
+        wait_until(refused, "the returned broker refuses")

@@ -107,9 +107,12 @@ static const char members_sql[] = "SELECT m.person, m.relation, " MOMENT("m.sinc
 
 /* The detail in a line: what was done or said, the rest as 'name value', and what came of it. */
 static const char timeline_sql[] = "SELECT " CLOCK(
-    "t.at") ", t.kind, t.sender, concat_ws('  ', t.detail->>'action', t.detail->>'answer',"
+    "t.at") ", t.kind, t.sender, concat_ws('  ', t.detail->>'action', CASE t.kind WHEN 'reply' THEN "
+            "t.detail->>'answer' END,"
             " '\"' || (t.detail->>'text') || '\"', (SELECT string_agg(d.key || ' ' || d.value, '  ')"
-            "  FROM jsonb_each_text(t.detail - '{text,action,answer,verdict,to_status,version}'::text[]) d"
+            "  FROM jsonb_each_text(t.detail - "
+            "'{text,action,answer,verdict,to_status,version,lang,due_at,received_at,answered_at,respond_"
+            "within,check}'::text[]) d"
             "  WHERE d.value <> 'false'),"
             " CASE t.detail->>'verdict' WHEN 'applied' THEN '-> ' || (t.detail->>'to_status') || ', version '"
             "  || (t.detail->>'version') WHEN 'noted' THEN NULL ELSE '-> changed nothing: ' || "

@@ -275,8 +275,7 @@ static void print_finding(void *context, const audit_finding *f) {
         break;
     case AUDIT_REWRITTEN:
         name_positions(f->first, f->last);
-        printf(": written anew, the checkpoint signed at %s for %" PRIu64 " says otherwise\n", at,
-               f->checkpoint->position);
+        printf(": written anew, the checkpoint signed at %s for %" PRIu64 " says otherwise\n", at, f->last);
         break;
     case AUDIT_CUT_OFF:
         name_positions(f->first, f->last);

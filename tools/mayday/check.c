@@ -25,7 +25,7 @@ typedef struct ask {
     int64_t within_ms;
     bool wait, json;
 
-    const identity *who;
+    identity who;
     mqtt_client *client;
     char id[UUID_TEXT_LEN + 1];
     int subscribing, publishing; /* packets */
@@ -47,6 +47,10 @@ static void progress(const ask *a, const char *what, instant at) {
     }
 }
 
+static int64_t within_s(const ask *a) {
+    return (a->within_ms + 999) / 1000;
+}
+
 static int publish(ask *a) {
     uuid id = link_new_id();
     CLEANUP(payload_release) payload p = payload_new(&id, instant_now());
@@ -57,8 +61,8 @@ static int publish(ask *a) {
     payload_text(&p, "text", a->text);
     payload_text(&p, "lang", a->lang);
     payload_text(&p, "alert", a->alert);
-    payload_number(&p, "respond_within", (double)((a->within_ms + 999) / 1000), 0);
-    buf_printf(&topic, "mayday/v1/%s/user/%s/check", a->who->org, a->person);
+    payload_number(&p, "respond_within", (double)within_s(a), 0);
+    buf_printf(&topic, "mayday/v1/%s/user/%s/check", a->who.org, a->person);
     if (payload_print(&p, &body) < 0 || buf_failed(&topic) < 0)
         return command_fail(self, EXIT_REFUSED, "out of memory");
     a->sent_at = instant_now();
@@ -71,13 +75,13 @@ static int publish(ask *a) {
 static int subscribe(ask *a) {
     CLEANUP(buf_release) buf filters = BUF(4096);
     size_t second, third;
-    buf_printf(&filters, "mayday/v1/%s/user/%s/rejected", a->who->org, a->who->sub);
+    buf_printf(&filters, "mayday/v1/%s/user/%s/rejected", a->who.org, a->who.sub);
     buf_add_char(&filters, '\0');
     second = filters.len;
-    buf_printf(&filters, "mayday/v1/%s/user/%s/reply", a->who->org, a->person);
+    buf_printf(&filters, "mayday/v1/%s/user/%s/reply", a->who.org, a->person);
     buf_add_char(&filters, '\0');
     third = filters.len;
-    buf_printf(&filters, "mayday/v1/%s/user/%s/receipt", a->who->org, a->person);
+    buf_printf(&filters, "mayday/v1/%s/user/%s/receipt", a->who.org, a->person);
     if (buf_failed(&filters) < 0)
         return command_fail(self, EXIT_REFUSED, "out of memory");
     const char *at[FILTERS] = {filters.ptr, filters.ptr + second, filters.ptr + third};
@@ -198,8 +202,7 @@ static int tell(const ask *a) {
         code = command_fail(self, EXIT_UNREACHABLE, "not sent: the broker does not acknowledge");
     else if (a->wait && !*a->answer)
         code = command_fail(self, EXIT_UNREACHABLE, "no answer from %s within %lld s%s", a->person,
-                            (long long)((a->within_ms + 999) / 1000),
-                            a->received ? "" : ", and no word that it was received");
+                            (long long)within_s(a), a->received ? "" : ", and no word that it was received");
     else if (strcmp(a->answer, "help") == 0)
         code = EXIT_REFUSED;
     if (a->json)
@@ -212,15 +215,13 @@ static int tell(const ask *a) {
 }
 
 static int send_check(ask *a, const char *config_path) {
-    CLEANUP(identity_release) identity who = {0};
-    int code = link_identity(self, config_path, &a->link, "dispatcher", &who);
+    int code = link_identity(self, config_path, &a->link, "dispatcher", &a->who);
     if (code != EXIT_DONE)
         return code;
     CLEANUP(mqtt_hub_freep) mqtt_hub *hub = mqtt_hub_new();
     if (!hub)
         return command_fail(self, EXIT_REFUSED, "out of memory");
-    a->who = &who;
-    code = link_connect(self, hub, &a->link, &who, "check", &a->client);
+    code = link_connect(self, hub, &a->link, &a->who, "check", &a->client);
     if (code == EXIT_DONE)
         code = subscribe(a);
     if (code == EXIT_DONE)
@@ -285,7 +286,9 @@ static int run(const char *config_path, int argc, char **argv) {
         return command_fail(self, EXIT_USAGE, "expected 'mayday check send'; see 'mayday check --help'");
     if (!a.person || !topic_level_valid(text_of(a.person)))
         return command_fail(self, EXIT_USAGE, "--person: whom to ask?");
-    return send_check(&a, config_path);
+    int code = send_check(&a, config_path);
+    identity_release(&a.who);
+    return code;
 }
 
 const command command_check = {

@@ -1,5 +1,6 @@
 /* config.c - `mayday config`: the sample configuration, and a check of a real one. */
 #include "command.h"
+#include "core/rate.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,14 +21,33 @@ static int sample(void) {
     return EXIT_DONE;
 }
 
+/* The rows of [limits] are text to the configuration; the broker would not start with a bad one. */
+static int check_limits(const settings *loaded) {
+    for (size_t i = 0; i < settings_table.count; i++) {
+        const conf_row *row = &settings_table.rows[i];
+        rate_rule rule;
+        if (strcmp(row->section, "limits") != 0)
+            continue;
+        const char *spelled = *(char *const *)((const char *)loaded + row->offset);
+        if (rate_parse(text_of(spelled), &rule) < 0)
+            return command_fail(
+                &command_config, EXIT_REFUSED,
+                "[limits] %s = %s: messages a second and how many at once, as in \"20 200\", or \"off\"",
+                row->key, spelled);
+    }
+    return EXIT_DONE;
+}
+
 static int check(const char *config_path) {
     settings loaded = {0};
     int code = command_settings(config_path, &loaded);
     if (code != EXIT_DONE)
         return code;
+    code = check_limits(&loaded);
     conf_release(&settings_table, &loaded);
-    puts("the configuration is well-formed");
-    return EXIT_DONE;
+    if (code == EXIT_DONE)
+        puts("the configuration is well-formed");
+    return code;
 }
 
 static int run(const char *config_path, int argc, char **argv) {

@@ -9,7 +9,7 @@ import re
 import subprocess
 import time
 
-from .servers import Broken, Broker, Postgres, Skip
+from .servers import Broken, Broker, Postgres, Skip, end, free_port, wait_until
 
 ORG = "bench"
 STANDSTILL = 60  # seconds
@@ -195,6 +195,33 @@ class Lab:
             home = self.home(postgres, key_type)
             with self.broker(home) as broker:
                 yield Mayday(self, home, broker, postgres)
+
+    @contextlib.contextmanager
+    def gateway(self, mayday):
+        """The gateway of that broker and database, up; the value is its HTTP address."""
+        token, address = os.path.join(mayday.home, "gateway.token"), f"127.0.0.1:{free_port()}"
+        with open(token, "w") as f:
+            f.write(self.token(mayday.home, "gw", "gateway"))
+        os.chmod(token, 0o600)
+        with open(os.path.join(mayday.home, "mayday.conf"), "a") as f:
+            f.write(f"[gateway]\nid = gw\nbroker_port = {mayday.port}\ntoken_file = {token}\nhttp = {address}\n"
+                    f"database = {mayday.postgres.conninfo('mayday_gateway')}\n")
+        with open(os.path.join(mayday.home, "gateway.log"), "wb") as log:
+            process = subprocess.Popen([self.find("sbin/mayday-gateway"), "--config",
+                                        os.path.join(mayday.home, "mayday.conf")], stdout=log, stderr=log)
+        try:
+            wait_until("the gateway's connection", lambda: self._gateway_is_up(mayday, process))
+            yield address
+        finally:
+            end(process)
+
+    @staticmethod
+    def _gateway_is_up(mayday, process):
+        with open(os.path.join(mayday.home, "gateway.log")) as f:
+            said = f.read()
+        if process.poll() is not None:
+            raise Broken(f"the gateway ended at once: {said[-300:]}")
+        return "connected to the broker" in said
 
     # ---- people
 

@@ -19,7 +19,7 @@ int bus_listen(bus *b, const char *filter, bus_seen seen, void *context) {
 }
 
 static void say(broker_figures *f, const char *below, const char *payload) {
-    char topic[300];
+    char topic[400];
     (void)snprintf(topic, sizeof topic, "$SYS/broker/mayday/%s", below);
     broker_figures_hear(f, text_of(topic), text_of(payload));
 }

@@ -75,6 +75,10 @@ static bool ann_sees_stored(const scene *s) {
     return json_get(json_get(evening_of(s)->view[ANN], "receipts"), "stored");
 }
 
+static bool ann_sees_delivered(const scene *s) {
+    return json_get(json_get(evening_of(s)->view[ANN], "receipts"), "delivered");
+}
+
 static bool ann_sees_acknowledged(const scene *s) {
     const evening *e = evening_of(s);
     const json *by = json_get(json_get(json_get(e->view[ANN], "receipts"), "acknowledged"), "by");
@@ -102,9 +106,10 @@ static bool names_person(const json *list, const char *whom) {
     return false;
 }
 
-static bool ann_sees_ben(const scene *s) {
+/* He sees the incident, and ann sees him. */
+static bool ben_reads(const scene *s) {
     const evening *e = evening_of(s);
-    return names_person(json_get(e->view[ANN], "assigned"), e->cast[BEN]->sub);
+    return e->view[BEN] && names_person(json_get(e->view[ANN], "assigned"), e->cast[BEN]->sub);
 }
 
 static bool ann_sees_read(const scene *s) {
@@ -112,9 +117,9 @@ static bool ann_sees_read(const scene *s) {
     return e->said[e->said_count - 1].marks_shown & BIT(ANN);
 }
 
-static bool carl_invited(const scene *s) {
+static bool carl_reads(const scene *s) {
     const evening *e = evening_of(s);
-    return names_person(json_get(e->view[DORA], "invited"), e->cast[CARL]->sub);
+    return e->view[CARL] && names_person(json_get(e->view[DORA], "invited"), e->cast[CARL]->sub);
 }
 
 static bool ann_sees_enroute(const scene *s) {
@@ -168,6 +173,8 @@ static const step steps[] = {
     {"ben goes on duty", voice_ben_on_duty, ben_on_duty, "dora's screen shows him on duty"},
     {NULL, voice_ann_raises, reached_dora, "dora's screen shows the alert"},
     {NULL, NULL, ann_sees_stored, "ann's phone knows that it is stored"},
+    {"dora's screen says that it has it", voice_dora_has_it, ann_sees_delivered,
+     "ann's phone knows that it reached somebody who can help"},
     {"ann writes: Somebody is following me, near the footbridge.", voice_ann_writes, reached_dora,
      "dora reads it, and sees where ann is"},
     {"ben, whom nobody has sent, tries to write in the incident", voice_ben_intrudes, ben_shut_out,
@@ -177,12 +184,13 @@ static const step steps[] = {
     {"dora asks ben: Are you OK, and free?", voice_dora_checks, check_received,
      "dora sees that his phone has it"},
     {"ben answers: ok", voice_ben_replies, reached_dora, "dora has his answer"},
-    {"dora assigns ben", voice_dora_assigns, ann_sees_ben, "ann's phone says who comes"},
+    {"dora assigns ben", voice_dora_assigns, ben_reads,
+     "ben can read the incident, and ann's phone says who comes"},
     {"ann writes: I am at the north end now.", voice_ann_writes_again, reached_ben,
      "ben reads it, as he does everything from now on"},
     {"ben has read it", voice_ben_has_read, ann_sees_read, "ann's phone says so"},
-    {"dora invites carl, who is close by", voice_dora_invites, carl_invited,
-     "dora's screen shows him as invited"},
+    {"dora invites carl, who is close by", voice_dora_invites, carl_reads,
+     "carl can read it, and dora's screen shows him as invited"},
     {"ben sets off", voice_ben_sets_off, ann_sees_enroute, "ann's phone says that he is on the way"},
     {"carl's phone loses its connection", voice_carl_leaves, carl_away, "dora's screen shows him as away"},
     {"the others talk on, dora writes to carl and to all members", voice_talk_goes_on, talk_reached_others,

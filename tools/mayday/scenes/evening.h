@@ -69,6 +69,7 @@ int voice_close_leftover(scene *s, instant now);
 int voice_ask_what_was_missed(scene *s, instant now);
 int voice_ben_on_duty(scene *s, instant now);
 int voice_ann_raises(scene *s, instant now);
+int voice_dora_has_it(scene *s, instant now);
 int voice_ann_writes(scene *s, instant now);
 int voice_ben_intrudes(scene *s, instant now);
 int voice_dora_acknowledges(scene *s, instant now);

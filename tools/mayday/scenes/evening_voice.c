@@ -100,6 +100,13 @@ int voice_ann_raises(scene *s, instant now) {
     return scene_say(s, evening_of(s)->cast[ANN], "raise", &p, TAG_RAISE);
 }
 
+int voice_dora_has_it(scene *s, instant now) {
+    CLEANUP(payload_release) payload p = compose(now);
+    payload_texts(&p, "of", s->alert_text);
+    payload_text(&p, "mark", "delivered");
+    return scene_say(s, evening_of(s)->cast[DORA], "receipt", &p, TAG_STEP);
+}
+
 int voice_ann_writes(scene *s, instant now) {
     CLEANUP(payload_release) payload where = compose(now);
     payload_number(&where, "lat", LAT + 0.0001, 7);
