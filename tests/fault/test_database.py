@@ -89,6 +89,7 @@ def test_an_administrator_ends_the_session_again_and_again(server, drain):
 
 def test_a_restart_of_the_server_is_survived_and_memberships_changed_meanwhile_arrive(server, drain):
     d, alert = drain(), uuid7()
+    server.sql("SELECT mayday.enter_person('acme', 'rob', '{responder}', NULL)")
     d.send("alert", alert, "raise", raise_())
     d.send("alert", alert, "action", message(action="assign", person="rob"), sender="dee", roles="dispatcher")
     d.expect_member("set", "acme", "alert", alert, "rob", "assigned")

@@ -20,13 +20,10 @@ from support.wire import PUBACK, Closed, Refused
 
 ACCEPTED = (0, 0x10)  # 0x10: MQTT 5, nobody subscribes
 TABLES = ("raise", "location", "chat")
-
-
-@dataclass
-
 JOINED_ROWS_MAX = 20  # of one open incident, in sql/0010_incident_life.sql
 
 
+@dataclass
 class Message:
     id: str
     table: str
