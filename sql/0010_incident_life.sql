@@ -262,6 +262,21 @@ BEGIN
 END
 $$;
 
+-- Of the rows for repeated presses the newest stay: the one that the phone goes by is among them.
+CREATE FUNCTION mayday.forget_joined(a mayday.alert, most integer) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    oldest uuid;
+BEGIN
+    FOR oldest IN SELECT x.id FROM mayday.alert x WHERE x.org = a.org AND x.joined_to = a.id
+                  ORDER BY x.received_at DESC, x.id DESC OFFSET most LOOP
+        UPDATE mayday.membership m SET until = now(), changed_by = 'mayday'
+        WHERE m.org = a.org AND m.family = 'alert' AND m.id = oldest::text AND coalesce(m.until, 'infinity') = 'infinity';
+        DELETE FROM mayday.alert x WHERE x.org = a.org AND x.id = oldest;
+        PERFORM mayday.post(a.org, 'alert/' || oldest, 'state');
+    END LOOP;
+END
+$$;
+
 -- The first raise makes the incident; its person, and nobody else, is its raiser. Repeating it changes nothing but
 -- how often it was pressed. Within `join_window` of an open incident of the same person it joins that one instead.
 -- `in_sender` is who sent it, `in_person` whom it is for; `fresh`: the message is new.
@@ -283,27 +298,27 @@ BEGIN
         SELECT * INTO a FROM mayday.alert x
         WHERE x.org = in_org AND x.id = mayday.open_of(in_org, in_person, in_received_at - join_window)
           AND x.closed_at IS NULL AND x.decoy IS NULL FOR UPDATE;
-        IF a.id IS NULL OR a.presses <= joined_most THEN
-            INSERT INTO mayday.alert (org, id, raised_by, raised_at, received_at, type, priority, position, silent,
-                                      offline, joined_to, cause)
-            VALUES (in_org, in_alert, in_person, in_at, in_received_at, in_type, urgency, place,
-                    coalesce(in_silent, false), in_offline, a.id,
-                    CASE WHEN in_sender = in_person THEN 'person'
-                         WHEN EXISTS (SELECT FROM mayday.check_watch w WHERE w.alarm_alert = in_alert) THEN 'check'
-                         ELSE 'gateway' END)
-            ON CONFLICT (org, id) DO NOTHING;
-            made := FOUND;
-            IF made THEN
+        INSERT INTO mayday.alert (org, id, raised_by, raised_at, received_at, type, priority, position, silent,
+                                  offline, joined_to, cause)
+        VALUES (in_org, in_alert, in_person, in_at, in_received_at, in_type, urgency, place,
+                coalesce(in_silent, false), in_offline, a.id,
+                CASE WHEN in_sender = in_person THEN 'person'
+                     WHEN EXISTS (SELECT FROM mayday.check_watch w WHERE w.alarm_alert = in_alert) THEN 'check'
+                     ELSE 'gateway' END)
+        ON CONFLICT (org, id) DO NOTHING;
+        made := FOUND;
+        IF made THEN
+            INSERT INTO mayday.membership (org, family, id, person, relation, changed_by)
+            VALUES (in_org, 'alert', in_alert::text, in_person, 'raiser', in_sender) ON CONFLICT DO NOTHING;
+            IF a.id IS NULL THEN
                 INSERT INTO mayday.membership (org, family, id, person, relation, changed_by)
-                VALUES (in_org, 'alert', in_alert::text, in_person, 'raiser', in_sender) ON CONFLICT DO NOTHING;
-                IF a.id IS NULL THEN
-                    INSERT INTO mayday.membership (org, family, id, person, relation, changed_by)
-                    SELECT c.org, 'alert', in_alert::text, c.contact, 'family', in_sender FROM mayday.contact c
-                    WHERE c.org = in_org AND c.person = in_person AND c.contact <> in_person
-                    ON CONFLICT DO NOTHING;
-                END IF;
-                PERFORM mayday.post(in_org, 'alert/' || in_alert, 'state');
+                SELECT c.org, 'alert', in_alert::text, c.contact, 'family', in_sender FROM mayday.contact c
+                WHERE c.org = in_org AND c.person = in_person AND c.contact <> in_person
+                ON CONFLICT DO NOTHING;
+            ELSIF a.presses > joined_most THEN
+                PERFORM mayday.forget_joined(a, joined_most);
             END IF;
+            PERFORM mayday.post(in_org, 'alert/' || in_alert, 'state');
         END IF;
         PERFORM mayday.record_audit(in_org, CASE WHEN a.id IS NULL THEN 'incident.raise' ELSE 'incident.join' END,
             in_sender, in_person, in_alert,
