@@ -148,7 +148,7 @@ BEGIN
     ON CONFLICT (org, family, id, person) DO UPDATE
         SET relation = excluded.relation, changed_by = excluded.changed_by, until = NULL,
             since = CASE WHEN m.until IS NULL THEN m.since ELSE excluded.since END
-        WHERE m.relation NOT IN ('raiser', 'former') AND (m.until IS NOT NULL OR m.relation <> excluded.relation);
+        WHERE m.relation NOT IN ('raiser', 'former', 'past') AND (m.until IS NOT NULL OR m.relation <> excluded.relation);
 END
 $$;
 
@@ -184,16 +184,17 @@ BEGIN
 END
 $$;
 
--- The raiser follows an incident they canceled through its `state` alone.
+-- The raiser follows an incident they canceled through its `state` alone, until its grace is over.
 CREATE FUNCTION mayday.settle_raiser(a mayday.alert, by_whom text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     wanted text := CASE WHEN a.status = 'canceled' OR a.decoy IS NOT NULL THEN 'former' ELSE 'raiser' END;
     each uuid;
 BEGIN
     FOREACH each IN ARRAY mayday.incident_ids(a) LOOP
-        UPDATE mayday.membership m SET relation = wanted, changed_by = by_whom
+        UPDATE mayday.membership m SET relation = wanted, changed_by = by_whom,
+            until = CASE WHEN m.relation = 'past' THEN NULL ELSE m.until END
         WHERE m.org = a.org AND m.family = 'alert' AND m.id = each::text AND m.person = a.raised_by
-          AND m.relation IN ('raiser', 'former') AND m.relation <> wanted;
+          AND m.relation IN ('raiser', 'former', 'past') AND m.relation <> wanted;
     END LOOP;
 END
 $$;
@@ -459,6 +460,9 @@ BEGIN
     WHERE m.org = in_org AND m.family = 'alert' AND m.id = a.id::text AND m.person = in_sender
       AND coalesce(m.until, 'infinity') = 'infinity';
     IF a.raised_by = in_sender THEN
+        -- Also when the grace is over: what can be done to it tells whether it goes on.
+        is_what := CASE WHEN coalesce(is_what, 'past') = 'past' AND (a.decoy IS NOT NULL OR a.status = 'canceled')
+                   THEN 'former' ELSE is_what END;
         SELECT * INTO p FROM mayday.person x WHERE x.org = in_org AND x.person = in_sender FOR UPDATE;
     END IF;
     RETURN QUERY SELECT a.id, a.status, a.version, is_what, (extract(epoch FROM a.received_at) * 1000000)::bigint,
@@ -789,10 +793,15 @@ LANGUAGE sql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $
     SELECT mayday.mark_receipt(in_org, in_alert, clock_timestamp(), false)
 $$;
 
--- Ends memberships of an incident and of what joined it; all of them, or only those who see the decoy.
+-- Ends memberships of an incident and of what joined it; all of them, or only those who see the decoy. Who canceled it
+-- stays as 'past', who sees nothing: somebody who is nothing to an incident may press its button again or see it by
+-- their duty, and that after a duress cancel it goes on would show.
 CREATE FUNCTION mayday.end_memberships(a mayday.alert, relations text[]) RETURNS void LANGUAGE sql AS $$
-    UPDATE mayday.membership m SET until = now(), changed_by = 'mayday'
-    WHERE m.org = a.org AND m.family = 'alert' AND m.id = ANY (mayday.incident_ids(a)::text[])
+    UPDATE mayday.membership m SET changed_by = 'mayday',
+        relation = CASE m.relation WHEN 'former' THEN 'past' ELSE m.relation END,
+        since = CASE m.relation WHEN 'former' THEN now() ELSE m.since END,
+        until = CASE m.relation WHEN 'former' THEN NULL ELSE now() END
+    WHERE m.relation <> 'past' AND m.org = a.org AND m.family = 'alert' AND m.id = ANY (mayday.incident_ids(a)::text[])
       AND coalesce(m.until, 'infinity') = 'infinity' AND (relations IS NULL OR m.relation = ANY (relations))
 $$;
 
@@ -805,15 +814,6 @@ DECLARE
     ended integer := 0;
 BEGIN
     FOR a IN SELECT * FROM mayday.alert x
-        WHERE x.closed_at <= now() - grace AND x.closed_at IS NOT NULL AND x.retired_at IS NULL AND x.joined_to IS NULL
-        ORDER BY x.org, x.id LIMIT 1000 FOR UPDATE SKIP LOCKED LOOP
-        PERFORM mayday.end_memberships(a, NULL);
-        UPDATE mayday.alert x SET retired_at = now() WHERE x.org = a.org AND a.id IN (x.id, x.joined_to);
-        PERFORM mayday.record_audit(a.org, 'incident.retire', 'mayday', NULL, a.id, '{}');
-        PERFORM mayday.tell_incident(a, 'state');
-        ended := ended + 1;
-    END LOOP;
-    FOR a IN SELECT * FROM mayday.alert x
         WHERE x.duress_at <= now() - grace AND x.duress_at IS NOT NULL AND x.decoy <> 'null' AND x.retired_at IS NULL
           AND (x.decoy->>'ts')::timestamptz <= now() - grace
         ORDER BY x.org, x.id LIMIT 1000 FOR UPDATE SKIP LOCKED LOOP
@@ -823,6 +823,20 @@ BEGIN
         PERFORM mayday.tell_incident(a, 'state');
         ended := ended + 1;
     END LOOP;
+    FOR a IN SELECT * FROM mayday.alert x
+        WHERE x.closed_at <= now() - grace AND x.closed_at IS NOT NULL AND x.retired_at IS NULL AND x.joined_to IS NULL
+        ORDER BY x.org, x.id LIMIT 1000 FOR UPDATE SKIP LOCKED LOOP
+        PERFORM mayday.end_memberships(a, NULL);
+        UPDATE mayday.alert x SET retired_at = now() WHERE x.org = a.org AND a.id IN (x.id, x.joined_to);
+        PERFORM mayday.record_audit(a.org, 'incident.retire', 'mayday', NULL, a.id, '{}');
+        PERFORM mayday.tell_incident(a, 'state');
+        ended := ended + 1;
+    END LOOP;
+    -- Nothing comes of these any more.
+    UPDATE mayday.membership m SET until = now(), changed_by = 'mayday'
+    WHERE m.relation = 'past' AND m.until IS NULL AND m.since <= now() - interval '30 days' AND m.family = 'alert'
+      AND EXISTS (SELECT FROM mayday.alert x WHERE x.org = m.org AND x.retired_at IS NOT NULL
+                  AND x.id = CASE WHEN m.family = 'alert' THEN m.id::uuid END);
     RETURN ended;
 END
 $$;
