@@ -438,7 +438,7 @@ def test_duress_shows_nothing_on_the_raisers_side(writer):
         db.sql("SELECT mayday.retire_incidents('0')", user="mayday_gateway")
         look()
         assert writer.state(alert) is None and writer.state(repeat) is None and writer.state(later)["status"] == "active"
-        assert writer.relation(alert, person) is None and writer.relation(alert, "d-mum") is None
+        assert writer.relation(alert, person) == "past" and writer.relation(alert, "d-mum") is None
         views[person] = view
     for step, (true, forced) in enumerate(zip(views["d-true"], views["d-forced"])):
         assert true == forced, f"step {step}"
