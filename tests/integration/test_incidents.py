@@ -468,7 +468,7 @@ def test_the_duress_pin_calls_for_help_also_where_nothing_can_be_canceled(writer
                 writer.act("dora", "dispatcher", alert, action)
         before, said = writer.state(alert), len(writer.database.sql("SELECT FROM mayday.outbox WHERE lane = %s AND kind = 'state'", [f"alert/{alert}"]))
         if case == "settings":
-            assert writer.settings(person, pin="55555", current_pin="13579") == "bad_pin"
+            assert writer.settings(person, pin="55555", current_pin="13579") == "applied"
         else:
             assert writer.act(person, "member", alert, "cancel", pin="13579") == ("pin_locked" if case == "locked" else "illegal")
         assert writer.state(alert) == before, "not a letter of it changes"
@@ -484,6 +484,29 @@ def test_the_duress_pin_calls_for_help_also_where_nothing_can_be_canceled(writer
         writer.act("dora", "dispatcher", alert, "acknowledge")
         writer.act("dora", "dispatcher", alert, "resolve")
         assert writer.dispatch(alert)["status"] == "resolved"
+
+
+def test_settings_do_not_tell_which_of_two_pins_somebody_gave(writer):
+    """Whoever forced a PIN out of somebody tries it here, and what they set with it afterwards."""
+    seen = []
+    for person, pin in (("o-true", "24680"), ("o-forced", "13579")):
+        writer.settings(person, pin="24680", duress_pin="13579")
+        alert = writer.raised(person)
+        said = [writer.settings(person, current_pin=pin, **change) for change in (
+            {"pin": pin}, {"pin": "55555"})]
+        said += [writer.settings(person, pin="66666", current_pin=old) for old in (pin, "55555")]
+        said.append(writer.settings(person, pin="4444", duress_pin="4444", current_pin="66666"))
+        said.append(writer.act(person, "member", alert, "cancel", pin="55555"))
+        for _ in range(5):
+            writer.act(person, "member", alert, "cancel", pin="66666", expected_version=1000)
+        writer.act(person, "member", alert, "cancel", pin="66666")
+        said += [[r["code"] for r in writer.rejected(person)], writer.state(alert)["status"], writer.relation(alert, person)]
+        seen.append(said)
+    assert seen[0] == seen[1]
+    assert seen[0][:5] == ["applied", "applied", "bad_pin", "applied", "same_pins"] and seen[0][-2:] == ["canceled", "former"]
+    assert writer.dispatch(alert)["status"] == "active" and "duress_at" in writer.dispatch(alert)
+    again = writer.raised("o-forced")
+    assert writer.act("o-forced", "member", again, "cancel", pin="24680") == "applied", "their own PIN is still theirs"
 
 
 def test_no_pin_is_anywhere_in_the_database(writer):
