@@ -30,6 +30,7 @@ import time
 
 import pytest
 
+from conftest import Database
 from support import messages as m
 from support.mortal import mortal_server, open_folder
 from support.phone import Phone
@@ -53,8 +54,9 @@ def server():
 def site(server, tmp_path):
     if not server.pid():
         server.start()
-    server.sql("TRUNCATE mayday.alert, mayday.membership, mayday.outbox, mayday.connection, mayday.person CASCADE")
-    with Site(tmp_path / "site", server) as running:
+    name = f"day_{os.urandom(4).hex()}"
+    server.sql(f"CREATE DATABASE {name} TEMPLATE mayday", database="postgres")
+    with Site(tmp_path / "site", Database(server, name)) as running:
         yield running
 
 
@@ -213,10 +215,10 @@ def numbers(client):
     return [int(body["text"]) for leaf, body in heard(client) if leaf == "chat"]
 
 
-def test_a_responder_removed_in_the_middle_of_a_conversation_hears_nothing_more(site, server, tmp_path):
+def test_a_responder_removed_in_the_middle_of_a_conversation_hears_nothing_more(site, tmp_path):
     """Live, through a durable session that is offline, and on another broker."""
     knows(site, "bob", "responder")
-    with Site(tmp_path / "other", server, node__name="other") as other, site.gateway("gw1"), \
+    with Site(tmp_path / "other", site.postgres, node__name="other") as other, site.gateway("gw1"), \
             site.client("ann") as ann, other.client("ann") as ann_there, site.client("dora", ["dispatcher"], version=5) as dora, \
             site.client("bob", ["responder"]) as bob, other.client("bob", ["responder"]) as bob_there:
         alert = raises(ann)
@@ -262,3 +264,227 @@ def test_a_responder_removed_in_the_middle_of_a_conversation_hears_nothing_more(
         assert other.rows("SELECT count(*) FROM mayday.chat WHERE alert = %s AND sender = 'bob'", [alert]) == [(0,)]
         gone = Phone(site, "bob", ("responder",)).sync()
         assert not [e for e in gone if alert in e.get("topic", "")], "nor is it given to him later"
+
+
+# ---- late, at once, twice, wrong ----
+
+def late_evening(rng, alert):
+    """What one person's phone has queued while it had no connection: (leaf, message), in the order it was done: the alarm first, and
+    the cancel last."""
+    base, did = time.time() - 600, []
+
+    def add(leaf, body, **members):
+        did.append((leaf, {**body, "id": m.uuid7(base + len(did)), "ts": m.moment(base + len(did)), "offline": True, **members}))
+
+    add("raise", m.raise_(type=rng.choice(["panic", "medical", "general"])))
+    for n in range(40):
+        add(*rng.choice([("location", m.location(lat=n / 10)), ("chat", m.chat(f"number {n}"))]))
+    for _ in range(8):
+        add("action", m.message(action="note", reason="so"))
+    add("action", m.message(action="cancel"))
+    return did
+
+
+class Upload(threading.Thread):
+    """Sends all it has without waiting in between, some of it twice, and what is neither first nor last in any order."""
+
+    def __init__(self, client, alert, queued, rng):
+        super().__init__(daemon=True)
+        self.client, self.reasons = client, None
+        first, *others, last = queued
+        others += rng.sample(others, 10)
+        rng.shuffle(others)
+        self.packets = [(m.topic("alert", alert, leaf), m.dump(body)) for leaf, body in (first, first, *others, last)]
+
+    def run(self):
+        for packet in self.packets:
+            self.client.send_publish(*packet)
+        self.reasons = [self.client.take(PUBACK).reason for _ in self.packets]
+
+
+def test_a_thousand_late_messages_at_once(site):
+    """Twenty phones come back in the same second; somebody else's alarm does not wait for them."""
+    rng = random.Random(SEED)
+    print(f"seed {SEED}")
+    evenings = [(f"late{n}", m.uuid7(), None) for n in range(20)]
+    evenings = [(who, alert, late_evening(rng, alert)) for who, alert, _ in evenings]
+    with site.gateway("gw1"), site.client("dora", ["dispatcher"]) as dora, site.client("ann", version=5) as ann:
+        dora.subscribe(m.topic("alert", "+", "raise"))
+        clients = [site.client(who, version=5) for who, *_ in evenings]
+        uploads = [Upload(c, alert, queued, rng) for c, (_, alert, queued) in zip(clients, evenings)]
+        for upload in uploads:
+            upload.start()
+        mine = raises(ann)
+        while f"/{mine}/" not in dora.receive().topic:
+            pass
+        for upload in uploads:
+            upload.join(60)
+        assert all(set(u.reasons) <= {0, 0x10} for u in uploads), [set(u.reasons or ["none"]) for u in uploads]
+        for table, leaf in (("raise", "raise"), ("location", "location"), ("chat", "chat"), ("action", "action")):
+            ids = [body["id"] for *_, queued in evenings for what, body in queued if what == leaf]
+            site.wait_rows(f"SELECT count(*), count(DISTINCT id), bool_and(offline) FROM mayday.{table} WHERE id = ANY (%s::uuid[])",
+                           [(len(ids), len(ids), True)], [ids])
+        assert site.rows("SELECT verdict, count(*) FROM mayday.action GROUP BY 1 ORDER BY 1") == [("applied", 20), ("noted", 160)]
+        for who, alert, queued in evenings:
+            state = shows(site, alert, lambda s: s["status"] == "canceled")
+            assert (state["raised_by"], state["raised_at"]) == (who, queued[0][1]["ts"])
+        assert_whole(site)
+        assert site.rows("SELECT count(*) FROM mayday.dead_letter WHERE sender LIKE 'late%%'") == [(0,)]
+        for client in clients:
+            client.close()
+
+
+def test_two_dispatchers_acknowledge_in_the_same_millisecond_a_hundred_times(site):
+    """One of them is first, and the other is told so, whether they said which version they saw or not."""
+    with site.gateway("gw1"), site.client("desk", ["gateway"]) as desk:
+        alerts = [raises(desk, person=f"two{n}") for n in range(100)]
+        site.wait_rows("SELECT count(*) FROM mayday.alert WHERE id = ANY (%s::uuid[])", [(100,)], [alerts])
+        consoles, sent, told = {}, {}, {}
+        for who in ("dora", "dirk"):
+            consoles[who] = site.client(who, ["dispatcher"], version=5)
+            consoles[who].subscribe(m.topic("user", who, "rejected"))
+        start, versions = threading.Barrier(2), dict(site.rows("SELECT id::text, version FROM mayday.alert"))
+
+        def press(who):
+            for n, alert in enumerate(alerts):
+                body = m.message(action="acknowledge", **({"expected_version": versions[alert]} if n % 2 else {}))
+                sent[body["id"]] = (who, alert)
+                start.wait()
+                assert consoles[who].publish(m.topic("alert", alert, "action"), m.dump(body)) == 0
+
+        pressing = [threading.Thread(target=press, args=(who,)) for who in consoles]
+        for each in pressing:
+            each.start()
+        for each in pressing:
+            each.join()
+        site.wait_rows("SELECT count(*) FROM mayday.action WHERE verdict IS NOT NULL", [(200,)])
+        found = site.rows("SELECT alert::text, id::text, sender, verdict FROM mayday.action")
+        assert_whole(site, ["state", "dispatch"])
+        states, first = retained(site, "state"), {a: who for a, _, who, v in found if v == "applied"}
+        assert len(first) == 100 and sum(v == "applied" for *_, v in found) == 100
+        assert all(states[a]["receipts"]["acknowledged"]["by"] == who and states[a]["status"] == "acknowledged" for a, who in first.items())
+        lost = {id_: (who, v) for _, id_, who, v in found if v != "applied"}
+        for who, console in consoles.items():
+            for _, body in heard(console):
+                assert body["id"] not in told, "told once"
+                told[body["id"]] = (who, body["code"])
+            console.close()
+        assert told == lost and {v for _, v in lost.values()} <= {"illegal", "stale"}
+        assert all(v == ("stale" if alerts.index(sent[id_][1]) % 2 and versions[sent[id_][1]] else v) for id_, (_, v) in lost.items())
+        assert site.rows("SELECT count(DISTINCT acknowledged_by) FROM mayday.alert") == [(2,)], "each of them was first at times"
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_clocks_an_hour_off(site, hours):
+    """A phone whose clock is wrong raises, talks, and cancels, live and late; to dispatch it is an incident like any other."""
+    off = lambda: time.time() + hours * HOUR  # noqa: E731
+    who = f"clock{hours}"
+    with site.gateway("gw1"), site.client(who, version=5) as phone, site.client("dora", ["dispatcher"], version=5) as dora:
+        phone.subscribe(*(m.topic("alert", "+", leaf) for leaf in ("state", "chat", "action")))
+        dora.subscribe(m.topic("alert", "+", "chat"))
+        alert, began = m.uuid7(off()), m.moment()
+        raised = {**m.raise_(), **m.message(off())}
+        assert phone.publish(m.topic("alert", alert, "raise"), m.dump(raised)) == 0
+        state = shows(site, alert)
+        assert state["raised_at"] == raised["ts"] and began <= state["receipts"]["received"] <= state["receipts"]["stored"] <= m.moment()
+        acts(dora, alert, "acknowledge")
+        state = shows(site, alert, lambda s: s["status"] == "acknowledged")
+        assert began <= state["receipts"]["acknowledged"]["at"] <= m.moment(), "what happened here has our time"
+        said = {**m.chat("am I late?"), **m.message(off())}
+        assert phone.publish(m.topic("alert", alert, "chat"), m.dump(said)) == 0
+        assert ("chat", said) in heard(dora), "the device's time is passed on as it was"
+        late = {**m.chat("from the cellar"), **m.message(off() - 60, offline=True)}
+        assert phone.publish(m.topic("alert", alert, "chat"), m.dump(late)) == 0
+        cancel = m.message(off(), action="cancel", offline=True)
+        assert phone.publish(m.topic("alert", alert, "action"), m.dump(cancel)) == 0
+        assert verdict(site, cancel["id"]) == "applied"
+        assert shows(site, alert, lambda s: s["status"] == "canceled")
+        again = m.uuid7(off())
+        assert phone.publish(m.topic("alert", again, "raise"), m.dump({**m.raise_(), **m.message(off())})) == 0
+        assert "joined" not in shows(site, again), "the one before is over, whatever the phone's clock says"
+        assert_whole(site)
+        assert site.rows("SELECT done_at BETWEEN a.received_at AND x.received_at FROM mayday.action x JOIN mayday.alert a ON a.id = x.alert WHERE x.id = %s",
+                         [cancel["id"]]) == [(True,)]
+        given = [e["payload"]["id"] for e in Phone(site, "dora", ("dispatcher",)).sync() if e["topic"].startswith(f"mayday/v1/acme/alert/{alert}/")
+                 and e["topic"].rsplit("/", 1)[1] in ("raise", "chat", "action")]
+        assert sorted(given) == sorted(r[0] for t in ("raise", "chat", "action") for r in site.rows(f"SELECT id::text FROM mayday.{t} WHERE alert = %s", [alert]))
+
+
+def test_a_pin_guessed_over_many_connections_is_locked_and_told(site):
+    with site.gateway("gw1"), site.client("pia", version=5) as pia:
+        assert pia.publish(m.topic("user", "pia", "settings"), m.dump(m.message(pin="97531"))) == 0
+        alert = raises(pia)
+        pia.subscribe(m.topic("user", "pia", "rejected"))
+        site.wait_rows("SELECT count(*) FROM mayday.setting WHERE verdict = 'applied' AND sender = 'pia'", [(1,)])
+        thieves = [site.client("pia", client_id=f"pia:{n}", version=5) for n in range(6)]
+        guesses = [m.message(action="cancel", pin=f"{n:04}") for n in range(48)]
+        for n, guess in enumerate(guesses):
+            thieves[n % 6].send_publish(m.topic("alert", alert, "action"), m.dump(guess))
+        for n in range(len(guesses)):
+            assert thieves[n % 6].take(PUBACK).reason in (0, 0x10)
+        right = acts(pia, alert, "cancel", pin="97531")
+        assert verdict(site, right) == "pin_locked", "the right one does not count either"
+        for each in thieves:
+            each.close()
+        rows = site.rows("SELECT verdict, count(*) FROM mayday.action WHERE alert = %s GROUP BY 1 ORDER BY 1", [alert])
+        assert rows == [("bad_pin", 5), ("pin_locked", 44)], "five tries, as shipped"
+        assert_whole(site)
+        assert retained(site, "state")[alert]["status"] == "active"
+        codes = [body["code"] for _, body in heard(pia)]
+        assert codes.count("bad_pin") == 5 and codes.count("pin_locked") == 44
+        kinds = dict(site.rows("SELECT kind, count(*) FROM (SELECT kind FROM mayday.audit WHERE actor = 'pia' AND kind LIKE 'pin.%%' UNION ALL "
+                               "SELECT kind FROM mayday.audit_pending WHERE actor = 'pia' AND kind LIKE 'pin.%%') k GROUP BY 1"))
+        assert kinds.get("pin.locked") == 1 and kinds.get("pin.wrong", 0) >= 5, kinds
+
+
+def test_forged_and_replayed_actions_change_nothing(site):
+    """What somebody has no right to, what was recorded and is sent again, and what names the people of others."""
+    for person, role in (("bob", "responder"), ("dora", "dispatcher"), ("eve", "member")):
+        knows(site, person, role)
+    knows(site, "roger", "responder", org="rival")
+    with site.gateway("gw1"), site.client("ann", version=5) as ann, site.client("dora", ["dispatcher"], version=5) as dora, \
+            site.client("sue", ["supervisor"], version=5) as sue, site.client("eve", version=5) as eve, \
+            site.client("rita", ["dispatcher", "supervisor"], org="rival", version=5) as rita:
+        alert, other = raises(ann), raises(dora_member := site.client("oda", version=5))
+        dora_member.close()
+        topic = m.topic("alert", alert, "action")
+        recorded = m.message(action="acknowledge")
+        assert dora.publish(topic, m.dump(recorded)) == 0
+        resolve = m.message(action="resolve")
+        assert dora.publish(topic, m.dump(resolve)) == 0
+        assert verdict(site, acts(sue, alert, "reopen")) == "applied"
+        before = shows(site, alert, lambda s: s["status"] == "active" and s["version"] >= 4 and "notified" in s["receipts"])
+
+        def unchanged():
+            last = acts(sue, alert, "note", reason="look")  # all that came before it is judged
+            assert verdict(site, last) == "noted"
+            assert site.rows("SELECT version, status FROM mayday.alert WHERE id = %s", [alert]) == [(before["version"], "active")]
+            assert site.rows("SELECT status FROM mayday.alert WHERE id = %s", [other]) == [("active",)]
+            return True
+
+        # replayed: as it was, by its sender and by others, with other content, to another incident
+        for console in (dora, sue):
+            for body in (recorded, resolve):
+                assert console.publish(topic, m.dump(body)) == 0
+        assert dora.publish(topic, m.dump({**recorded, "action": "escalate"})) == 0
+        dora.publish(m.topic("alert", other, "action"), m.dump(resolve))
+        assert unchanged()
+        assert site.rows("SELECT count(*) FROM mayday.action WHERE id = ANY (%s::uuid[])", [[recorded["id"], resolve["id"]]]) == [(2,)]
+        # forged: by strangers here, by the dispatcher of others, and by who says to be somebody else
+        for action in ("acknowledge", "resolve", "cancel", "note", "invite"):
+            body = m.dump(m.message(action=action, **({"person": "eve"} if action == "invite" else {"reason": "x"} if action == "note" else {})))
+            assert eve.publish(topic, body) == 0x87 and rita.publish(topic, body) == 0x87
+        for words in ({"by": "dora"}, {"sender": "dora"}, {"org": "acme"}, {"role": "dispatcher"}):
+            assert ann.publish(topic, m.dump(m.message(action="resolve", **words))) in (0x87, 0x99)
+        for action in ("acknowledge", "assign", "resolve", "reopen"):
+            assert verdict(site, acts(ann, alert, action, **({"person": "ann"} if action == "assign" else {}))) == "not_allowed"
+        assert unchanged()
+        # foreign: people of another organisation, nobody at all, names that are none
+        for person in ("roger", "nobody", "bob'; DROP TABLE mayday.alert; --"):
+            for action in ("assign", "invite"):
+                assert verdict(site, acts(dora, alert, action, person=person)) == "unknown_person"
+        for person in ("a/b", "+", "#", ""):
+            assert dora.publish(topic, m.dump(m.message(action="assign", person=person))) in (0x87, 0x99)
+        assert unchanged()
+        assert site.rows("SELECT person, relation FROM mayday.membership WHERE id = %s", [alert]) == [("ann", "raiser")]
+        assert_whole(site)
