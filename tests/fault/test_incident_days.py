@@ -32,11 +32,12 @@ import pytest
 
 from conftest import Database
 from support import messages as m
+from support.load import Load, Message, Sender, settle
 from support.mortal import mortal_server, open_folder
 from support.phone import Phone
 from support.site import BUILD, Site, wait_until
 from support.truth import assert_whole, differences, retained
-from support.wire import PUBACK
+from support.wire import PUBACK, Closed
 
 SEED = int(os.environ.get("MAYDAY_SEED", str(random.SystemRandom().randrange(1 << 31))))
 ROUNDS = int(os.environ.get("MAYDAY_ROUNDS", "6"))
@@ -488,3 +489,184 @@ def test_forged_and_replayed_actions_change_nothing(site):
         assert unchanged()
         assert site.rows("SELECT person, relation FROM mayday.membership WHERE id = %s", [alert]) == [("ann", "raiser")]
         assert_whole(site)
+
+
+# ---- all of it ----
+
+PINS = {"pin": "24680", "duress_pin": "13579"}
+KEPT = ("raise", "chat", "action")
+
+
+class Person(Sender):
+    """Raises, talks and cancels, with the right PIN, the one for duress, a wrong one and none."""
+
+    def _make(self, kind):
+        if kind == "raise" or not self.raised:
+            return super()._make("raise")
+        if kind == "cancel":
+            pin = self.rng.choice([PINS["pin"], PINS["duress_pin"], "00000", None])
+            body, alert = m.message(action="cancel", **({"pin": pin} if pin else {})), self.raised[-1]
+        else:
+            body, alert = m.chat(f"{self.sub} {len(self.sent)}"), self.raised[-1]
+        return Message(body["id"], "action" if kind == "cancel" else "chat", m.topic("alert", alert, "action" if kind == "cancel" else "chat"), m.dump(body))
+
+
+class Desk(Sender):
+    """A dispatcher: answers what others have raised."""
+    people = ()
+
+    def _make(self, kind):
+        alerts = [alert for person in self.people for alert in list(person.raised)[-3:]]
+        if not alerts:
+            return super()._make("location")
+        alert, action = self.rng.choice(alerts), self.rng.choice(["acknowledge", "assign", "unassign", "enroute", "resolve", "escalate", "note", "chat"])
+        if action == "chat":
+            body = m.chat("this is dispatch")
+            return Message(body["id"], "chat", m.topic("alert", alert, "chat"), m.dump(body))
+        body = m.message(action=action, **({"person": "bob"} if "assign" in action else {"reason": "so"} if action == "note" else {}))
+        return Message(body["id"], "action", m.topic("alert", alert, "action"), m.dump(body))
+
+
+class Eye(threading.Thread):
+    """A dispatcher's screen: every version of every incident as it comes, over all connections."""
+
+    def __init__(self, site):
+        super().__init__(daemon=True)
+        self.site, self.ending, self.versions = site, threading.Event(), {}
+
+    def run(self):
+        while not self.ending.is_set():
+            try:
+                with self.site.client("eye", ["supervisor"]) as client:
+                    client.subscribe(m.topic("alert", "+", "state"), m.topic("alert", "+", "dispatch"))
+                    while not self.ending.is_set():
+                        self._look(client)
+            except (Closed, OSError):
+                time.sleep(0.05)
+
+    def _look(self, client):
+        try:
+            packet = client.receive(timeout=0.2)
+        except TimeoutError:
+            return
+        if packet.payload:
+            *_, alert, leaf = packet.topic.split("/")
+            self.versions.setdefault((alert, leaf), []).append(json.loads(packet.payload)["version"])
+
+    def fallen(self):
+        return [(at, seen) for at, seen in self.versions.items() if any(a > b for a, b in zip(seen, seen[1:]))]
+
+
+class Evening:
+    """A site with two gateways, one of which may be dead at any time, and everything that can be struck down."""
+
+    def __init__(self, site, gateways, rng):
+        self.site, self.gateways, self.rng = site, gateways, rng
+        self.server = site.postgres.server
+
+    def broker(self):
+        self.site.kill()
+        self._pause()
+        self.site.start()
+
+    def gateway(self):
+        one = self.rng.choice(self.gateways)
+        one.kill()
+        self._pause()
+        one.spawn()
+
+    def database(self):
+        self.server.kill() if self.rng.random() < 0.5 else self.server.stop("immediate")
+        self._pause()
+        self.server.start()
+
+    def sessions(self):
+        self.server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename IN ('mayday_plugin', 'mayday_gateway')")
+
+    def everything(self):
+        self.server.kill()
+        self.site.kill()
+        for each in self.gateways:
+            each.kill()
+        self._pause()
+        for each in self.gateways:
+            each.spawn()
+        self.site.start()
+        self.server.start()
+
+    def _pause(self):
+        time.sleep(self.rng.uniform(0, 0.7))
+
+    def strikes(self, blows):
+        for what in blows:
+            time.sleep(self.rng.uniform(0, 0.7))  # the moment of the blow is what is drawn
+            getattr(self, what)()
+
+
+def blows_of(rng, rounds):
+    """Each of them comes, as far as the rounds go; in what order is drawn."""
+    kinds = ["broker", "gateway", "database", "everything", "sessions"]
+    return [kind for _ in range(-(-rounds // len(kinds))) for kind in rng.sample(kinds, len(kinds))][:rounds]
+
+
+def feed_is_complete(site):
+    """Every stored message has one line in the feed; a supervisor who was never there is given each of them once."""
+    for table in KEPT:
+        assert site.rows(f"SELECT count(*) FROM mayday.{table} t WHERE (SELECT count(*) FROM mayday.feed f WHERE f.source = %s AND f.message = t.id) <> 1",
+                         [table]) == [(0,)], f"of {table}"
+    wanted = {row[0] for table in KEPT for row in site.rows(f"SELECT id::text FROM mayday.{table}")}
+    given = [e["payload"]["id"] for e in Phone(site, "late-supervisor", ("supervisor",)).sync() if e["topic"].rsplit("/", 1)[1] in KEPT]
+    assert len(given) == len(set(given)) and set(given) == wanted
+    return len(wanted)
+
+
+def test_an_evening_on_which_everything_breaks(server, tmp_path):
+    """People raise, talk and cancel while broker, gateways and database are struck down at random. Afterwards all that was acknowledged is
+    stored, once; everything retained is true; nothing waits; the trail of the audit is whole; and no version ever went down."""
+    print(f"seed {SEED}, {ROUNDS} rounds: MAYDAY_SEED={SEED} MAYDAY_ROUNDS={ROUNDS} repeats it as far as threads allow")
+    rng, name = random.Random(SEED), f"evening_{os.urandom(4).hex()}"
+    server.sql(f"CREATE DATABASE {name} TEMPLATE mayday", database="postgres")
+    keys, public = tmp_path / "audit-keys.json", tmp_path / "audit-public.json"
+    subprocess.run([BUILD / "bin" / "mayday", "keys", "new", "--type", "ed25519", "--private", keys, "--public", public], check=True,
+                   stdout=subprocess.DEVNULL, env={**os.environ, "MAYDAY_CONF": os.devnull})
+    with Site(tmp_path / "site", Database(server, name), incident__grace="3s", incident__pin_tries="100", audit__signing_keys=keys) as site:
+        knows(site, "bob", "responder")
+        people = [Person(site, f"person{n}", random.Random(rng.random()), version=5, window=5, pause=0.05,
+                         kinds={"raise": 1, "chat": 6, "cancel": 1}) for n in range(6)]
+        desk = Desk(site, "dora", random.Random(rng.random()), roles=("dispatcher",), version=5, window=5, pause=0.05, repeats=0)
+        desk.people = people
+        for each in people:
+            with site.client(each.sub, version=5) as client:
+                assert client.publish(m.topic("user", each.sub, "settings"), m.dump(m.message(**PINS))) == 0
+        load, eye = Load(site, rng, clients=0), Eye(site)
+        load.senders = [*people, desk]
+        with site.gateway("east") as east, site.gateway("west") as west, load:
+            eye.start()
+            load.goes_on(30)
+            blows = blows_of(rng, ROUNDS)
+            print(f"blows: {blows}")
+            Evening(site, (east, west), rng).strikes(blows)
+            load.goes_on(50)
+            load.finish()
+            settle(site)
+            # what was refused had its reason: who canceled may not go on talking
+            for sender in load.senders:
+                assert {a.table for _, a in sender.refused} <= {"chat", "action"} and {r for r, _ in sender.refused} <= {0x87}
+            for table in (*KEPT, "location"):
+                kept = [id_ for s in load.senders for id_, a in s.acknowledged.items() if a.table == table]
+                found = dict(site.rows(f"SELECT id::text, count(*) FROM mayday.{table} WHERE id = ANY (%s::uuid[]) GROUP BY 1", [kept]))
+                assert set(found) == set(kept) and set(found.values()) <= {1}, f"acknowledged, but not stored once, in {table}"
+            site.wait_rows("SELECT count(*) FROM mayday.action WHERE verdict IS NULL", [(0,)])
+            assert_whole(site)
+            wait_until(lambda: not differences(site, "state"), "and it stays so")
+            assert site.rows("SELECT count(*) FROM mayday.dead_letter WHERE sender LIKE 'person%%' OR sender = 'dora'") == [(0,)]
+            messages = feed_is_complete(site)
+            site.wait_rows("SELECT count(*) FROM mayday.audit_pending", [(0,)])
+            eye.ending.set()
+            eye.join()
+            assert eye.versions and eye.fallen() == [], "a version went down"
+            conf = east.conf
+        said = subprocess.run([BUILD / "bin" / "mayday", "--config", conf, "audit", "verify"], text=True, capture_output=True)
+        assert said.returncode == 0, said.stdout + said.stderr
+        outcomes = site.rows("SELECT status, count(*), count(duress_at) FROM mayday.alert WHERE joined_to IS NULL GROUP BY 1 ORDER BY 1")
+        print(f"{load.acknowledged()} acknowledged, {messages} messages, incidents {outcomes}, {sum(s.closed for s in load.senders)} connections lost")

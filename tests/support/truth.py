@@ -40,7 +40,7 @@ def assert_whole(site, leaves=tuple(VIEWS), timeout=60, org="acme"):
     """Everything has been said, and everything that is retained is true, and nothing is missing."""
     deadline = time.monotonic() + timeout
     while True:
-        waiting = site.rows("SELECT count(*) FROM mayday.outbox WHERE lane <> %s", [f"user/{READER}"])[0][0]
+        waiting = site.rows("SELECT count(*) FROM mayday.outbox WHERE org = %s AND lane <> %s", [org, f"user/{READER}"])[0][0]
         wrong = {leaf: differences(site, leaf, org) for leaf in leaves}
         if not waiting and not any(wrong.values()):
             return
