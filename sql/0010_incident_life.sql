@@ -387,14 +387,32 @@ BEGIN
     )
     SELECT array_agg(u.which) INTO made FROM audited u;
     PERFORM pg_notify('mayday_outbox', '');
-    FOR r IN SELECT x.* FROM ROWS FROM (jsonb_to_recordset(raises) AS (org text, alert uuid, sender text, person text,
+    -- Of somebody who pressed very often the first, the newest and whatever is more urgent than those before get rows;
+    -- the others are counted.
+    FOR r IN SELECT y.*, sum(y.over::integer) OVER (PARTITION BY y.org, y.person) AS counted FROM (
+             SELECT w.*, w.from_end > 20 AND w.rank <= w.rank_before AS over FROM (
+             SELECT x.*, mayday.priority_rank(mayday.urgency(x.type, x.priority)) AS rank,
+                    row_number() OVER (PARTITION BY x.org, x.person ORDER BY x.ordinality DESC) AS from_end,
+                    max(mayday.priority_rank(mayday.urgency(x.type, x.priority)))
+                        OVER (PARTITION BY x.org, x.person ORDER BY x.ordinality
+                              ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS rank_before
+             FROM ROWS FROM (jsonb_to_recordset(raises) AS (org text, alert uuid, sender text, person text,
                  at timestamptz, received_at timestamptz, type text, priority text, lat double precision,
                  lon double precision, silent boolean, offline boolean, fresh boolean)) WITH ORDINALITY x
              WHERE x.org || '/' || x.alert NOT IN (SELECT unnest(made)) -- hashed; a join would be a nested loop
-             ORDER BY x.ordinality
+             ) w ) y
+             ORDER BY y.ordinality
     LOOP
+        IF r.over IS TRUE THEN
+            PERFORM mayday.correct_membership(r.org, r.alert, r.sender);
+            CONTINUE;
+        END IF;
         PERFORM mayday.open_alert(r.org, r.alert, r.sender, r.person, r.at, r.received_at, r.type, r.priority, r.lat,
                                   r.lon, r.silent, r.offline, r.fresh, join_window);
+        IF r.counted > 0 AND r.from_end = 1 THEN
+            UPDATE mayday.alert x SET presses = x.presses + r.counted
+            WHERE x.org = r.org AND x.id = mayday.open_of(r.org, r.person, r.received_at - join_window);
+        END IF;
     END LOOP;
 END
 $$;

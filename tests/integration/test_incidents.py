@@ -306,11 +306,16 @@ def test_repeated_presses_join_the_open_incident(writer):
     assert rows.pop(alert) is None and len(rows) == 20 and set(rows.values()) == {alert}
     dispatch = writer.dispatch(alert)
     assert (dispatch["presses"], dispatch["version"], dispatch["priority"]) == (26, 1, "medium")
-    joined = writer.state(ids[0])
+    one_by_one = [writer.raised("j-ann", type="general") for _ in range(3)]
+    left = {r[0] for r in writer.database.sql("SELECT id::text FROM mayday.alert WHERE joined_to = %s", [alert])}
+    assert len(left) == 20 and left > set(one_by_one) and left - set(one_by_one) < set(rows), "the newest are those the phone goes by"
+    joined = writer.state(one_by_one[-1])
     assert (joined["joined"], joined["status"], joined["version"]) == (alert, "active", 1)
     conforms("state", joined)
-    assert writer.act("dora", "dispatcher", ids[0], "acknowledge") == "applied", "the id that was pressed means the incident"
-    assert writer.state(alert)["status"] == writer.state(ids[3])["status"] == "acknowledged"
+    for put_away in set(rows) - left:
+        assert writer.state(put_away) is None and writer.relation(put_away, "j-ann") is None
+    assert writer.act("dora", "dispatcher", one_by_one[0], "acknowledge") == "applied", "the id that was pressed means the incident"
+    assert writer.state(alert)["status"] == writer.state(one_by_one[1])["status"] == "acknowledged"
     writer.raised("j-ann", type="panic")
     assert (writer.state(alert)["priority"], writer.state(alert)["version"]) == ("critical", 3), "more urgent than it was"
     writer.act("dora", "dispatcher", alert, "resolve")

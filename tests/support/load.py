@@ -104,8 +104,8 @@ class Sender(threading.Thread):
         return message
 
     def _make(self, kind):
-        if kind == "chat" and self.raised:  # in the incident itself, or by the id of the newest press that joined it
-            body, alert = m.chat(f"{self.sub} {len(self.sent)}"), self.rng.choice((self.raised[0], self.raised[-1]))
+        if kind == "chat" and self.raised:  # in the incident; the later presses have joined it
+            body, alert = m.chat(f"{self.sub} {len(self.sent)}"), self.raised[0]
             return Message(body["id"], "chat", m.topic("alert", alert, "chat"), m.dump(body))
         if kind == "raise":
             body, alert = m.raise_(text=f"number {len(self.sent)}"), m.uuid7()
