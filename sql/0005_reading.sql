@@ -49,8 +49,8 @@ LANGUAGE sql STABLE PARALLEL SAFE SET search_path FROM CURRENT AS $$
     SELECT a.at, a.received_at, 'action', a.id, a.org, a.sender,
            jsonb_strip_nulls(jsonb_build_object('action', a.action, 'person', a.person, 'reason', a.reason,
                                                 'expected_version', a.expected_version, 'offline', a.offline,
-                                                'verdict', a.verdict, 'from', a.from_status, 'to', a.to_status,
-                                                'version', a.version, 'done_at', a.done_at))
+                                                'verdict', a.verdict, 'to_status', a.to_status,
+                                                'version', a.version))
     FROM mayday.action a WHERE a.alert = in_alert
     UNION ALL
     SELECT c.at, c.received_at, 'chat', c.id, c.org, c.sender,

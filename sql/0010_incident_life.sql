@@ -148,7 +148,7 @@ BEGIN
     ON CONFLICT (org, family, id, person) DO UPDATE
         SET relation = excluded.relation, changed_by = excluded.changed_by, until = NULL,
             since = CASE WHEN m.until IS NULL THEN m.since ELSE excluded.since END
-        WHERE m.relation NOT IN ('raiser', 'former') AND (m.until IS NOT NULL OR m.relation <> excluded.relation);
+        WHERE m.relation NOT IN ('raiser', 'former', 'past') AND (m.until IS NOT NULL OR m.relation <> excluded.relation);
 END
 $$;
 
@@ -184,16 +184,17 @@ BEGIN
 END
 $$;
 
--- The raiser follows an incident they canceled through its `state` alone.
+-- The raiser follows an incident they canceled through its `state` alone, until its grace is over.
 CREATE FUNCTION mayday.settle_raiser(a mayday.alert, by_whom text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     wanted text := CASE WHEN a.status = 'canceled' OR a.decoy IS NOT NULL THEN 'former' ELSE 'raiser' END;
     each uuid;
 BEGIN
     FOREACH each IN ARRAY mayday.incident_ids(a) LOOP
-        UPDATE mayday.membership m SET relation = wanted, changed_by = by_whom
+        UPDATE mayday.membership m SET relation = wanted, changed_by = by_whom,
+            until = CASE WHEN m.relation = 'past' THEN NULL ELSE m.until END
         WHERE m.org = a.org AND m.family = 'alert' AND m.id = each::text AND m.person = a.raised_by
-          AND m.relation IN ('raiser', 'former') AND m.relation <> wanted;
+          AND m.relation IN ('raiser', 'former', 'past') AND m.relation <> wanted;
     END LOOP;
 END
 $$;
@@ -262,6 +263,21 @@ BEGIN
 END
 $$;
 
+-- Of the rows for repeated presses the newest stay: the one that the phone goes by is among them.
+CREATE FUNCTION mayday.forget_joined(a mayday.alert, most integer) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    oldest uuid;
+BEGIN
+    FOR oldest IN SELECT x.id FROM mayday.alert x WHERE x.org = a.org AND x.joined_to = a.id
+                  ORDER BY x.received_at DESC, x.id DESC OFFSET most LOOP
+        UPDATE mayday.membership m SET until = now(), changed_by = 'mayday'
+        WHERE m.org = a.org AND m.family = 'alert' AND m.id = oldest::text AND coalesce(m.until, 'infinity') = 'infinity';
+        DELETE FROM mayday.alert x WHERE x.org = a.org AND x.id = oldest;
+        PERFORM mayday.post(a.org, 'alert/' || oldest, 'state');
+    END LOOP;
+END
+$$;
+
 -- The first raise makes the incident; its person, and nobody else, is its raiser. Repeating it changes nothing but
 -- how often it was pressed. Within `join_window` of an open incident of the same person it joins that one instead.
 -- `in_sender` is who sent it, `in_person` whom it is for; `fresh`: the message is new.
@@ -283,27 +299,27 @@ BEGIN
         SELECT * INTO a FROM mayday.alert x
         WHERE x.org = in_org AND x.id = mayday.open_of(in_org, in_person, in_received_at - join_window)
           AND x.closed_at IS NULL AND x.decoy IS NULL FOR UPDATE;
-        IF a.id IS NULL OR a.presses <= joined_most THEN
-            INSERT INTO mayday.alert (org, id, raised_by, raised_at, received_at, type, priority, position, silent,
-                                      offline, joined_to, cause)
-            VALUES (in_org, in_alert, in_person, in_at, in_received_at, in_type, urgency, place,
-                    coalesce(in_silent, false), in_offline, a.id,
-                    CASE WHEN in_sender = in_person THEN 'person'
-                         WHEN EXISTS (SELECT FROM mayday.check_watch w WHERE w.alarm_alert = in_alert) THEN 'check'
-                         ELSE 'gateway' END)
-            ON CONFLICT (org, id) DO NOTHING;
-            made := FOUND;
-            IF made THEN
+        INSERT INTO mayday.alert (org, id, raised_by, raised_at, received_at, type, priority, position, silent,
+                                  offline, joined_to, cause)
+        VALUES (in_org, in_alert, in_person, in_at, in_received_at, in_type, urgency, place,
+                coalesce(in_silent, false), in_offline, a.id,
+                CASE WHEN in_sender = in_person THEN 'person'
+                     WHEN EXISTS (SELECT FROM mayday.check_watch w WHERE w.alarm_alert = in_alert) THEN 'check'
+                     ELSE 'gateway' END)
+        ON CONFLICT (org, id) DO NOTHING;
+        made := FOUND;
+        IF made THEN
+            INSERT INTO mayday.membership (org, family, id, person, relation, changed_by)
+            VALUES (in_org, 'alert', in_alert::text, in_person, 'raiser', in_sender) ON CONFLICT DO NOTHING;
+            IF a.id IS NULL THEN
                 INSERT INTO mayday.membership (org, family, id, person, relation, changed_by)
-                VALUES (in_org, 'alert', in_alert::text, in_person, 'raiser', in_sender) ON CONFLICT DO NOTHING;
-                IF a.id IS NULL THEN
-                    INSERT INTO mayday.membership (org, family, id, person, relation, changed_by)
-                    SELECT c.org, 'alert', in_alert::text, c.contact, 'family', in_sender FROM mayday.contact c
-                    WHERE c.org = in_org AND c.person = in_person AND c.contact <> in_person
-                    ON CONFLICT DO NOTHING;
-                END IF;
-                PERFORM mayday.post(in_org, 'alert/' || in_alert, 'state');
+                SELECT c.org, 'alert', in_alert::text, c.contact, 'family', in_sender FROM mayday.contact c
+                WHERE c.org = in_org AND c.person = in_person AND c.contact <> in_person
+                ON CONFLICT DO NOTHING;
+            ELSIF a.presses > joined_most THEN
+                PERFORM mayday.forget_joined(a, joined_most);
             END IF;
+            PERFORM mayday.post(in_org, 'alert/' || in_alert, 'state');
         END IF;
         PERFORM mayday.record_audit(in_org, CASE WHEN a.id IS NULL THEN 'incident.raise' ELSE 'incident.join' END,
             in_sender, in_person, in_alert,
@@ -371,14 +387,32 @@ BEGIN
     )
     SELECT array_agg(u.which) INTO made FROM audited u;
     PERFORM pg_notify('mayday_outbox', '');
-    FOR r IN SELECT x.* FROM ROWS FROM (jsonb_to_recordset(raises) AS (org text, alert uuid, sender text, person text,
+    -- Of somebody who pressed very often the first, the newest and whatever is more urgent than those before get rows;
+    -- the others are counted.
+    FOR r IN SELECT y.*, sum(y.over::integer) OVER (PARTITION BY y.org, y.person) AS counted FROM (
+             SELECT w.*, w.from_end > 20 AND w.rank <= w.rank_before AS over FROM (
+             SELECT x.*, mayday.priority_rank(mayday.urgency(x.type, x.priority)) AS rank,
+                    row_number() OVER (PARTITION BY x.org, x.person ORDER BY x.ordinality DESC) AS from_end,
+                    max(mayday.priority_rank(mayday.urgency(x.type, x.priority)))
+                        OVER (PARTITION BY x.org, x.person ORDER BY x.ordinality
+                              ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS rank_before
+             FROM ROWS FROM (jsonb_to_recordset(raises) AS (org text, alert uuid, sender text, person text,
                  at timestamptz, received_at timestamptz, type text, priority text, lat double precision,
                  lon double precision, silent boolean, offline boolean, fresh boolean)) WITH ORDINALITY x
              WHERE x.org || '/' || x.alert NOT IN (SELECT unnest(made)) -- hashed; a join would be a nested loop
-             ORDER BY x.ordinality
+             ) w ) y
+             ORDER BY y.ordinality
     LOOP
+        IF r.over IS TRUE THEN
+            PERFORM mayday.correct_membership(r.org, r.alert, r.sender);
+            CONTINUE;
+        END IF;
         PERFORM mayday.open_alert(r.org, r.alert, r.sender, r.person, r.at, r.received_at, r.type, r.priority, r.lat,
                                   r.lon, r.silent, r.offline, r.fresh, join_window);
+        IF r.counted > 0 AND r.from_end = 1 THEN
+            UPDATE mayday.alert x SET presses = x.presses + r.counted
+            WHERE x.org = r.org AND x.id = mayday.open_of(r.org, r.person, r.received_at - join_window);
+        END IF;
     END LOOP;
 END
 $$;
@@ -426,6 +460,9 @@ BEGIN
     WHERE m.org = in_org AND m.family = 'alert' AND m.id = a.id::text AND m.person = in_sender
       AND coalesce(m.until, 'infinity') = 'infinity';
     IF a.raised_by = in_sender THEN
+        -- Also when the grace is over: what can be done to it tells whether it goes on.
+        is_what := CASE WHEN coalesce(is_what, 'past') = 'past' AND (a.decoy IS NOT NULL OR a.status = 'canceled')
+                   THEN 'former' ELSE is_what END;
         SELECT * INTO p FROM mayday.person x WHERE x.org = in_org AND x.person = in_sender FOR UPDATE;
     END IF;
     RETURN QUERY SELECT a.id, a.status, a.version, is_what, (extract(epoch FROM a.received_at) * 1000000)::bigint,
@@ -756,10 +793,15 @@ LANGUAGE sql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $
     SELECT mayday.mark_receipt(in_org, in_alert, clock_timestamp(), false)
 $$;
 
--- Ends memberships of an incident and of what joined it; all of them, or only those who see the decoy.
+-- Ends memberships of an incident and of what joined it; all of them, or only those who see the decoy. Who canceled it
+-- stays as 'past', who sees nothing: somebody who is nothing to an incident may press its button again or see it by
+-- their duty, and that after a duress cancel it goes on would show.
 CREATE FUNCTION mayday.end_memberships(a mayday.alert, relations text[]) RETURNS void LANGUAGE sql AS $$
-    UPDATE mayday.membership m SET until = now(), changed_by = 'mayday'
-    WHERE m.org = a.org AND m.family = 'alert' AND m.id = ANY (mayday.incident_ids(a)::text[])
+    UPDATE mayday.membership m SET changed_by = 'mayday',
+        relation = CASE m.relation WHEN 'former' THEN 'past' ELSE m.relation END,
+        since = CASE m.relation WHEN 'former' THEN now() ELSE m.since END,
+        until = CASE m.relation WHEN 'former' THEN NULL ELSE now() END
+    WHERE m.relation <> 'past' AND m.org = a.org AND m.family = 'alert' AND m.id = ANY (mayday.incident_ids(a)::text[])
       AND coalesce(m.until, 'infinity') = 'infinity' AND (relations IS NULL OR m.relation = ANY (relations))
 $$;
 
@@ -772,15 +814,6 @@ DECLARE
     ended integer := 0;
 BEGIN
     FOR a IN SELECT * FROM mayday.alert x
-        WHERE x.closed_at <= now() - grace AND x.closed_at IS NOT NULL AND x.retired_at IS NULL AND x.joined_to IS NULL
-        ORDER BY x.org, x.id LIMIT 1000 FOR UPDATE SKIP LOCKED LOOP
-        PERFORM mayday.end_memberships(a, NULL);
-        UPDATE mayday.alert x SET retired_at = now() WHERE x.org = a.org AND a.id IN (x.id, x.joined_to);
-        PERFORM mayday.record_audit(a.org, 'incident.retire', 'mayday', NULL, a.id, '{}');
-        PERFORM mayday.tell_incident(a, 'state');
-        ended := ended + 1;
-    END LOOP;
-    FOR a IN SELECT * FROM mayday.alert x
         WHERE x.duress_at <= now() - grace AND x.duress_at IS NOT NULL AND x.decoy <> 'null' AND x.retired_at IS NULL
           AND (x.decoy->>'ts')::timestamptz <= now() - grace
         ORDER BY x.org, x.id LIMIT 1000 FOR UPDATE SKIP LOCKED LOOP
@@ -790,6 +823,20 @@ BEGIN
         PERFORM mayday.tell_incident(a, 'state');
         ended := ended + 1;
     END LOOP;
+    FOR a IN SELECT * FROM mayday.alert x
+        WHERE x.closed_at <= now() - grace AND x.closed_at IS NOT NULL AND x.retired_at IS NULL AND x.joined_to IS NULL
+        ORDER BY x.org, x.id LIMIT 1000 FOR UPDATE SKIP LOCKED LOOP
+        PERFORM mayday.end_memberships(a, NULL);
+        UPDATE mayday.alert x SET retired_at = now() WHERE x.org = a.org AND a.id IN (x.id, x.joined_to);
+        PERFORM mayday.record_audit(a.org, 'incident.retire', 'mayday', NULL, a.id, '{}');
+        PERFORM mayday.tell_incident(a, 'state');
+        ended := ended + 1;
+    END LOOP;
+    -- Nothing comes of these any more.
+    UPDATE mayday.membership m SET until = now(), changed_by = 'mayday'
+    WHERE m.relation = 'past' AND m.until IS NULL AND m.since <= now() - interval '30 days' AND m.family = 'alert'
+      AND EXISTS (SELECT FROM mayday.alert x WHERE x.org = m.org AND x.retired_at IS NOT NULL
+                  AND x.id = CASE WHEN m.family = 'alert' THEN m.id::uuid END);
     RETURN ended;
 END
 $$;
