@@ -62,6 +62,7 @@ function say(where, members) {
     if (!client.connected) message.offline = true;
     store.waiting[message.id] = { topic: root + where, message };
     save(); // before it is sent: a page that is closed now sends it when it is opened again
+    if (message.offline) console.log(`kept ${where.split("/").at(-1)}`);
     send(message.id);
     return message.id;
 }

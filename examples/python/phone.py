@@ -83,6 +83,7 @@ class Phone:
         self.client.on_message = lambda _client, _data, message: self.events.put(("message", message))
         session = Properties(PacketTypes.CONNECT)
         session.SessionExpiryInterval = 7 * 86400
+        self.client.reconnect_delay_set(min_delay=1, max_delay=5)  # Paho's own goes up to two minutes
         self.client.connect_async(host, port, keepalive=20, clean_start=False, properties=session)
         self.client.loop_start()
 
@@ -93,6 +94,8 @@ class Phone:
         if not self.up:
             message["offline"] = True  # it will have waited on the device
         self.store.keep(self.root + topic, message)
+        if not self.up:
+            print(f"kept {topic.split('/')[-1]}", flush=True)
         self.flush()
         return message["id"]
 

@@ -132,6 +132,7 @@ def test_a_phone_that_was_away_sends_what_it_queued_and_catches_up(site, gateway
         site.stop()  # the phone is switched on where there is no broker
         with phone(language, who) as ann:
             ann.type("chat the door is open")
+            ann.line("kept chat")
             site.start()
             ann.line("connected")
             ann.line("chat we are coming")
