@@ -103,14 +103,16 @@ static pg_verdict read_entries(turn *t, service_context *s) {
     return PG_DONE;
 }
 
-/* What is true now; NULL: nothing is to be retained. Also whether anybody has been told of the incident. */
+/* What is true now; NULL: nothing is to be retained. Also whether anybody has been told of the incident.
+ * OFFSET 0 keeps the inner query apart: merged into the outer one, dispatch_of() would run once for each time
+ * its answer is used. */
 static const char truth_sql[] =
     "SELECT c.n, t.state::text, t.dispatch::text,"
     " (t.dispatch ->> 'status') NOT IN ('resolved', 'canceled') AND t.dispatch -> 'receipts' -> 'notified' "
     "IS NULL"
     " FROM unnest($1::int[], $2::text[], $3::text[]) c(n, org, lane) CROSS JOIN LATERAL"
     " (SELECT mayday.state_of(c.org, substr(c.lane, 7)::uuid) AS state,"
-    " mayday.dispatch_of(c.org, substr(c.lane, 7)::uuid) AS dispatch) t WHERE c.lane LIKE 'alert/%'"
+    " mayday.dispatch_of(c.org, substr(c.lane, 7)::uuid) AS dispatch OFFSET 0) t WHERE c.lane LIKE 'alert/%'"
     " UNION ALL SELECT c.n, mayday.presence_of(c.org, substr(c.lane, 6))::text, NULL, false"
     " FROM unnest($1::int[], $2::text[], $3::text[]) c(n, org, lane) WHERE c.lane LIKE 'user/%'";
 

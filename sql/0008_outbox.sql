@@ -38,9 +38,11 @@ CREATE TABLE mayday.outbox_refused (
 -- Gateways LISTEN on mayday_outbox.
 CREATE FUNCTION mayday.post(in_org text, in_lane text, in_kind text, in_leaf text DEFAULT NULL,
     in_payload jsonb DEFAULT NULL) RETURNS void
-LANGUAGE sql AS $$
+LANGUAGE plpgsql AS $$
+BEGIN
     INSERT INTO mayday.outbox (org, lane, kind, leaf, payload) VALUES (in_org, in_lane, in_kind, in_leaf, in_payload);
-    SELECT pg_notify('mayday_outbox', '')
+    PERFORM pg_notify('mayday_outbox', '');
+END
 $$;
 
 -- A moment as messages spell it.

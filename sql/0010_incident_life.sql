@@ -2,14 +2,18 @@
 -- in the transaction that stores what made them change. Which action is legal is said in lib/core/incident.c alone:
 -- the writer locks the incident (incident_lock), judges, and applies (incident_apply, incident_refuse).
 
--- What is shown.
+-- What is shown. These functions run again and again for each change of each incident, so they are PL/pgSQL, which keeps
+-- its plans: an SQL function that can't be inlined is planned anew in every statement.
 
 -- An id for a message that Mayday makes from what it knows: the same content, the same id.
 CREATE FUNCTION mayday.derived_id(content text, moment timestamptz) RETURNS uuid
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-    SELECT (left(mayday.uuid_at(moment)::text, 13) || '-7' || substr(h, 1, 3) || '-a' || substr(h, 4, 3) || '-'
-            || substr(h, 7, 12))::uuid
-    FROM md5(content) h
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    h text := md5(content);
+BEGIN
+    RETURN (left(mayday.uuid_at(moment)::text, 13) || '-7' || substr(h, 1, 3) || '-a' || substr(h, 4, 3) || '-'
+            || substr(h, 7, 12))::uuid;
+END
 $$;
 
 -- The newest position of the raiser, sent to the incident; under duress, when they can't, also one sent elsewhere.
@@ -41,10 +45,12 @@ $$;
 -- Who belongs to an incident as what. (With a plain "until IS NULL" the planner would take the index of a person's
 -- incidents.)
 CREATE FUNCTION mayday.incident_people(in_org text, in_alert uuid, in_relation text) RETURNS jsonb
-LANGUAGE sql STABLE AS $$
-    SELECT coalesce(jsonb_agg(m.person ORDER BY m.person), '[]') FROM mayday.membership m
-    WHERE m.org = in_org AND m.family = 'alert' AND m.id = in_alert::text AND m.relation = in_relation
-      AND coalesce(m.until, 'infinity') = 'infinity'
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT coalesce(jsonb_agg(m.person ORDER BY m.person), '[]') FROM mayday.membership m
+            WHERE m.org = in_org AND m.family = 'alert' AND m.id = in_alert::text AND m.relation = in_relation
+              AND coalesce(m.until, 'infinity') = 'infinity');
+END
 $$;
 
 -- What `state` and `dispatch` have in common, without their id.
@@ -64,9 +70,11 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION mayday.with_id(shown jsonb, in_alert uuid, leaf text) RETURNS jsonb LANGUAGE sql STABLE AS $$
-    SELECT shown || jsonb_build_object('id', mayday.derived_id(in_alert::text || leaf || shown::text,
-                                                               (shown->>'ts')::timestamptz))
+CREATE FUNCTION mayday.with_id(shown jsonb, in_alert uuid, leaf text) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN shown || jsonb_build_object('id', mayday.derived_id(in_alert::text || leaf || shown::text,
+                                                               (shown->>'ts')::timestamptz));
+END
 $$;
 
 -- `alert/<id>/state` as it is now (schemas/state.json); NULL when nothing is to be retained there.

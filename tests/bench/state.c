@@ -17,6 +17,7 @@
 #define TOPIC_BYTES 256
 
 typedef struct raised {
+    char id[UUID_TEXT_LEN + 1];
     int64_t sent_at;
     bool acked, told, shown;
 } raised;
@@ -44,14 +45,16 @@ static text spell(text format, text id, text leaf, char to[TOPIC_BYTES]) {
 }
 
 static void raise_one(loop *l, telling *t) {
-    char id_text[UUID_TEXT_LEN + 1], topic[TOPIC_BYTES];
+    char topic[TOPIC_BYTES];
     conn *k = &l->conns[t->sent];
+    raised *r = &t->raises[t->sent];
     forge_tick(&t->forge);
     uuid id = forge_id(&t->forge, (uint32_t)t->sent);
-    uuid_format(&id, id_text);
-    wire_publish(&k->out, l->options->version, spell(k->who->topic, text_of(id_text), TEXT("raise"), topic),
+    uuid_format(&id, r->id);
+    wire_publish(&k->out, l->options->version, spell(k->who->topic, text_of(r->id), TEXT("raise"), topic),
                  forge_raise(&t->forge, &id), 1, 1);
-    t->raises[t->sent++].sent_at = clock_ns();
+    t->sent++;
+    r->sent_at = clock_ns();
     conn_flush(l, k);
 }
 
@@ -76,29 +79,37 @@ static bool ends_with(text t, text end) {
     return t.len >= end.len && memcmp(t.ptr + t.len - end.len, end.ptr, end.len) == 0;
 }
 
-static bool of_the_leaf(text topic, text leaf, uint32_t *ret_number) {
+/* The raise that a topic with this last level is about; NULL: none of this run, it is retained from before.
+ */
+static raised *find(telling *t, text topic, text leaf) {
     size_t tail = leaf.len + UUID_TEXT_LEN;
-    return topic.len > tail && ends_with(topic, leaf) &&
-           forge_tail((text){topic.ptr + topic.len - tail, UUID_TEXT_LEN}, ret_number);
+    uint32_t number;
+    if (topic.len <= tail || !ends_with(topic, leaf))
+        return NULL;
+    text id = {topic.ptr + topic.len - tail, UUID_TEXT_LEN};
+    if (!forge_tail(id, &number) || number >= (uint32_t)t->sent ||
+        memcmp(id.ptr, t->raises[number].id, UUID_TEXT_LEN) != 0)
+        return NULL;
+    return &t->raises[number];
 }
 
 static void take_truth(loop *l, telling *t, conn *k, const wire_packet *packet) {
     wire_message m;
-    uint32_t number;
     if (!wire_read_publish(packet, l->options->version, &m))
         fail("a delivered message is malformed");
     if (m.qos)
         wire_puback(&k->out, m.id);
     if (!memmem(m.payload.ptr, m.payload.len, "\"stored\":", 9))
         return;
-    if (of_the_leaf(m.topic, TEXT("/state"), &number) && number == (uint32_t)k->index && k->index < t->sent)
-        note(t, &t->raises[number].told, &t->told, l->now - t->raises[number].sent_at);
-    else if (of_the_leaf(m.topic, TEXT("/dispatch"), &number) && k->index == t->count &&
-             number < (uint32_t)t->sent)
-        note(t, &t->raises[number].shown, &t->shown, l->now - t->raises[number].sent_at);
+    raised *r = find(t, m.topic, k->index < t->count ? TEXT("/state") : TEXT("/dispatch"));
+    if (!r)
+        return;
+    if (k->index == t->count)
+        note(t, &r->shown, &t->shown, l->now - r->sent_at);
+    else if (r == &t->raises[k->index])
+        note(t, &r->told, &t->told, l->now - r->sent_at);
     else
-        fail("%.*s was told of '%.*s', which is not theirs", (int)k->who->client.len, k->who->client.ptr,
-             (int)m.topic.len, m.topic.ptr);
+        fail("%.*s was told of the incident of another", (int)k->who->client.len, k->who->client.ptr);
 }
 
 static void take(loop *l, conn *k, const wire_packet *packet) {

@@ -52,6 +52,8 @@ class Chain:
         self.server = wire.Client(broker.port, "server", None, username=None)
         self.person.subscribe(messages.topic("alert", "+", "state", ORG))
         self.server.subscribe(messages.topic("alert", "+", "raise", ORG))
+        self.person.receives_nothing()
+        self.person.inbox.clear()  # what was retained before
         self.file = os.open(os.path.join(folder, "journal"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.writer, self.hearer = postgres.connect(), postgres.connect()
         self.writer.autocommit = False
