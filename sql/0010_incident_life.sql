@@ -235,18 +235,25 @@ BEGIN
 END
 $$;
 
--- One more press for an open incident. A more urgent one makes it more urgent; a position moves it.
-CREATE FUNCTION mayday.press_again(a mayday.alert, in_priority text, in_position public.geography) RETURNS void
+-- More presses for an open incident. A more urgent one makes it more urgent; a position moves it. All of a batch at
+-- once: a row that is changed thousands of times in one transaction becomes slow to find.
+CREATE FUNCTION mayday.press_again(in_org text, in_alert uuid, times integer, in_priority text,
+    in_position public.geography) RETURNS void
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
-    urgent boolean := mayday.priority_rank(in_priority) > mayday.priority_rank(coalesce(a.shown_priority, a.priority));
+    a mayday.alert;
+    urgent boolean;
 BEGIN
-    UPDATE mayday.alert x SET presses = x.presses + 1, position = coalesce(in_position, x.position),
+    SELECT * INTO a FROM mayday.alert x WHERE x.org = in_org AND x.id = in_alert;
+    urgent := mayday.priority_rank(in_priority) > mayday.priority_rank(coalesce(a.shown_priority, a.priority));
+    UPDATE mayday.alert x SET presses = x.presses + times, position = coalesce(in_position, x.position),
         priority = CASE WHEN urgent AND x.shown_priority IS NULL THEN in_priority ELSE x.priority END,
         shown_priority = CASE WHEN urgent AND x.shown_priority IS NOT NULL THEN in_priority ELSE x.shown_priority END,
         version = x.version + urgent::integer, changed_at = CASE WHEN urgent THEN now() ELSE x.changed_at END
-    WHERE x.org = a.org AND x.id = a.id;
-    PERFORM mayday.post(a.org, 'alert/' || a.id,
+    WHERE x.org = in_org AND x.id = in_alert;
+    PERFORM mayday.record_audit(in_org, 'incident.press', a.raised_by, NULL, in_alert,
+                                jsonb_build_object('times', times, 'priority', in_priority));
+    PERFORM mayday.post(in_org, 'alert/' || in_alert,
                         CASE WHEN urgent OR in_position IS NOT NULL THEN 'state' ELSE 'dispatch' END);
 END
 $$;
@@ -264,10 +271,11 @@ $$;
 
 -- The first raise makes the incident; its person, and nobody else, is its raiser. Repeating it changes nothing but
 -- how often it was pressed. Within `join_window` of an open incident of the same person it joins that one instead.
--- `in_sender` is who sent it, `in_person` whom it is for; `fresh`: the message is new.
+-- `in_sender` is who sent it, `in_person` whom it is for; `fresh`: the message is new. Returns the incident that this
+-- was one more press for.
 CREATE FUNCTION mayday.open_alert(in_org text, in_alert uuid, in_sender text, in_person text, in_at timestamptz,
     in_received_at timestamptz, in_type text, in_priority text, lat double precision, lon double precision,
-    in_silent boolean, in_offline boolean, fresh boolean, join_window interval) RETURNS void
+    in_silent boolean, in_offline boolean, fresh boolean, join_window interval) RETURNS uuid
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
     joined_most CONSTANT integer := 20; -- rows for repeated presses that one open incident may have
@@ -283,7 +291,8 @@ BEGIN
         SELECT * INTO a FROM mayday.alert x
         WHERE x.org = in_org AND x.id = mayday.open_of(in_org, in_person, in_received_at - join_window)
           AND x.closed_at IS NULL AND x.decoy IS NULL FOR UPDATE;
-        IF a.id IS NULL OR a.presses <= joined_most THEN
+        IF a.id IS NULL
+           OR (SELECT count(*) FROM mayday.alert x WHERE x.joined_to = a.id AND x.org = in_org) < joined_most THEN
             INSERT INTO mayday.alert (org, id, raised_by, raised_at, received_at, type, priority, position, silent,
                                       offline, joined_to, cause)
             VALUES (in_org, in_alert, in_person, in_at, in_received_at, in_type, urgency, place,
@@ -303,25 +312,21 @@ BEGIN
                     ON CONFLICT DO NOTHING;
                 END IF;
                 PERFORM mayday.post(in_org, 'alert/' || in_alert, 'state');
+                PERFORM mayday.record_audit(in_org, CASE WHEN a.id IS NULL THEN 'incident.raise' ELSE 'incident.join' END,
+                    in_sender, in_person, in_alert,
+                    jsonb_strip_nulls(jsonb_build_object('type', in_type, 'priority', urgency, 'joined', a.id)));
             END IF;
-        END IF;
-        PERFORM mayday.record_audit(in_org, CASE WHEN a.id IS NULL THEN 'incident.raise' ELSE 'incident.join' END,
-            in_sender, in_person, in_alert,
-            jsonb_strip_nulls(jsonb_build_object('type', in_type, 'priority', urgency, 'joined', a.id)));
-        IF a.id IS NOT NULL THEN
-            PERFORM mayday.press_again(a, urgency, place);
         END IF;
     ELSIF fresh AND known.raised_by = in_person THEN
         SELECT * INTO a FROM mayday.alert x
         WHERE x.org = in_org AND x.id = coalesce(known.joined_to, known.id) AND x.closed_at IS NULL
           AND x.decoy IS NULL FOR UPDATE;
-        IF a.id IS NOT NULL THEN
-            PERFORM mayday.press_again(a, urgency, place);
-        END IF;
     END IF;
-    IF NOT made OR in_sender <> in_person THEN
+    -- Beyond joined_most the id has no row, but whoever pressed goes on talking under it: they are not put out.
+    IF known.id IS NOT NULL OR in_sender <> in_person OR (NOT made AND a.id IS NULL) THEN
         PERFORM mayday.correct_membership(in_org, in_alert, in_sender);
     END IF;
+    RETURN a.id;
 END
 $$;
 
@@ -332,6 +337,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     r record;
     made text[];
+    pressed uuid;
+    presses jsonb[] := '{}';
 BEGIN
     -- Two presses on two devices at once must find each other; in one order for all writers.
     PERFORM mayday.lock_raiser(k) FROM (SELECT DISTINCT mayday.raiser_key(x->>'org', x->>'person') AS k
@@ -377,9 +384,19 @@ BEGIN
              WHERE x.org || '/' || x.alert NOT IN (SELECT unnest(made)) -- hashed; a join would be a nested loop
              ORDER BY x.ordinality
     LOOP
-        PERFORM mayday.open_alert(r.org, r.alert, r.sender, r.person, r.at, r.received_at, r.type, r.priority, r.lat,
-                                  r.lon, r.silent, r.offline, r.fresh, join_window);
+        pressed := mayday.open_alert(r.org, r.alert, r.sender, r.person, r.at, r.received_at, r.type, r.priority, r.lat,
+                                     r.lon, r.silent, r.offline, r.fresh, join_window);
+        IF pressed IS NOT NULL THEN
+            presses := presses || jsonb_build_object('org', r.org, 'id', pressed, 'lat', r.lat, 'lon', r.lon,
+                'priority', mayday.urgency(r.type, r.priority));
+        END IF;
     END LOOP;
+    PERFORM mayday.press_again(p.org, p.id, p.times, p.priorities[1], ST_SetSRID(ST_MakePoint(p.lons[1], p.lats[1]), 4326)::geography)
+    FROM (SELECT x->>'org' AS org, (x->>'id')::uuid AS id, count(*)::integer AS times,
+                 array_agg(x->>'priority' ORDER BY mayday.priority_rank(x->>'priority') DESC) AS priorities,
+                 array_agg((x->>'lat')::double precision ORDER BY n DESC) FILTER (WHERE x->>'lat' IS NOT NULL) AS lats,
+                 array_agg((x->>'lon')::double precision ORDER BY n DESC) FILTER (WHERE x->>'lon' IS NOT NULL) AS lons
+          FROM unnest(presses) WITH ORDINALITY u(x, n) GROUP BY 1, 2 ORDER BY 1, 2) p;
 END
 $$;
 
