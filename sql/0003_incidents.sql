@@ -53,7 +53,7 @@ CREATE TABLE mayday.membership (
     family text NOT NULL CHECK (family IN ('alert', 'room')),
     id text NOT NULL, -- as in the topic
     person text NOT NULL,
-    relation text NOT NULL CHECK (relation IN ('raiser', 'assigned', 'invited', 'family', 'former', 'member')),
+    relation text NOT NULL CHECK (relation IN ('raiser', 'assigned', 'invited', 'family', 'former', 'past', 'member')),
     since timestamptz NOT NULL DEFAULT now(),
     until timestamptz, -- when it ended; ended memberships stay, as history
     changed_by text NOT NULL DEFAULT current_user,
@@ -63,6 +63,7 @@ COMMENT ON TABLE mayday.membership IS
     'Who belongs to which incident or room. Every change reaches every broker at once, also one made by hand.';
 CREATE INDEX ON mayday.membership (person, org) WHERE until IS NULL;
 CREATE INDEX ON mayday.membership (until) WHERE until IS NOT NULL;
+CREATE INDEX ON mayday.membership (since) WHERE relation = 'past' AND until IS NULL;
 
 -- Brokers LISTEN on mayday_membership; each change is one small JSON object.
 CREATE FUNCTION mayday.tell_membership() RETURNS trigger

@@ -73,6 +73,8 @@ DECLARE
     orgs text[];
     persons text[];
     moments timestamptz[];
+    new_orgs text[]; -- whoever was not known before
+    new_persons text[];
 BEGIN
     -- What mayday.record_audit does for one, for all: ten thousand come in one batch.
     INSERT INTO mayday.audit_pending (org, kind, actor, person, detail)
@@ -124,8 +126,12 @@ BEGIN
             roles = CASE WHEN excluded.roles = '{NULL}' OR excluded.roles = '{device}'
                               OR excluded.last_seen < p.last_seen
                     THEN p.roles ELSE excluded.roles END
+        RETURNING p.org, p.person, p.xmax = 0 AS fresh
     )
-    SELECT array_agg(m.org), array_agg(m.person), array_agg(m.moment) INTO orgs, persons, moments FROM met m;
+    SELECT array_agg(m.org), array_agg(m.person), array_agg(m.moment), array_agg(m.org) FILTER (WHERE e.fresh),
+           array_agg(m.person) FILTER (WHERE e.fresh)
+    INTO orgs, persons, moments, new_orgs, new_persons
+    FROM met m JOIN entered e USING (org, person);
 
     DELETE FROM mayday.connection c
     WHERE c.node IN (SELECT e.node FROM mayday.event e WHERE e.id = ANY (ids) AND e.kind IN ('start', 'stop'));
@@ -152,7 +158,9 @@ BEGIN
           AND p.connected <> EXISTS (SELECT FROM mayday.connection c WHERE c.org = t.org AND c.person = t.person)
         RETURNING p.org, p.person
     )
-    SELECT array_agg(c.org), array_agg(c.person) INTO orgs, persons FROM changed c;
+    -- Of somebody new it is said also when they have gone again: everybody known has a presence.
+    SELECT array_agg(c.org), array_agg(c.person) INTO orgs, persons
+    FROM (SELECT org, person FROM changed UNION SELECT * FROM unnest(new_orgs, new_persons)) c;
     PERFORM mayday.post_presence(orgs, persons);
 END
 $$;

@@ -148,7 +148,7 @@ BEGIN
     ON CONFLICT (org, family, id, person) DO UPDATE
         SET relation = excluded.relation, changed_by = excluded.changed_by, until = NULL,
             since = CASE WHEN m.until IS NULL THEN m.since ELSE excluded.since END
-        WHERE m.relation NOT IN ('raiser', 'former') AND (m.until IS NOT NULL OR m.relation <> excluded.relation);
+        WHERE m.relation NOT IN ('raiser', 'former', 'past') AND (m.until IS NOT NULL OR m.relation <> excluded.relation);
 END
 $$;
 
@@ -184,16 +184,17 @@ BEGIN
 END
 $$;
 
--- The raiser follows an incident they canceled through its `state` alone.
+-- The raiser follows an incident they canceled through its `state` alone, until its grace is over.
 CREATE FUNCTION mayday.settle_raiser(a mayday.alert, by_whom text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     wanted text := CASE WHEN a.status = 'canceled' OR a.decoy IS NOT NULL THEN 'former' ELSE 'raiser' END;
     each uuid;
 BEGIN
     FOREACH each IN ARRAY mayday.incident_ids(a) LOOP
-        UPDATE mayday.membership m SET relation = wanted, changed_by = by_whom
+        UPDATE mayday.membership m SET relation = wanted, changed_by = by_whom,
+            until = CASE WHEN m.relation = 'past' THEN NULL ELSE m.until END
         WHERE m.org = a.org AND m.family = 'alert' AND m.id = each::text AND m.person = a.raised_by
-          AND m.relation IN ('raiser', 'former') AND m.relation <> wanted;
+          AND m.relation IN ('raiser', 'former', 'past') AND m.relation <> wanted;
     END LOOP;
 END
 $$;
@@ -235,25 +236,18 @@ BEGIN
 END
 $$;
 
--- More presses for an open incident. A more urgent one makes it more urgent; a position moves it. All of a batch at
--- once: a row that is changed thousands of times in one transaction becomes slow to find.
-CREATE FUNCTION mayday.press_again(in_org text, in_alert uuid, times integer, in_priority text,
-    in_position public.geography) RETURNS void
+-- One more press for an open incident. A more urgent one makes it more urgent; a position moves it.
+CREATE FUNCTION mayday.press_again(a mayday.alert, in_priority text, in_position public.geography) RETURNS void
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
-    a mayday.alert;
-    urgent boolean;
+    urgent boolean := mayday.priority_rank(in_priority) > mayday.priority_rank(coalesce(a.shown_priority, a.priority));
 BEGIN
-    SELECT * INTO a FROM mayday.alert x WHERE x.org = in_org AND x.id = in_alert;
-    urgent := mayday.priority_rank(in_priority) > mayday.priority_rank(coalesce(a.shown_priority, a.priority));
-    UPDATE mayday.alert x SET presses = x.presses + times, position = coalesce(in_position, x.position),
+    UPDATE mayday.alert x SET presses = x.presses + 1, position = coalesce(in_position, x.position),
         priority = CASE WHEN urgent AND x.shown_priority IS NULL THEN in_priority ELSE x.priority END,
         shown_priority = CASE WHEN urgent AND x.shown_priority IS NOT NULL THEN in_priority ELSE x.shown_priority END,
         version = x.version + urgent::integer, changed_at = CASE WHEN urgent THEN now() ELSE x.changed_at END
-    WHERE x.org = in_org AND x.id = in_alert;
-    PERFORM mayday.record_audit(in_org, 'incident.press', a.raised_by, NULL, in_alert,
-                                jsonb_build_object('times', times, 'priority', in_priority));
-    PERFORM mayday.post(in_org, 'alert/' || in_alert,
+    WHERE x.org = a.org AND x.id = a.id;
+    PERFORM mayday.post(a.org, 'alert/' || a.id,
                         CASE WHEN urgent OR in_position IS NOT NULL THEN 'state' ELSE 'dispatch' END);
 END
 $$;
@@ -269,13 +263,27 @@ BEGIN
 END
 $$;
 
+-- Of the rows for repeated presses the newest stay: the one that the phone goes by is among them.
+CREATE FUNCTION mayday.forget_joined(a mayday.alert, most integer) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    oldest uuid;
+BEGIN
+    FOR oldest IN SELECT x.id FROM mayday.alert x WHERE x.org = a.org AND x.joined_to = a.id
+                  ORDER BY x.received_at DESC, x.id DESC OFFSET most LOOP
+        UPDATE mayday.membership m SET until = now(), changed_by = 'mayday'
+        WHERE m.org = a.org AND m.family = 'alert' AND m.id = oldest::text AND coalesce(m.until, 'infinity') = 'infinity';
+        DELETE FROM mayday.alert x WHERE x.org = a.org AND x.id = oldest;
+        PERFORM mayday.post(a.org, 'alert/' || oldest, 'state');
+    END LOOP;
+END
+$$;
+
 -- The first raise makes the incident; its person, and nobody else, is its raiser. Repeating it changes nothing but
 -- how often it was pressed. Within `join_window` of an open incident of the same person it joins that one instead.
--- `in_sender` is who sent it, `in_person` whom it is for; `fresh`: the message is new. Returns the incident that this
--- was one more press for.
+-- `in_sender` is who sent it, `in_person` whom it is for; `fresh`: the message is new.
 CREATE FUNCTION mayday.open_alert(in_org text, in_alert uuid, in_sender text, in_person text, in_at timestamptz,
     in_received_at timestamptz, in_type text, in_priority text, lat double precision, lon double precision,
-    in_silent boolean, in_offline boolean, fresh boolean, join_window interval) RETURNS uuid
+    in_silent boolean, in_offline boolean, fresh boolean, join_window interval) RETURNS void
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
     joined_most CONSTANT integer := 20; -- rows for repeated presses that one open incident may have
@@ -291,42 +299,45 @@ BEGIN
         SELECT * INTO a FROM mayday.alert x
         WHERE x.org = in_org AND x.id = mayday.open_of(in_org, in_person, in_received_at - join_window)
           AND x.closed_at IS NULL AND x.decoy IS NULL FOR UPDATE;
-        IF a.id IS NULL
-           OR (SELECT count(*) FROM mayday.alert x WHERE x.joined_to = a.id AND x.org = in_org) < joined_most THEN
-            INSERT INTO mayday.alert (org, id, raised_by, raised_at, received_at, type, priority, position, silent,
-                                      offline, joined_to, cause)
-            VALUES (in_org, in_alert, in_person, in_at, in_received_at, in_type, urgency, place,
-                    coalesce(in_silent, false), in_offline, a.id,
-                    CASE WHEN in_sender = in_person THEN 'person'
-                         WHEN EXISTS (SELECT FROM mayday.check_watch w WHERE w.alarm_alert = in_alert) THEN 'check'
-                         ELSE 'gateway' END)
-            ON CONFLICT (org, id) DO NOTHING;
-            made := FOUND;
-            IF made THEN
+        INSERT INTO mayday.alert (org, id, raised_by, raised_at, received_at, type, priority, position, silent,
+                                  offline, joined_to, cause)
+        VALUES (in_org, in_alert, in_person, in_at, in_received_at, in_type, urgency, place,
+                coalesce(in_silent, false), in_offline, a.id,
+                CASE WHEN in_sender = in_person THEN 'person'
+                     WHEN EXISTS (SELECT FROM mayday.check_watch w WHERE w.alarm_alert = in_alert) THEN 'check'
+                     ELSE 'gateway' END)
+        ON CONFLICT (org, id) DO NOTHING;
+        made := FOUND;
+        IF made THEN
+            INSERT INTO mayday.membership (org, family, id, person, relation, changed_by)
+            VALUES (in_org, 'alert', in_alert::text, in_person, 'raiser', in_sender) ON CONFLICT DO NOTHING;
+            IF a.id IS NULL THEN
                 INSERT INTO mayday.membership (org, family, id, person, relation, changed_by)
-                VALUES (in_org, 'alert', in_alert::text, in_person, 'raiser', in_sender) ON CONFLICT DO NOTHING;
-                IF a.id IS NULL THEN
-                    INSERT INTO mayday.membership (org, family, id, person, relation, changed_by)
-                    SELECT c.org, 'alert', in_alert::text, c.contact, 'family', in_sender FROM mayday.contact c
-                    WHERE c.org = in_org AND c.person = in_person AND c.contact <> in_person
-                    ON CONFLICT DO NOTHING;
-                END IF;
-                PERFORM mayday.post(in_org, 'alert/' || in_alert, 'state');
-                PERFORM mayday.record_audit(in_org, CASE WHEN a.id IS NULL THEN 'incident.raise' ELSE 'incident.join' END,
-                    in_sender, in_person, in_alert,
-                    jsonb_strip_nulls(jsonb_build_object('type', in_type, 'priority', urgency, 'joined', a.id)));
+                SELECT c.org, 'alert', in_alert::text, c.contact, 'family', in_sender FROM mayday.contact c
+                WHERE c.org = in_org AND c.person = in_person AND c.contact <> in_person
+                ON CONFLICT DO NOTHING;
+            ELSIF a.presses > joined_most THEN
+                PERFORM mayday.forget_joined(a, joined_most);
             END IF;
+            PERFORM mayday.post(in_org, 'alert/' || in_alert, 'state');
+        END IF;
+        PERFORM mayday.record_audit(in_org, CASE WHEN a.id IS NULL THEN 'incident.raise' ELSE 'incident.join' END,
+            in_sender, in_person, in_alert,
+            jsonb_strip_nulls(jsonb_build_object('type', in_type, 'priority', urgency, 'joined', a.id)));
+        IF a.id IS NOT NULL THEN
+            PERFORM mayday.press_again(a, urgency, place);
         END IF;
     ELSIF fresh AND known.raised_by = in_person THEN
         SELECT * INTO a FROM mayday.alert x
         WHERE x.org = in_org AND x.id = coalesce(known.joined_to, known.id) AND x.closed_at IS NULL
           AND x.decoy IS NULL FOR UPDATE;
+        IF a.id IS NOT NULL THEN
+            PERFORM mayday.press_again(a, urgency, place);
+        END IF;
     END IF;
-    -- Beyond joined_most the id has no row, but whoever pressed goes on talking under it: they are not put out.
-    IF known.id IS NOT NULL OR in_sender <> in_person OR (NOT made AND a.id IS NULL) THEN
+    IF NOT made OR in_sender <> in_person THEN
         PERFORM mayday.correct_membership(in_org, in_alert, in_sender);
     END IF;
-    RETURN a.id;
 END
 $$;
 
@@ -337,8 +348,6 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     r record;
     made text[];
-    pressed uuid;
-    presses jsonb[] := '{}';
 BEGIN
     -- Two presses on two devices at once must find each other; in one order for all writers.
     PERFORM mayday.lock_raiser(k) FROM (SELECT DISTINCT mayday.raiser_key(x->>'org', x->>'person') AS k
@@ -378,25 +387,33 @@ BEGIN
     )
     SELECT array_agg(u.which) INTO made FROM audited u;
     PERFORM pg_notify('mayday_outbox', '');
-    FOR r IN SELECT x.* FROM ROWS FROM (jsonb_to_recordset(raises) AS (org text, alert uuid, sender text, person text,
+    -- Of somebody who pressed very often the first, the newest and whatever is more urgent than those before get rows;
+    -- the others are counted.
+    FOR r IN SELECT y.*, sum(y.over::integer) OVER (PARTITION BY y.org, y.person) AS counted FROM (
+             SELECT w.*, w.from_end > 20 AND w.rank <= w.rank_before AS over FROM (
+             SELECT x.*, mayday.priority_rank(mayday.urgency(x.type, x.priority)) AS rank,
+                    row_number() OVER (PARTITION BY x.org, x.person ORDER BY x.ordinality DESC) AS from_end,
+                    max(mayday.priority_rank(mayday.urgency(x.type, x.priority)))
+                        OVER (PARTITION BY x.org, x.person ORDER BY x.ordinality
+                              ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS rank_before
+             FROM ROWS FROM (jsonb_to_recordset(raises) AS (org text, alert uuid, sender text, person text,
                  at timestamptz, received_at timestamptz, type text, priority text, lat double precision,
                  lon double precision, silent boolean, offline boolean, fresh boolean)) WITH ORDINALITY x
              WHERE x.org || '/' || x.alert NOT IN (SELECT unnest(made)) -- hashed; a join would be a nested loop
-             ORDER BY x.ordinality
+             ) w ) y
+             ORDER BY y.ordinality
     LOOP
-        pressed := mayday.open_alert(r.org, r.alert, r.sender, r.person, r.at, r.received_at, r.type, r.priority, r.lat,
-                                     r.lon, r.silent, r.offline, r.fresh, join_window);
-        IF pressed IS NOT NULL THEN
-            presses := presses || jsonb_build_object('org', r.org, 'id', pressed, 'lat', r.lat, 'lon', r.lon,
-                'priority', mayday.urgency(r.type, r.priority));
+        IF r.over IS TRUE THEN
+            PERFORM mayday.correct_membership(r.org, r.alert, r.sender);
+            CONTINUE;
+        END IF;
+        PERFORM mayday.open_alert(r.org, r.alert, r.sender, r.person, r.at, r.received_at, r.type, r.priority, r.lat,
+                                  r.lon, r.silent, r.offline, r.fresh, join_window);
+        IF r.counted > 0 AND r.from_end = 1 THEN
+            UPDATE mayday.alert x SET presses = x.presses + r.counted
+            WHERE x.org = r.org AND x.id = mayday.open_of(r.org, r.person, r.received_at - join_window);
         END IF;
     END LOOP;
-    PERFORM mayday.press_again(p.org, p.id, p.times, p.priorities[1], ST_SetSRID(ST_MakePoint(p.lons[1], p.lats[1]), 4326)::geography)
-    FROM (SELECT x->>'org' AS org, (x->>'id')::uuid AS id, count(*)::integer AS times,
-                 array_agg(x->>'priority' ORDER BY mayday.priority_rank(x->>'priority') DESC) AS priorities,
-                 array_agg((x->>'lat')::double precision ORDER BY n DESC) FILTER (WHERE x->>'lat' IS NOT NULL) AS lats,
-                 array_agg((x->>'lon')::double precision ORDER BY n DESC) FILTER (WHERE x->>'lon' IS NOT NULL) AS lons
-          FROM unnest(presses) WITH ORDINALITY u(x, n) GROUP BY 1, 2 ORDER BY 1, 2) p;
 END
 $$;
 
@@ -443,6 +460,9 @@ BEGIN
     WHERE m.org = in_org AND m.family = 'alert' AND m.id = a.id::text AND m.person = in_sender
       AND coalesce(m.until, 'infinity') = 'infinity';
     IF a.raised_by = in_sender THEN
+        -- Also when the grace is over: what can be done to it tells whether it goes on.
+        is_what := CASE WHEN coalesce(is_what, 'past') = 'past' AND (a.decoy IS NOT NULL OR a.status = 'canceled')
+                   THEN 'former' ELSE is_what END;
         SELECT * INTO p FROM mayday.person x WHERE x.org = in_org AND x.person = in_sender FOR UPDATE;
     END IF;
     RETURN QUERY SELECT a.id, a.status, a.version, is_what, (extract(epoch FROM a.received_at) * 1000000)::bigint,
@@ -773,10 +793,15 @@ LANGUAGE sql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $
     SELECT mayday.mark_receipt(in_org, in_alert, clock_timestamp(), false)
 $$;
 
--- Ends memberships of an incident and of what joined it; all of them, or only those who see the decoy.
+-- Ends memberships of an incident and of what joined it; all of them, or only those who see the decoy. Who canceled it
+-- stays as 'past', who sees nothing: somebody who is nothing to an incident may press its button again or see it by
+-- their duty, and that after a duress cancel it goes on would show.
 CREATE FUNCTION mayday.end_memberships(a mayday.alert, relations text[]) RETURNS void LANGUAGE sql AS $$
-    UPDATE mayday.membership m SET until = now(), changed_by = 'mayday'
-    WHERE m.org = a.org AND m.family = 'alert' AND m.id = ANY (mayday.incident_ids(a)::text[])
+    UPDATE mayday.membership m SET changed_by = 'mayday',
+        relation = CASE m.relation WHEN 'former' THEN 'past' ELSE m.relation END,
+        since = CASE m.relation WHEN 'former' THEN now() ELSE m.since END,
+        until = CASE m.relation WHEN 'former' THEN NULL ELSE now() END
+    WHERE m.relation <> 'past' AND m.org = a.org AND m.family = 'alert' AND m.id = ANY (mayday.incident_ids(a)::text[])
       AND coalesce(m.until, 'infinity') = 'infinity' AND (relations IS NULL OR m.relation = ANY (relations))
 $$;
 
@@ -789,15 +814,6 @@ DECLARE
     ended integer := 0;
 BEGIN
     FOR a IN SELECT * FROM mayday.alert x
-        WHERE x.closed_at <= now() - grace AND x.closed_at IS NOT NULL AND x.retired_at IS NULL AND x.joined_to IS NULL
-        ORDER BY x.org, x.id LIMIT 1000 FOR UPDATE SKIP LOCKED LOOP
-        PERFORM mayday.end_memberships(a, NULL);
-        UPDATE mayday.alert x SET retired_at = now() WHERE x.org = a.org AND a.id IN (x.id, x.joined_to);
-        PERFORM mayday.record_audit(a.org, 'incident.retire', 'mayday', NULL, a.id, '{}');
-        PERFORM mayday.tell_incident(a, 'state');
-        ended := ended + 1;
-    END LOOP;
-    FOR a IN SELECT * FROM mayday.alert x
         WHERE x.duress_at <= now() - grace AND x.duress_at IS NOT NULL AND x.decoy <> 'null' AND x.retired_at IS NULL
           AND (x.decoy->>'ts')::timestamptz <= now() - grace
         ORDER BY x.org, x.id LIMIT 1000 FOR UPDATE SKIP LOCKED LOOP
@@ -807,6 +823,20 @@ BEGIN
         PERFORM mayday.tell_incident(a, 'state');
         ended := ended + 1;
     END LOOP;
+    FOR a IN SELECT * FROM mayday.alert x
+        WHERE x.closed_at <= now() - grace AND x.closed_at IS NOT NULL AND x.retired_at IS NULL AND x.joined_to IS NULL
+        ORDER BY x.org, x.id LIMIT 1000 FOR UPDATE SKIP LOCKED LOOP
+        PERFORM mayday.end_memberships(a, NULL);
+        UPDATE mayday.alert x SET retired_at = now() WHERE x.org = a.org AND a.id IN (x.id, x.joined_to);
+        PERFORM mayday.record_audit(a.org, 'incident.retire', 'mayday', NULL, a.id, '{}');
+        PERFORM mayday.tell_incident(a, 'state');
+        ended := ended + 1;
+    END LOOP;
+    -- Nothing comes of these any more.
+    UPDATE mayday.membership m SET until = now(), changed_by = 'mayday'
+    WHERE m.relation = 'past' AND m.until IS NULL AND m.since <= now() - interval '30 days' AND m.family = 'alert'
+      AND EXISTS (SELECT FROM mayday.alert x WHERE x.org = m.org AND x.retired_at IS NOT NULL
+                  AND x.id = CASE WHEN m.family = 'alert' THEN m.id::uuid END);
     RETURN ended;
 END
 $$;

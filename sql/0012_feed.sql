@@ -99,7 +99,7 @@ INSERT INTO mayday.feed_source (name, audience, id_column, family, leaf) VALUES
 -- Which lines of what somebody belongs to they see: who only follows it sees how it goes.
 CREATE FUNCTION mayday.sees(relation text, kind text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE kind WHEN 'state' THEN true WHEN 'dispatch' THEN relation = 'assigned'
+    SELECT CASE kind WHEN 'state' THEN relation IS DISTINCT FROM 'past' WHEN 'dispatch' THEN relation = 'assigned'
                      ELSE relation IN ('raiser', 'assigned', 'invited', 'member') END
 $$;
 
@@ -109,11 +109,12 @@ DECLARE
     same boolean := TG_OP = 'UPDATE' AND (OLD.org, OLD.family, OLD.id, OLD.person)
                                          IS NOT DISTINCT FROM (NEW.org, NEW.family, NEW.id, NEW.person);
 BEGIN
-    IF TG_OP <> 'INSERT' AND OLD.until IS NULL AND (TG_OP = 'DELETE' OR NOT same OR NEW.until IS NOT NULL) THEN
+    IF TG_OP <> 'INSERT' AND OLD.until IS NULL AND OLD.relation <> 'past'
+       AND (TG_OP = 'DELETE' OR NOT same OR NEW.until IS NOT NULL OR NEW.relation = 'past') THEN
         INSERT INTO mayday.feed_pending (org, family, id, kind, subject_family, subject)
         VALUES (OLD.org, 'user', OLD.person, 'gone', OLD.family, OLD.id);
     END IF;
-    IF TG_OP <> 'DELETE' AND NEW.until IS NULL
+    IF TG_OP <> 'DELETE' AND NEW.until IS NULL AND NEW.relation <> 'past'
        AND (NOT same OR OLD.until IS NOT NULL
             OR (mayday.sees(NEW.relation, 'message') AND NOT mayday.sees(OLD.relation, 'message')))
     THEN
@@ -431,7 +432,7 @@ BEGIN
             IF next.kind IN ('joined', 'gone') THEN
                 SELECT * INTO m FROM mayday.membership k
                 WHERE k.org = in_org AND k.family = next.subject_family AND k.id = next.subject
-                  AND k.person = in_person AND k.until IS NULL;
+                  AND k.person = in_person AND k.until IS NULL AND k.relation <> 'past';
                 belongs := FOUND;
                 CONTINUE WHEN mayday.by_duty(in_org, next.subject_family, next.subject, in_person, reach);
             END IF;

@@ -103,6 +103,11 @@ static void count(service_context *s, const turn *t) {
     service_count(s, "mayday_gateway_publish_unanswered_total", lost);
 }
 
+/* A dispatcher is connected who is not the one in danger. */
+#define SOMEBODY_HEARS                                                                                       \
+    "EXISTS (SELECT FROM mayday.connection c JOIN mayday.person p USING (org, person)"                       \
+    " WHERE c.org = a.org AND c.person <> a.raised_by AND p.roles && '{dispatcher,supervisor}')"
+
 /* Somebody who can act on it is connected, and its retained state is out: then they are notified. Comes after
  * the commit: what it posts is for the next round. */
 static pg_verdict mark_notified(service_context *s, const turn *t) {
@@ -125,9 +130,8 @@ static pg_verdict mark_notified(service_context *s, const turn *t) {
     if (!any || buf_failed(&orgs) < 0 || buf_failed(&ids) < 0)
         return PG_DONE;
     return pg_query(s->c,
-                    "SELECT mayday.mark_notified(a.org, a.id) FROM unnest($1::text[], $2::uuid[]) a(org, id)"
-                    " WHERE EXISTS (SELECT FROM mayday.connection c JOIN mayday.person p USING (org, person)"
-                    " WHERE c.org = a.org AND p.roles && '{dispatcher,supervisor}')",
+                    "SELECT mayday.mark_notified(u.org, u.id) FROM unnest($1::text[], $2::uuid[]) u(org, id)"
+                    " JOIN mayday.alert a USING (org, id) WHERE " SOMEBODY_HEARS,
                     2, (const char *[]){orgs.ptr, ids.ptr}, NULL);
 }
 
@@ -221,8 +225,7 @@ static pg_verdict tidy(publisher *p, service_context *s) {
                  " AND a.closed_at IS NULL AND a.notified_at IS NULL AND a.joined_to IS NULL AND NOT EXISTS "
                  "(SELECT FROM "
                  "mayday.outbox o WHERE o.org = a.org AND o.lane = 'alert/' || a.id)"
-                 " AND EXISTS (SELECT FROM mayday.connection c JOIN mayday.person p USING (org, person)"
-                 " WHERE c.org = a.org AND p.roles && '{dispatcher,supervisor}')",
+                 " AND " SOMEBODY_HEARS,
                  1, (const char *[]){p->served.ptr}, NULL);
     if (verdict != PG_DONE)
         return verdict;

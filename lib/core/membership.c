@@ -52,7 +52,7 @@ typedef struct key {
 static const char *const relation_names[] = {
     [RELATION_NONE] = "none",       [RELATION_RAISER] = "raiser", [RELATION_ASSIGNED] = "assigned",
     [RELATION_INVITED] = "invited", [RELATION_FAMILY] = "family", [RELATION_MEMBER] = "member",
-    [RELATION_FORMER] = "former",
+    [RELATION_FORMER] = "former",   [RELATION_PAST] = "past",
 };
 
 const char *relation_name(relation r) {
@@ -180,9 +180,13 @@ static int make_member(membership *m, place *p, text person, relation r) {
     return 0;
 }
 
+/* What somebody is who raised the incident. */
+static bool is_raisers(relation r) {
+    return r == RELATION_RAISER || r == RELATION_FORMER || r == RELATION_PAST;
+}
+
 static int replace_relation(membership *m, member *old, relation r) {
-    bool stays = (old->relation == RELATION_RAISER && r != RELATION_FORMER) ||
-                 (old->relation == RELATION_FORMER && r != RELATION_RAISER);
+    bool stays = is_raisers(old->relation) && !is_raisers(r);
     if (old->relation != r && !stays) {
         old->relation = r;
         m->generation++;

@@ -16,6 +16,7 @@ typedef enum relation {
     RELATION_FAMILY, /* sees state and location only: {family} in the policy, never {member} */
     RELATION_MEMBER, /* of a room */
     RELATION_FORMER, /* raised it and canceled it: sees state only, {former} in the policy, never {member} */
+    RELATION_PAST,   /* a former raiser after the grace: sees nothing, and is not {other} either */
 } relation;
 
 const char *relation_name(relation r); /* "raiser", ... */
@@ -25,8 +26,8 @@ NODISCARD membership *membership_new(size_t limit); /* NULL when memory is short
 membership *membership_free(membership *m);
 DEFINE_CLEANUP(membership, membership_free)
 
-/* `family`: ADDRESS_ALERT or ADDRESS_ROOM. Adding again replaces the relation, but raiser gives way to
- * former alone, and former to raiser alone. Returns 0 (also when nothing changed), -ENOMEM, -ENOSPC, or
+/* `family`: ADDRESS_ALERT or ADDRESS_ROOM. Adding again replaces the relation, but raiser, former
+ * and past give way to each other alone. Returns 0 (also when nothing changed), -ENOMEM, -ENOSPC, or
  * -EINVAL for another family, RELATION_NONE, or a text that topic_level_valid() refuses. */
 NODISCARD int membership_add(membership *m, text org, address_family family, text id, text person,
                              relation r);

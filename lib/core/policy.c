@@ -95,7 +95,7 @@ static const unsigned relations[LEVEL_KINDS] = {
     [LEVEL_RAISER] = BIT(RELATION_RAISER),
     [LEVEL_ASSIGNED] = BIT(RELATION_ASSIGNED),
     [LEVEL_FORMER] = BIT(RELATION_FORMER),
-    [LEVEL_OTHER] = ~(BIT(RELATION_RAISER) | BIT(RELATION_FORMER)),
+    [LEVEL_OTHER] = ~(BIT(RELATION_RAISER) | BIT(RELATION_FORMER) | BIT(RELATION_PAST)),
 };
 
 static bool level_fits(question *q, const pattern_level *want, text have) {

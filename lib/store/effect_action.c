@@ -297,7 +297,7 @@ static pg_verdict without_cancel(situation *s, const act *a, text pin) {
     pg_verdict verdict = PG_DONE;
     if (is == PIN_DURESS && !incident_closed(a->in.status))
         verdict = duress(s, a, true);
-    if (verdict == PG_DONE && (is != PIN_RIGHT || a->in.pin_locked))
+    if (verdict == PG_DONE && (is == PIN_WRONG || a->in.pin_locked))
         verdict = pin_tried(s, false);
     return verdict;
 }

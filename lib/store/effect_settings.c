@@ -67,20 +67,19 @@ static pg_verdict call_for_help(situation *s) {
     return ask(s, "SELECT mayday.person_duress($1, $2, $3)", ARRAY_LEN(params), params, NULL);
 }
 
-/* *ret_entitled: whoever sent this knows the PIN, or there was none. The duress PIN in its place is a wrong
- * PIN on the screen, and a call for help to dispatch. */
-static pg_verdict check_current(situation *s, const own *o, bool *ret_entitled) {
+/* *ret_is: PIN_RIGHT when whoever sent this knows the PIN, or there was none. The duress PIN in its place is
+ * a call for help, and on the screen the PIN: were it refused, whoever forces it out of somebody could try
+ * here which of the two they were told. */
+static pg_verdict check_current(situation *s, const own *o, pin_verdict *ret_is) {
     text current = json_get_string(s->body, "current_pin");
-    if (!o->pin.ptr) {
-        *ret_entitled = true;
+    *ret_is = PIN_RIGHT;
+    if (!o->pin.ptr)
         return PG_DONE;
-    }
     bool listens = current.ptr && pin_listens(s, o->pin_failures);
     pin_verdict is = listens ? pin_judge(current, o->pin, o->duress_pin) : PIN_WRONG;
-    bool fits = is == PIN_RIGHT && !o->pin_locked;
     pg_verdict verdict = is == PIN_DURESS ? call_for_help(s) : PG_DONE;
-    *ret_entitled = fits;
-    return verdict == PG_DONE ? pin_tried(s, fits) : verdict;
+    *ret_is = o->pin_locked ? PIN_WRONG : is;
+    return verdict == PG_DONE ? pin_tried(s, *ret_is != PIN_WRONG) : verdict;
 }
 
 static int hash(situation *s, text pin, const char **ret_hash) {
@@ -93,15 +92,24 @@ static int hash(situation *s, text pin, const char **ret_hash) {
     return 0;
 }
 
-static pg_verdict apply(situation *s, const own *o) {
+/* The new PINs. Under duress the new PIN becomes the duress PIN: whoever tries it sees it work, and the
+ * person's own is still theirs. */
+static int hash_pins(situation *s, bool duress, text pin, text duress_pin, change *c) {
+    if (duress)
+        return hash(s, pin, &c->duress_pin);
+    return hash(s, pin, &c->pin) < 0 ? -1 : hash(s, duress_pin, &c->duress_pin);
+}
+
+static pg_verdict apply(situation *s, const own *o, bool duress) {
     text pin = json_get_string(s->body, "pin"), duress_pin = json_get_string(s->body, "duress_pin");
     const json *family = json_get(s->body, "family");
     CLEANUP(buf_release) buf contacts = BUF(FAMILY_LIMIT);
     change c = {.verdict = "applied", .lang = say(s, json_get_string(s->body, "lang"))};
-    bool same = duress_pin.ptr ? text_equal(pin, duress_pin) : pin.ptr && pin_fits(pin, o->duress_pin);
+    bool same = duress_pin.ptr ? text_equal(pin, duress_pin)
+                               : pin.ptr && pin_fits(pin, duress ? o->pin : o->duress_pin);
     if (same)
         return refuse(s, "same_pins", "the duress PIN must differ from the PIN");
-    if (hash(s, pin, &c.pin) < 0 || hash(s, duress_pin, &c.duress_pin) < 0)
+    if (hash_pins(s, duress, pin, duress_pin, &c) < 0)
         return PG_RETRY;
     if (json_kind_of(family) == JSON_ARRAY) {
         buf_add_char(&contacts, '{');
@@ -117,14 +125,14 @@ static pg_verdict apply(situation *s, const own *o) {
 
 static pg_verdict judge(situation *s, const own *o) {
     bool wants_pins = json_get(s->body, "pin") || json_get(s->body, "duress_pin");
-    bool entitled = true;
+    pin_verdict is = PIN_RIGHT;
     if (!text_equal(s->where.id, s->r.sender))
         return refuse(s, "not_allowed", "settings are everybody's own");
-    pg_verdict verdict = wants_pins ? check_current(s, o, &entitled) : PG_DONE;
+    pg_verdict verdict = wants_pins ? check_current(s, o, &is) : PG_DONE;
     if (verdict != PG_DONE)
         return verdict;
-    if (entitled)
-        return apply(s, o);
+    if (is != PIN_WRONG)
+        return apply(s, o, is == PIN_DURESS);
     return o->pin_locked ? refuse(s, "pin_locked", "too many wrong PINs: none is taken for a while")
                          : refuse(s, "bad_pin", "the current PIN is wrong or missing");
 }

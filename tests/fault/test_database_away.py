@@ -127,9 +127,11 @@ def fill_up_under_load(site, disk, rng, filled=lambda: None, back=lambda: None):
     ballast = Ballast(disk)
     with Load(site, rng, clients=4, repeats=0) as load:
         load.goes_on(200)
+        before = len(site.log())
         ballast.fill()
         filled()
-        wait_until(lambda: site.figure("database/failed_batches") > 0 or site.figure("database/connected") == 0, "the database has no room for a batch", 60)
+        wait_until(lambda: any(said in site.log()[before:] for said in ("a batch failed", "cannot be reached", "does not let us begin")),
+                   "the database has no room for a batch", 60)
         load.goes_on(500)
         ballast.drop()
         back()

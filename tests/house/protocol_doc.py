@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Holds docs/protocol.md to its sources: the tables between its markers are made from schemas/*.json, the message types of lib/msg/types and the
-shipped policy, and the list of refusal codes must be that of the code. Without arguments: exits 1 when the document differs, and says where.
-With --write: brings the tables up to date."""
+"""Holds docs/protocol.md to its sources: the tables between its markers are made from schemas/*.json, the message types of lib/msg/types, the
+shipped policy, the transitions of lib/core/incident.c and the defaults of lib/core/settings.c, and both lists of refusal codes must be those of
+the code. Without arguments: exits 1 when the document differs, and says where. With --write: brings the tables up to date."""
 import difflib
 import json
 import re
@@ -14,6 +14,7 @@ POLICY = ROOT / "mosquitto.conf.d" / "policy.conf"
 TYPES = ROOT / "lib" / "msg" / "types"
 COMMON = ("v", "id", "ts", "offline")
 NEVER_SENT = {"accepted", "no_memory", "none"}  # the first is no refusal, the second closes the connection
+NO_REFUSAL = {"applied", "noted"}  # of an action
 
 
 # ---- the sources
@@ -31,7 +32,7 @@ def message_types():
         row = re.search(r"const msg_type msg_type_\w+ = \{(.*?)\n\};", (TYPES / f"{word}.c").read_text(), re.S).group(1)
         fields = dict(re.findall(r"\.(\w+) = (?:ADDRESS_)?\"?(\w+)\"?", row))
         rows.append({"schema": fields["schema"], "family": fields["family"].lower(), "leaf": fields["leaf"],
-                     "kind": fields.get("kind"), **{flag: fields.get(flag) == "true" for flag in ("stored", "sync", "urgent", "retained")}})
+                     "kind": fields.get("kind"), "limit": fields.get("limit", "MSG_BY_MAYDAY")[len("MSG_"):].lower(), **{flag: fields.get(flag) == "true" for flag in ("stored", "sync", "urgent", "retained")}})
     return rows
 
 
@@ -53,6 +54,72 @@ def refusal_codes():
     named = re.search(r"msg_verdict_name\(.*?\n\}", (ROOT / "lib/msg/catalog.c").read_text(), re.S).group(0)
     denied = re.search(r"denial_codes\[DENIALS\] = \{(.*?)\};", (ROOT / "plugin/acceptance.c").read_text(), re.S).group(1)
     return (set(re.findall(r'return "(\w+)"', named)) | set(re.findall(r'"(\w+)"', denied))) - NEVER_SENT
+
+
+def judgement_codes():
+    """What the writer and the database say of a message that was stored and changed nothing."""
+    named = re.search(r"verdict_names\[\] = \{(.*?)\};", (ROOT / "lib/core/incident.c").read_text(), re.S).group(1)
+    codes = set(re.findall(r'= "(\w+)"', named)) - NO_REFUSAL
+    for source in sorted((ROOT / "lib/store").glob("effect*.c")):
+        codes |= set(re.findall(r'\brefuse\(s, (?:&?a, )?"(\w+)"', source.read_text()))
+    for source in sorted((ROOT / "sql").glob("*.sql")):
+        for call in re.findall(r"mayday\.reject\((.*?)\);", source.read_text(), re.S):
+            codes |= set(re.findall(r"^\s*'([a-z_]+)',", call, re.M))
+    return codes
+
+
+# ---- actions: what is legal when, and for whom
+
+STANDINGS = {"RAISER": "who raised it", "ASSIGNED": "assigned", "INVITED": "invited", "DISPATCHER": "dispatcher", "SUPERVISOR": "supervisor",
+             "GATEWAY": "gateway"}
+
+
+def transitions():
+    """(action, statuses it is legal in, status afterwards or SAME, standings), the file's macros resolved."""
+    source = (ROOT / "lib/core/incident.c").read_text()
+    macros = dict(re.findall(r"^#define (\w+) +(.+)$", source, re.M))
+
+    def words(expression):
+        found = []
+        for word in re.findall(r"\w+", expression):
+            found += words(macros[word]) if word in macros and word not in ("IN", "SAME") else [word] if word != "IN" else []
+        return found
+
+    rows = re.findall(r"^    \{ACTION_(\w+), ([^,]+), (\w+), ([^,]+), INCIDENT_\w+\}", source, re.M)
+    return [(action.lower(), [w[len("INCIDENT_"):].lower() for w in words(was)], to if to == "SAME" else to[len("INCIDENT_"):].lower(),
+             [w[len("STANDING_"):] for w in words(who)]) for action, was, to, who in rows]
+
+
+def actions():
+    statuses = schema("state")["properties"]["status"]
+    statuses = resolve(schema("state"), statuses)[0]["enum"]
+    may_publish = allowed(policy_rules(), "publish", "alert", "action")
+    lines = ["| action | " + " | ".join(f"`{s}`" for s in statuses) + " | who |", "|---" * (len(statuses) + 2) + "|"]
+    rows = transitions()
+    known = resolve(schema("action"), schema("action")["properties"]["action"])[0]["enum"]
+    for action in known:
+        mine = [row for row in rows if row[0] == action]
+        if not mine:
+            sys.exit(f"protocol_doc: lib/core/incident.c says nothing of the action {action}")
+        cells = []
+        for status in statuses:
+            to = next((to for _, was, to, _ in mine if status in was), None)
+            cells.append("" if to is None else "stays" if to in ("SAME", status) else f"→ `{to}`")
+        who = [word for key, word in STANDINGS.items() if key in mine[0][3] and (key != "GATEWAY" or "gateway" in may_publish)]
+        lines.append(f"| `{action}` | " + " | ".join(cells) + f" | {', '.join(who)} |")
+    return lines
+
+
+# ---- limits
+
+
+def limits():
+    found = re.findall(r'ROW\("limits", "(\w+)", CONF_TEXT, \w+, 0, 0, "([\d.]+) ([\d.]+)"', (ROOT / "lib/core/settings.c").read_text())
+    lines = ["| `[limits]` | a second | at once | counts each of |", "|---|---|---|---|"]
+    for key, second, burst in found:
+        what = [f"`{row['family']}/…/{row['leaf']}`" for row in message_types() if row["limit"] == key]
+        lines.append(f"| `{key}` | {second} | {burst} | {', '.join(what)} |")
+    return lines
 
 
 # ---- topics: who publishes, who reads, what becomes of it
@@ -213,7 +280,7 @@ def messages():
 
 # ---- the document
 
-BLOCKS = {"topics": topics, "messages": messages}
+BLOCKS = {"topics": topics, "actions": actions, "limits": limits, "messages": messages}
 
 
 def rendered(text):
@@ -226,16 +293,18 @@ def rendered(text):
     return text
 
 
-def codes_differ(text):
-    listed = set(re.findall(r"^\| `(\w+)` \|", text.split("<!-- codes: begin -->")[1].split("<!-- codes: end -->")[0], re.M))
-    return [f"docs/protocol.md: the refusal code {code} is {'not listed' if code in refusal_codes() else 'never sent'}"
-            for code in sorted(listed ^ refusal_codes())]
+def codes_differ(text, block, wanted):
+    begin, end = f"<!-- {block}: begin -->", f"<!-- {block}: end -->"
+    if text.count(begin) != 1 or text.count(end) != 1:
+        return [f"docs/protocol.md: the markers of '{block}' are missing"]
+    listed = set(re.findall(r"^\| `(\w+)` \|", text.split(begin)[1].split(end)[0], re.M))
+    return [f"docs/protocol.md: the refusal code {code} is {'not listed' if code in wanted else 'never sent'} ({block})" for code in sorted(listed ^ wanted)]
 
 
 def main():
     found = DOCUMENT.read_text()
     wanted = rendered(found)
-    wrong = codes_differ(found)
+    wrong = codes_differ(found, "codes", refusal_codes()) + codes_differ(found, "judgements", judgement_codes())
     if "--write" in sys.argv[1:]:
         DOCUMENT.write_text(wanted)
     else:

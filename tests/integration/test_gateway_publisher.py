@@ -69,6 +69,20 @@ def test_a_connected_dispatcher_makes_it_notified(site):
     site.rows("DELETE FROM mayday.connection")
 
 
+def test_a_dispatcher_in_danger_is_not_told_that_somebody_was_notified_of_it(site):
+    """While they are the only one there; then somebody else comes."""
+    notified = "SELECT notified_at IS NOT NULL FROM mayday.alert WHERE id = %s"
+    with site.gateway("gw1"), site.client("dan", ["dispatcher", "member"]) as dan:
+        site.wait_rows("SELECT person FROM mayday.connection JOIN mayday.person USING (org, person) WHERE 'dispatcher' = ANY (roles)",
+                       [("dan",)])
+        alert = m.uuid7()
+        assert dan.publish(m.topic("alert", alert, "raise"), m.dump(m.raise_())) == 0
+        site.wait_rows(notified, [(True,)], [raise_alert(site)])
+        assert site.rows(notified, [alert]) == [(False,)]
+        with site.client("olga", ["dispatcher"]):
+            site.wait_rows(notified, [(True,)], [alert])
+
+
 def test_messages_of_a_lane_come_in_their_order_and_once(site):
     with site.gateway("gw1"), site.client("bob") as bob:
         bob.subscribe(m.topic("user", "bob", "rejected"))

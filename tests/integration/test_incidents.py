@@ -306,11 +306,16 @@ def test_repeated_presses_join_the_open_incident(writer):
     assert rows.pop(alert) is None and len(rows) == 20 and set(rows.values()) == {alert}
     dispatch = writer.dispatch(alert)
     assert (dispatch["presses"], dispatch["version"], dispatch["priority"]) == (26, 1, "medium")
-    joined = writer.state(ids[0])
+    one_by_one = [writer.raised("j-ann", type="general") for _ in range(3)]
+    left = {r[0] for r in writer.database.sql("SELECT id::text FROM mayday.alert WHERE joined_to = %s", [alert])}
+    assert len(left) == 20 and left > set(one_by_one) and left - set(one_by_one) < set(rows), "the newest are those the phone goes by"
+    joined = writer.state(one_by_one[-1])
     assert (joined["joined"], joined["status"], joined["version"]) == (alert, "active", 1)
     conforms("state", joined)
-    assert writer.act("dora", "dispatcher", ids[0], "acknowledge") == "applied", "the id that was pressed means the incident"
-    assert writer.state(alert)["status"] == writer.state(ids[3])["status"] == "acknowledged"
+    for put_away in set(rows) - left:
+        assert writer.state(put_away) is None and writer.relation(put_away, "j-ann") is None
+    assert writer.act("dora", "dispatcher", one_by_one[0], "acknowledge") == "applied", "the id that was pressed means the incident"
+    assert writer.state(alert)["status"] == writer.state(one_by_one[1])["status"] == "acknowledged"
     writer.raised("j-ann", type="panic")
     assert (writer.state(alert)["priority"], writer.state(alert)["version"]) == ("critical", 3), "more urgent than it was"
     writer.act("dora", "dispatcher", alert, "resolve")
@@ -438,7 +443,7 @@ def test_duress_shows_nothing_on_the_raisers_side(writer):
         db.sql("SELECT mayday.retire_incidents('0')", user="mayday_gateway")
         look()
         assert writer.state(alert) is None and writer.state(repeat) is None and writer.state(later)["status"] == "active"
-        assert writer.relation(alert, person) is None and writer.relation(alert, "d-mum") is None
+        assert writer.relation(alert, person) == "past" and writer.relation(alert, "d-mum") is None
         views[person] = view
     for step, (true, forced) in enumerate(zip(views["d-true"], views["d-forced"])):
         assert true == forced, f"step {step}"
@@ -463,7 +468,7 @@ def test_the_duress_pin_calls_for_help_also_where_nothing_can_be_canceled(writer
                 writer.act("dora", "dispatcher", alert, action)
         before, said = writer.state(alert), len(writer.database.sql("SELECT FROM mayday.outbox WHERE lane = %s AND kind = 'state'", [f"alert/{alert}"]))
         if case == "settings":
-            assert writer.settings(person, pin="55555", current_pin="13579") == "bad_pin"
+            assert writer.settings(person, pin="55555", current_pin="13579") == "applied"
         else:
             assert writer.act(person, "member", alert, "cancel", pin="13579") == ("pin_locked" if case == "locked" else "illegal")
         assert writer.state(alert) == before, "not a letter of it changes"
@@ -479,6 +484,29 @@ def test_the_duress_pin_calls_for_help_also_where_nothing_can_be_canceled(writer
         writer.act("dora", "dispatcher", alert, "acknowledge")
         writer.act("dora", "dispatcher", alert, "resolve")
         assert writer.dispatch(alert)["status"] == "resolved"
+
+
+def test_settings_do_not_tell_which_of_two_pins_somebody_gave(writer):
+    """Whoever forced a PIN out of somebody tries it here, and what they set with it afterwards."""
+    seen = []
+    for person, pin in (("o-true", "24680"), ("o-forced", "13579")):
+        writer.settings(person, pin="24680", duress_pin="13579")
+        alert = writer.raised(person)
+        said = [writer.settings(person, current_pin=pin, **change) for change in (
+            {"pin": pin}, {"pin": "55555"})]
+        said += [writer.settings(person, pin="66666", current_pin=old) for old in (pin, "55555")]
+        said.append(writer.settings(person, pin="4444", duress_pin="4444", current_pin="66666"))
+        said.append(writer.act(person, "member", alert, "cancel", pin="55555"))
+        for _ in range(5):
+            writer.act(person, "member", alert, "cancel", pin="66666", expected_version=1000)
+        writer.act(person, "member", alert, "cancel", pin="66666")
+        said += [[r["code"] for r in writer.rejected(person)], writer.state(alert)["status"], writer.relation(alert, person)]
+        seen.append(said)
+    assert seen[0] == seen[1]
+    assert seen[0][:5] == ["applied", "applied", "bad_pin", "applied", "same_pins"] and seen[0][-2:] == ["canceled", "former"]
+    assert writer.dispatch(alert)["status"] == "active" and "duress_at" in writer.dispatch(alert)
+    again = writer.raised("o-forced")
+    assert writer.act("o-forced", "member", again, "cancel", pin="24680") == "applied", "their own PIN is still theirs"
 
 
 def test_no_pin_is_anywhere_in_the_database(writer):

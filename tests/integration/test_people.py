@@ -102,7 +102,7 @@ def test_a_broker_that_starts_has_no_sessions_from_before(scene):
     scene.events(scene.event("connect", 4, "late", roles=["member"], node=node), scene.event("start", 5, node=node, org="-"),
                  scene.event("connect", 6, "p1", roles=["member"], node=node))
     assert scene.connected() == ["p1", "p2"]
-    assert scene.posted() == ["p0"], "p1 came back in the same batch, p2 is connected elsewhere, late never was"
+    assert scene.posted() == ["late", "p0"], "p1 came back in the same batch, p2 is connected elsewhere; late is new, and known to be gone"
     assert scene.presence("p0")["since"].startswith(spelled(5))
     scene.events(scene.event("stop", 7, node=node, org="-"))
     assert scene.connected() == ["p2"]

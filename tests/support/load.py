@@ -48,7 +48,7 @@ class Sender(threading.Thread):
     def __post_init__(self):
         super().__init__(daemon=True, name=self.sub)
         self.sent, self.acknowledged, self.waiting = {}, {}, OrderedDict()
-        self.raised, self.recent = deque(maxlen=200), deque(maxlen=50)  # of what was acknowledged
+        self.raised, self.recent = deque(), deque(maxlen=50)  # of what was acknowledged
         self.refused, self.trouble = [], None
         self.producing, self.abandoned, self.closed, self.connects = True, False, 0, 0
 
@@ -104,8 +104,8 @@ class Sender(threading.Thread):
         return message
 
     def _make(self, kind):
-        if kind == "chat" and self.raised:  # one talks in incidents one belongs to
-            body, alert = m.chat(f"{self.sub} {len(self.sent)}"), self.rng.choice(self.raised)
+        if kind == "chat" and self.raised:  # in the incident; the later presses have joined it
+            body, alert = m.chat(f"{self.sub} {len(self.sent)}"), self.raised[0]
             return Message(body["id"], "chat", m.topic("alert", alert, "chat"), m.dump(body))
         if kind == "raise":
             body, alert = m.raise_(text=f"number {len(self.sent)}"), m.uuid7()

@@ -80,8 +80,9 @@ static void command_page(buf *to) {
     buf_add_text(to, TEXT(".SH FILES\n.TP\n"));
     roff(SETTINGS_DEFAULT_PATH, to);
     roff("The configuration when neither --config nor MAYDAY_CONF says otherwise; see mayday.conf(5).", to);
-    buf_add_text(to,
-                 TEXT(".SH SEE ALSO\n.BR mayday.conf (5),\n.BR mosquitto_mayday (8),\n.BR mosquitto (8)\n"));
+    buf_add_text(
+        to, TEXT(".SH SEE ALSO\n.BR mayday.conf (5),\n.BR mosquitto_mayday (8),\n.BR mayday\\-gateway (8),\n"
+                 ".BR mosquitto (8)\n"));
 }
 
 static const char *kind_words(conf_kind kind) {
@@ -139,7 +140,8 @@ static void settings_page(buf *to) {
         }
     }
     buf_printf(to, ".SH FILES\n" SETTINGS_DEFAULT_PATH
-                   "\n.SH SEE ALSO\n.BR mayday (1),\n.BR mosquitto_mayday (8),\n.BR mosquitto.conf (5)\n");
+                   "\n.SH SEE ALSO\n.BR mayday (1),\n.BR mosquitto_mayday (8),\n.BR mayday\\-gateway (8),\n"
+                   ".BR mosquitto.conf (5)\n");
 }
 
 static bool word_char(char c) {

@@ -32,7 +32,7 @@ START_TEST(what_stands_on_either_side_of_a_border_is_not_confused) {
 }
 END_TEST
 
-START_TEST(adding_again_replaces_but_a_raiser_becomes_nothing_but_former) {
+START_TEST(adding_again_replaces_but_a_raiser_becomes_nothing_but_a_former_one) {
     CLEANUP(membership_freep) membership *m = membership_new(10);
     const text bob = TEXT("bob"), ann = TEXT("ann");
     ck_assert_int_eq(membership_add(m, ACME, ADDRESS_ALERT, A1, bob, RELATION_INVITED), 0);
@@ -44,6 +44,9 @@ START_TEST(adding_again_replaces_but_a_raiser_becomes_nothing_but_former) {
     ck_assert_int_eq(membership_add(m, ACME, ADDRESS_ALERT, A1, ann, RELATION_FORMER), 0);
     ck_assert_int_eq(membership_add(m, ACME, ADDRESS_ALERT, A1, ann, RELATION_ASSIGNED), 0);
     ck_assert_int_eq(membership_of(m, ACME, ADDRESS_ALERT, A1, ann), RELATION_FORMER);
+    ck_assert_int_eq(membership_add(m, ACME, ADDRESS_ALERT, A1, ann, RELATION_PAST), 0);
+    ck_assert_int_eq(membership_add(m, ACME, ADDRESS_ALERT, A1, ann, RELATION_INVITED), 0);
+    ck_assert_int_eq(membership_of(m, ACME, ADDRESS_ALERT, A1, ann), RELATION_PAST);
     ck_assert_int_eq(membership_add(m, ACME, ADDRESS_ALERT, A1, ann, RELATION_RAISER), 0);
     ck_assert_int_eq(membership_of(m, ACME, ADDRESS_ALERT, A1, ann), RELATION_RAISER);
     ck_assert_uint_eq(membership_count(m), 2);
@@ -166,7 +169,7 @@ Suite *suite_membership(void) {
     TCase *t = tcase_create("all");
     tcase_add_test(t, someone_added_is_found_and_nobody_else);
     tcase_add_test(t, what_stands_on_either_side_of_a_border_is_not_confused);
-    tcase_add_test(t, adding_again_replaces_but_a_raiser_becomes_nothing_but_former);
+    tcase_add_test(t, adding_again_replaces_but_a_raiser_becomes_nothing_but_a_former_one);
     tcase_add_test(t, the_limit_holds_for_new_members_only);
     tcase_add_test(t, the_generation_grows_with_every_change_and_only_then);
     tcase_add_test(t, what_cannot_be_a_level_is_refused);

@@ -476,10 +476,10 @@ END_TEST
 START_TEST(each_placeholder_stands_for_its_relations_and_no_other) {
     static const struct {
         const char *placeholder;
-        const char *fits; /* of none, raiser, assigned, invited, family, member, former */
+        const char *fits; /* of none, raiser, assigned, invited, family, member, former, past */
     } rows[] = {
-        {"{member}", "0111010"},   {"{family}", "0000100"}, {"{raiser}", "0100000"},
-        {"{assigned}", "0010000"}, {"{other}", "1011110"},  {"{former}", "0000001"},
+        {"{member}", "01110100"},   {"{family}", "00001000"}, {"{raiser}", "01000000"},
+        {"{assigned}", "00100000"}, {"{other}", "10111100"},  {"{former}", "00000010"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         char source[96];
@@ -487,7 +487,7 @@ START_TEST(each_placeholder_stands_for_its_relations_and_no_other) {
                        rows[i].placeholder);
         CLEANUP(policy_freep) policy *p = parse(text_of(source));
         policy_subject who = ann_as(p, "r");
-        for (relation r = RELATION_NONE; r <= RELATION_FORMER; r++) {
+        for (relation r = RELATION_NONE; r <= RELATION_PAST; r++) {
             CLEANUP(membership_freep) membership *m = membership_new(1);
             if (r != RELATION_NONE)
                 ck_assert_int_eq(membership_add(m, who.org, ADDRESS_ALERT, TEXT(MINE), who.sub, r), 0);

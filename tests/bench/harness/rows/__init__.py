@@ -1,7 +1,8 @@
 """The rows of the table, one file each, in the order they are printed. A row has a TITLE and a function
 `measure(lab)` that returns its lines; each can be measured alone. Reference and ours alternate within a row, so that
 both see the same machine, and the median of the rounds counts."""
-from . import access, alert, catchup, connect, drain, fanout, ingest, members, memory, persist, restart
+from . import access, alert, catchup, connect, drain, fanout, ingest, members, memory, persist, restart, state
 
 ROWS = {"ingest": ingest, "persist": persist, "drain": drain, "alert": alert, "fanout": fanout, "connect": connect,
-        "access": access, "members": members, "memory": memory, "restart": restart, "catchup": catchup}
+        "access": access, "members": members, "memory": memory, "restart": restart, "catchup": catchup,
+        "state": state}
