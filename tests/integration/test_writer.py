@@ -140,7 +140,7 @@ def test_bad_records_become_dead_letters_and_all_others_are_stored(database, dra
     ("user", "pins", "settings", message(pin="73911937", duress_pin="73911938", current_pin="73911939", lang={"no": "text"})),
     ("user", "pins", "settings", '{"v": 1, "pin": "73911937"'),
     ("user", "pins", "settings", '["73911937"]'),
-])
+], ids=["an action", "settings", "cut off", "no object"])
 def test_a_dead_letter_holds_no_pin(database, drain, family, id_, leaf, bad):
     d = drain()
     d.send(family, id_, leaf, bad, sender="pins")
