@@ -40,7 +40,7 @@ from support.truth import assert_whole, differences, retained
 from support.wire import PUBACK, Closed
 
 SEED = int(os.environ.get("MAYDAY_SEED", str(random.SystemRandom().randrange(1 << 31))))
-ROUNDS = int(os.environ.get("MAYDAY_ROUNDS", "6"))
+ROUNDS = int(os.environ.get("MAYDAY_ROUNDS", "10"))
 AWAY = 60 if os.environ.get("MAYDAY_LONG") else 5  # seconds
 HOUR = 3600
 
