@@ -112,8 +112,9 @@ BEGIN
     IF a.id IS NULL OR a.retired_at IS NOT NULL THEN
         RETURN NULL;
     END IF;
+    -- A repeated press does not count them: it would have to be said again at each.
     RETURN mayday.with_id(mayday.incident_json(a) || joined || jsonb_strip_nulls(jsonb_build_object(
-        'presses', a.presses, 'silent', a.silent, 'offline', a.offline, 'cause', a.cause,
+        'presses', CASE WHEN a.id = in_alert THEN a.presses END, 'silent', a.silent, 'offline', a.offline, 'cause', a.cause,
         'duress_at', mayday.spell(a.duress_at), 'invited', mayday.incident_people(a.org, a.id, 'invited'),
         'location', CASE WHEN a.duress_at IS NOT NULL THEN mayday.incident_location(a, true) END)), in_alert, 'dispatch');
 END
@@ -255,8 +256,11 @@ BEGIN
         shown_priority = CASE WHEN urgent AND x.shown_priority IS NOT NULL THEN in_priority ELSE x.shown_priority END,
         version = x.version + urgent::integer, changed_at = CASE WHEN urgent THEN now() ELSE x.changed_at END
     WHERE x.org = a.org AND x.id = a.id;
-    PERFORM mayday.post(a.org, 'alert/' || a.id,
-                        CASE WHEN urgent OR in_position IS NOT NULL THEN 'state' ELSE 'dispatch' END);
+    IF urgent OR in_position IS NOT NULL THEN
+        PERFORM mayday.tell_incident(a, 'state');
+    ELSE
+        PERFORM mayday.post(a.org, 'alert/' || a.id, 'dispatch');
+    END IF;
 END
 $$;
 

@@ -316,7 +316,11 @@ def test_repeated_presses_join_the_open_incident(writer):
         assert writer.state(put_away) is None and writer.relation(put_away, "j-ann") is None
     assert writer.act("dora", "dispatcher", one_by_one[0], "acknowledge") == "applied", "the id that was pressed means the incident"
     assert writer.state(alert)["status"] == writer.state(one_by_one[1])["status"] == "acknowledged"
+    assert "presses" not in writer.dispatch(one_by_one[0]) and writer.dispatch(one_by_one[0])["joined"] == alert
+    said = "SELECT count(DISTINCT lane) FROM mayday.outbox WHERE kind = 'state' AND lane = ANY (%s)"
+    writer.database.sql("DELETE FROM mayday.outbox")
     writer.raised("j-ann", type="panic")
+    assert writer.database.sql(said, [[f"alert/{id_}" for id_ in (alert, *left)]]) == [(21,)], "those that joined say it, too"
     assert (writer.state(alert)["priority"], writer.state(alert)["version"]) == ("critical", 3), "more urgent than it was"
     writer.act("dora", "dispatcher", alert, "resolve")
     other = writer.raised("j-ann")
