@@ -401,7 +401,7 @@ BEGIN
     PERFORM pg_notify('mayday_outbox', '');
     -- Of somebody who pressed very often the first, the newest and whatever is more urgent than those before get rows;
     -- the others are counted.
-    FOR r IN SELECT y.*, sum(y.over::integer) OVER (PARTITION BY y.org, y.person) AS counted FROM (
+    FOR r IN SELECT y.*, sum((y.over AND y.fresh)::integer) OVER (PARTITION BY y.org, y.person) AS counted FROM (
              SELECT w.*, w.from_end > 20 AND w.rank <= w.rank_before AS over FROM (
              SELECT x.*, mayday.priority_rank(mayday.urgency(x.type, x.priority)) AS rank,
                     row_number() OVER (PARTITION BY x.org, x.person ORDER BY x.ordinality DESC) AS from_end,

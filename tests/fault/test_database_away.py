@@ -145,7 +145,7 @@ SMALL_LOG = {"max_wal_size": "32MB", "min_wal_size": "32MB"}
 
 
 def test_out_of_disk_the_writer_waits_and_goes_on_when_there_is_room(tmp_path, rng):
-    with small_disk(256 << 20) as disk, mortal_server(disk / "pg", **SMALL_LOG) as server, Site(tmp_path / "site", server, journal__segment_size="8M", journal__max_size="2G") as site:
+    with small_disk(512 << 20) as disk, mortal_server(disk / "pg", **SMALL_LOG) as server, Site(tmp_path / "site", server, journal__segment_size="8M", journal__max_size="2G") as site:
         fill_up_under_load(site, disk, rng)
         assert "No space left on device" in (server.folder / "log").read_text()
 
