@@ -5,12 +5,12 @@ from support import messages as m
 from support.site import Site, wait_until
 
 
-def test_thousands_of_presses_of_one_person_with_repeats_among_them_are_one_incident(server, tmp_path):
-    with Site(tmp_path / "site", server) as site, site.client("flo", version=5) as flo:
+def test_thousands_of_presses_of_one_person_with_repeats_among_them_are_one_incident(database, tmp_path):
+    with Site(tmp_path / "site", database) as site, site.client("flo", version=5) as flo:
         presses = [(m.topic("alert", m.uuid7(), "raise"), m.dump(m.raise_())) for _ in range(3001)]
         flo.publish(*presses[0])
         site.wait_rows("SELECT count(*) FROM mayday.alert WHERE raised_by = 'flo'", [(1,)])
-        holding = psycopg2.connect(server.dsn("postgres"))
+        holding = psycopg2.connect(database.dsn("postgres"))
         holding.cursor().execute("LOCK mayday.raise IN ACCESS EXCLUSIVE MODE")  # so that the next batch holds them all
         for topic, payload in presses + presses[::10]:
             assert flo.publish(topic, payload) in (0, 0x10)
