@@ -344,6 +344,7 @@ def test_two_dispatchers_acknowledge_in_the_same_millisecond_a_hundred_times(sit
         for who in ("dora", "dirk"):
             consoles[who] = site.client(who, ["dispatcher"], version=5)
             consoles[who].subscribe(m.topic("user", who, "rejected"))
+        site.wait_rows("SELECT count(*) FROM mayday.alert WHERE notified_at IS NOT NULL", [(100,)])  # the last version that comes by itself
         start, versions = threading.Barrier(2), dict(site.rows("SELECT id::text, version FROM mayday.alert"))
 
         def press(who):
