@@ -28,7 +28,9 @@ static journal *open_journal(void) {
     journal *j = NULL;
     int fault = journal_open(&options, &j, &report, why);
     ck_assert_msg(fault == 0, "seed %u: %s", seed, why);
-    ck_assert_msg(report.discarded_places == 0, "seed %u: a killed process damages nothing, yet: %s", seed,
+    /* The kernel looks for SIGKILL between the pages of a write, so the record that was being written may be
+     * torn: it was not acknowledged. Nothing else is damaged. */
+    ck_assert_msg(report.discarded_places <= 1, "seed %u: a killed process damages what it wrote: %s", seed,
                   report.first_reason);
     return j;
 }
