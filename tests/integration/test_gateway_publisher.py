@@ -1,12 +1,12 @@
 """What the outbox holds is said on MQTT: nothing is lost, and versions only rise, whoever dies in between."""
 import json
-import os
 import random
 import signal
 import threading
 import time
 
 from support import messages as m
+from support import truth
 from support.site import wait_until
 
 def raise_alert(site, sub=None):
@@ -18,12 +18,8 @@ def raise_alert(site, sub=None):
     return alert
 
 
-def retained(site, leaf="state", family="alert", org="acme"):
-    """What a dispatcher finds retained: payloads by id."""
-    with site.client("dora", ["dispatcher"], org=org, client_id=f"dora:{os.urandom(4).hex()}") as c:
-        c.subscribe(m.topic(family, "+", leaf, org))
-        c.receives_nothing()
-        return {p.topic.split("/")[4]: json.loads(p.payload) for p in c.inbox}
+def retained(site, leaf="state", **where):
+    return truth.retained(site, leaf, **where)
 
 
 # An incident changes, as the writer does it: a new version, and an entry in the outbox, in one transaction.
@@ -42,10 +38,10 @@ def wait_state(site, alert, condition=lambda s: True, leaf="state"):
 def truth_is_retained(site):
     """The outbox is empty, and what is retained is what the database says, for every incident."""
     wait_until(lambda: site.rows("SELECT count(*) FROM mayday.outbox") == [(0,)], "the outbox is empty", 60)
-    truth = dict(site.rows("SELECT id::text, mayday.state_of(org, id) FROM mayday.alert WHERE org = 'acme' "
+    true = dict(site.rows("SELECT id::text, mayday.state_of(org, id) FROM mayday.alert WHERE org = 'acme' "
                            "AND mayday.state_of(org, id) IS NOT NULL"))
-    assert retained(site) == truth
-    assert truth
+   assert retained(site) == true
+    assert true
 
 
 def test_a_raise_becomes_a_retained_state(site):

@@ -13,12 +13,13 @@ VIEWS = {  # leaf: family, and the truth: (id, payload)
 READER = "reader-of-truth"  # whose own presence changes with each look
 
 
-def retained(site, leaf, org="acme"):
-    """What a dispatcher finds retained: payloads by id."""
+def retained(site, leaf, org="acme", family=None):
+    """What a dispatcher finds retained: payloads by id. What is changed or cleared while we look, is as it then is."""
     with site.client(READER, ["dispatcher"], org=org, client_id=f"{READER}:{os.urandom(4).hex()}") as c:
-        c.subscribe(m.topic(VIEWS[leaf][0], "+", leaf, org), qos=0)
+        c.subscribe(m.topic(family or VIEWS[leaf][0], "+", leaf, org), qos=0)
         c.receives_nothing()
-        return {p.topic.split("/")[4]: json.loads(p.payload) for p in c.inbox}
+        found = {p.topic.split("/")[4]: p.payload for p in c.inbox}
+    return {id_: json.loads(payload) for id_, payload in found.items() if payload}
 
 
 def true(site, leaf, org="acme"):
