@@ -131,7 +131,7 @@ def fill_up_under_load(site, disk, rng, filled=lambda: None, back=lambda: None):
         ballast.fill()
         filled()
         wait_until(lambda: any(said in site.log()[before:] for said in ("a batch failed", "cannot be reached", "does not let us begin")),
-                   "the database has no room for a batch", 60)
+                   "the database has no room for a batch", 300)
         load.goes_on(500)
         ballast.drop()
         back()

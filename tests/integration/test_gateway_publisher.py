@@ -39,8 +39,8 @@ def truth_is_retained(site):
     """The outbox is empty, and what is retained is what the database says, for every incident."""
     wait_until(lambda: site.rows("SELECT count(*) FROM mayday.outbox") == [(0,)], "the outbox is empty", 60)
     true = dict(site.rows("SELECT id::text, mayday.state_of(org, id) FROM mayday.alert WHERE org = 'acme' "
-                           "AND mayday.state_of(org, id) IS NOT NULL"))
-   assert retained(site) == true
+                          "AND mayday.state_of(org, id) IS NOT NULL"))
+    assert retained(site) == true
     assert true
 
 
