@@ -39,6 +39,9 @@ CREATE TABLE mayday.action (
     person text,
     reason text,
     expected_version integer,
+    level integer,   -- of 'escalate'
+    seconds integer, -- of 'hold'
+    by text,         -- it came through a gateway, for this person: they are its sender
     -- The judgement, made in the transaction that stores the row (lib/core/incident.h); never NULL for long.
     verdict text,     -- 'applied', 'noted', or why it changed nothing: 'illegal', 'stale'...
     from_status text,

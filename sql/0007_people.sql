@@ -4,6 +4,7 @@ CREATE TABLE mayday.person (
     org text NOT NULL,
     person text NOT NULL, -- the subject of their tokens
     roles text[] NOT NULL DEFAULT '{}', -- of their newest token
+    name text CHECK (length(name) BETWEEN 1 AND 100), -- as others know them; NULL: as `person` says
     lang text,
     -- Hashes as lib/core/pin.h spells them; a plain PIN is stored nowhere.
     pin text,
@@ -273,7 +274,7 @@ $$;
 
 GRANT SELECT ON mayday.connection, mayday.contact TO mayday_gateway, mayday_console;
 -- Everything but what their PINs can be found out from.
-GRANT SELECT (org, person, roles, lang, duty, duty_since, connected, connected_since, first_seen,
+GRANT SELECT (org, person, roles, name, lang, duty, duty_since, connected, connected_since, first_seen,
               last_seen) ON mayday.person TO mayday_gateway, mayday_console;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA mayday FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION mayday.settle_events(uuid[]), mayday.settle_duty(uuid[]) TO mayday_plugin;

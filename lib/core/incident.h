@@ -35,6 +35,7 @@ typedef enum incident_action {
     ACTION_NOTE,
     ACTION_ENROUTE,
     ACTION_ON_SCENE,
+    ACTION_HOLD,
 } incident_action;
 
 const char *incident_status_name(incident_status s);

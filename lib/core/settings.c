@@ -143,6 +143,69 @@ static const conf_row rows[] = {
         "Where GET /health and GET /metrics are answered, for whoever can reach it: an address and a port, "
         "'[::1]:8080' for IPv6, ':8080' for all of this machine's. Empty: nowhere."),
 
+    ROW("notify", "sms", CONF_TEXT, notify_sms, 0, 0, "",
+        "Who sends texts, in the order they are tried: 'twilio vonage'. Empty: nobody."),
+    ROW("notify", "voice", CONF_TEXT, notify_voice, 0, 0, "", "Who makes calls, likewise."),
+    ROW("notify", "public_url", CONF_TEXT, notify_public_url, 0, 0, "",
+        "How providers reach the gateway's HTTP from outside: 'https://alarm.example.org', without a slash "
+        "at its end. "
+        "They sign what they send with this address in it. Without it nobody can answer by phone."),
+    ROW("notify", "timeout", CONF_DURATION, notify_timeout_ms, 500, 60000, "8s",
+        "How long a provider may take to answer one request. Then it is in doubt whether the message went "
+        "out."),
+    ROW("notify", "concurrency", CONF_COUNT, notify_concurrency, 2, 1000, "64",
+        "The most requests under way at once. Routine messages never take more than a quarter."),
+    ROW("notify", "rate", CONF_TEXT, notify_rate, 0, 0, "30 60",
+        "The most messages to one provider: a second, and at once. Half of it is kept for alerts."),
+    ROW("notify", "ring", CONF_DURATION, notify_ring_ms, 5000, 120000, "30s", "How long a phone rings."),
+    ROW("notify", "validity", CONF_DURATION, notify_validity_ms, 60000, 36000000, "1h",
+        "What could not be sent or delivered in this time is not any more."),
+    ROW("notify", "emergency_numbers", CONF_TEXT, notify_emergency, 0, 0, "",
+        "Numbers of emergency services that may be dialled, in full, separated by spaces: '+27112'. All "
+        "others are "
+        "refused, because a false alarm there costs somebody else the line."),
+    ROW("notify", "lang", CONF_TEXT, notify_lang, 0, 0, "en",
+        "The language of texts and calls for people who did not say theirs, and for what has no "
+        "translation."),
+    ROW("notify", "map_url", CONF_TEXT, notify_map_url, 0, 0, "https://maps.google.com/?q={lat},{lon}",
+        "The link that shows a position in a text."),
+    ROW("notify", "cafile", CONF_TEXT, notify_cafile, 0, 0, "",
+        "When set, providers' certificates must come from these authorities instead of the system's."),
+
+    ROW("twilio", "account_sid", CONF_TEXT, twilio_account, 0, 0, "",
+        "The account: 'AC' and 32 hexadecimal digits."),
+    ROW("twilio", "token_file", CONF_TEXT, twilio_token_file, 0, 0, "",
+        "A file with the account's auth token."),
+    ROW("twilio", "sms_from", CONF_TEXT, twilio_sms_from, 0, 0, "",
+        "Who texts come from, by the country they go to: '+1=+15551230000 +27=MAYDAY *=+447700900000'. A "
+        "number, a name "
+        "where the country allows it, or a messaging service (MG...)."),
+    ROW("twilio", "voice_from", CONF_TEXT, twilio_voice_from, 0, 0, "",
+        "Who calls come from, likewise; numbers only."),
+    ROW("twilio", "url", CONF_TEXT, twilio_url, 0, 0, "https://api.twilio.com", "The provider's address."),
+
+    ROW("vonage", "api_key", CONF_TEXT, vonage_key, 0, 0, "", "The account's key."),
+    ROW("vonage", "secret_file", CONF_TEXT, vonage_secret_file, 0, 0, "",
+        "A file with the account's secret."),
+    ROW("vonage", "signature_file", CONF_TEXT, vonage_signature_file, 0, 0, "",
+        "A file with the account's signature secret, by which its webhooks are known."),
+    ROW("vonage", "application_id", CONF_TEXT, vonage_application, 0, 0, "",
+        "The application that makes calls."),
+    ROW("vonage", "private_key_file", CONF_TEXT, vonage_private_key, 0, 0, "",
+        "That application's private key, PEM."),
+    ROW("vonage", "sms_from", CONF_TEXT, vonage_sms_from, 0, 0, "",
+        "Who texts come from; see [twilio] sms_from."),
+    ROW("vonage", "voice_from", CONF_TEXT, vonage_voice_from, 0, 0, "", "Who calls come from; numbers only."),
+    ROW("vonage", "sms_url", CONF_TEXT, vonage_sms_url, 0, 0, "https://rest.nexmo.com",
+        "The address of its texts."),
+    ROW("vonage", "api_url", CONF_TEXT, vonage_api_url, 0, 0, "https://api.nexmo.com",
+        "The address of its calls and reports."),
+
+    ROW("webhook", "secret_file", CONF_TEXT, webhook_secret_file, 0, 0, "",
+        "A file with the secret that signs what goes to the webhooks of a plan."),
+    ROW("webhook", "plain_http", CONF_BOOL, webhook_plain, 0, 0, "no",
+        "Allow webhooks at http: addresses. Only within a network of your own."),
+
     ROW("audit", "signing_keys", CONF_TEXT, audit_keys, 0, 0, "",
         "A JSON Web Key Set whose last key signs the checkpoints of the audit trail. Without it there are "
         "none, "

@@ -68,6 +68,38 @@ typedef struct settings {
     char *gateway_token_file;   /* instead of signing: a token of one organisation */
     char *gateway_orgs;         /* space separated; empty: every organisation the database knows */
     char *gateway_http;         /* "address:port" */
+    /* [notify]: how people are reached besides MQTT; see gateway/provider.h */
+    char *notify_sms; /* providers in their order, space separated: "twilio vonage" */
+    char *notify_voice;
+    char *notify_public_url; /* where providers reach this gateway's HTTP: "https://alarm.example.org" */
+    int64_t notify_timeout_ms;
+    int64_t notify_concurrency;
+    char *notify_rate;
+    int64_t notify_ring_ms;
+    int64_t notify_validity_ms;
+    char *notify_emergency; /* space separated */
+    char *notify_lang;
+    char *notify_map_url;
+    char *notify_cafile;
+    /* [twilio] */
+    char *twilio_account;
+    char *twilio_token_file;
+    char *twilio_sms_from; /* senders by country: core/phone.h */
+    char *twilio_voice_from;
+    char *twilio_url;
+    /* [vonage] */
+    char *vonage_key;
+    char *vonage_secret_file;
+    char *vonage_signature_file;
+    char *vonage_application;
+    char *vonage_private_key;
+    char *vonage_sms_from;
+    char *vonage_voice_from;
+    char *vonage_sms_url;
+    char *vonage_api_url;
+    /* [webhook] */
+    char *webhook_secret_file;
+    bool webhook_plain;
     /* [audit] */
     char *audit_keys; /* a JWK Set whose last key signs checkpoints */
 } settings;

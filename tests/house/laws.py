@@ -15,13 +15,15 @@ CONFINED = {
     r"json-c/|json\.h>": [r"lib/base/json\.c"],
     r"ini\.h": [r"lib/base/conf\.c"],
     r"libpq-fe\.h|postgres_ext\.h": [r"lib/store/pg[a-z_]*\.[ch]"],
-    r"openssl/": [r"lib/core/(algorithm|jwk|keyset|token|sign|keygen|pin|seal|audit|keyset_private)[a-z_]*\.[ch]", r"plugin/plugin\.c",
+    r"openssl/": [r"lib/core/(algorithm|jwk|keyset|token|sign|keygen|pin|seal|mac|audit|keyset_private)[a-z_]*\.[ch]", r"plugin/plugin\.c",
                   r"lib/store/(segment|journal|flusher|migrate)\.c", r"tools/mayday/[a-z_]*\.c"],
     r"pcre2\.h": [r"lib/msg/regex\.c"],
     r"mosquitto[a-z_]*\.h": [r"plugin/broker\.h"],
     r"MQTT(Client|Async)[A-Za-z]*\.h": [r"tools/mayday/mqtt\.c", r"gateway/bus[a-z_]*\.[ch]"],
     r"microhttpd\.h": [r"gateway/http[a-z_]*\.[ch]"],
     r"systemd/": [r"gateway/main\.c"],
+    r"curl/": [r"gateway/client\.c"],
+    r"sqlite3\.h": [r"gateway/local[a-z_]*\.c"],
 }
 BANNED = re.compile(r"\b(sprintf|strcpy|strcat|atoi|strtok|gets|system)\(")
 LEFTOVER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")

@@ -11,6 +11,9 @@ static const msg_column columns[] = {
     BODY("person", MSG_TEXT),
     BODY("reason", MSG_TEXT),
     BODY("expected_version", MSG_INTEGER),
+    BODY("level", MSG_INTEGER),
+    BODY("seconds", MSG_INTEGER),
+    BODY("by", MSG_TEXT),
 };
 
 const msg_type msg_type_action = {

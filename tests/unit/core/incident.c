@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define STATUSES  (INCIDENT_CANCELED + 1)
-#define ACTIONS   (ACTION_ON_SCENE + 1)
+#define ACTIONS   (ACTION_HOLD + 1)
 #define STANDINGS 6
 #define SECOND    INSTANT_SECOND
 
@@ -16,12 +16,12 @@
 static const struct {
     const char *action, *after, *who;
 } arrows[] = {
-    {"acknowledge", "K - - - - -", "ads"}, {"assign", "A K E O - -", "ds"},
-    {"unassign", "A K E O - -", "ds"},     {"invite", "A K E O - -", "ads"},
-    {"escalate", "A K E O - -", "raidsg"}, {"cancel", "C C - - - -", "r"},
-    {"resolve", "- R R R - -", "ads"},     {"reopen", "- - - - A A", "s"},
-    {"note", "A K E O R C", "raidsg"},     {"enroute", "- E E O - -", "ad"},
-    {"on_scene", "- - O O - -", "ad"},
+    {"acknowledge", "K - - - - -", "adsg"}, {"assign", "A K E O - -", "ds"},
+    {"unassign", "A K E O - -", "ds"},      {"invite", "A K E O - -", "ads"},
+    {"escalate", "A K E O - -", "raidsg"},  {"cancel", "C C - - - -", "r"},
+    {"resolve", "- R R R - -", "ads"},      {"reopen", "- - - - A A", "s"},
+    {"note", "A K E O R C", "raidsg"},      {"enroute", "- E E O - -", "ad"},
+    {"on_scene", "- - O O - -", "ad"},      {"hold", "A K E O - -", "ds"},
 };
 static const char status_letters[] = "?AKEORC", standing_letters[] = "raidsg";
 

@@ -1,0 +1,28 @@
+/* mac.h - message authentication codes and digests by which webhooks are known (RFC 2104, FIPS 180-4).
+ * Threads: no state. */
+#ifndef MAYDAY_CORE_MAC_H
+#define MAYDAY_CORE_MAC_H
+
+#include "base/buf.h"
+
+#define SHA1_LEN   20
+#define SHA256_LEN 32
+
+/* Each returns 0 or -EIO (the library refused). */
+NODISCARD int hmac_sha1(text key, text message, uint8_t ret_mac[SHA1_LEN]);
+NODISCARD int hmac_sha256(text key, text message, uint8_t ret_mac[SHA256_LEN]);
+NODISCARD int sha256(text message, uint8_t ret_digest[SHA256_LEN]);
+
+/* In a time that does not depend on where they differ. Their lengths are no secret. */
+bool mac_equal(text a, text b);
+
+void hex_add(const uint8_t *bytes, size_t len, buf *to);    /* lower case */
+void base64_add(const uint8_t *bytes, size_t len, buf *to); /* with padding (RFC 4648, 4) */
+
+/* A compact JWS over `payload`: RS256 with a private key in PEM (PKCS #1 or #8). -EBADMSG: no RSA key. */
+NODISCARD int jws_rs256(const char *pem, text payload, buf *to);
+/* A compact JWS signed by HS256. *ret_payload is decoded into `to`. False: wrong signature, another
+ * algorithm, no JWS. */
+bool jws_hs256_good(text token, text secret, buf *to);
+
+#endif
