@@ -35,7 +35,7 @@ class Ours:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
                 outer.got.append((self.path, dict(self.headers), body))
                 answer = outer.answers.get(self.path.split("?")[0], (204, "text/plain", ""))
                 if callable(answer):
@@ -46,6 +46,8 @@ class Ours:
                 self.send_header("Content-Length", str(len(said)))
                 self.end_headers()
                 self.wfile.write(said.encode())
+
+            do_GET = do_POST
 
             def log_message(self, *_):
                 pass
@@ -484,6 +486,18 @@ def test_receipts_of_texts_may_be_signed_as_calls_are(sim, ours):
     vonage(sim)
     sim.wait(lambda: sim.hooks, "the receipt")
     verify_jwt(sim, *ours.got[0])
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_webhooks_of_texts_come_as_the_account_is_set(sim, ours, method):
+    sim.vonage.sms_method = method
+    vonage(sim)
+    sim.wait(lambda: sim.hooks, "the receipt")
+    path, _, body = ours.got[0]
+    said = dict(urllib.parse.parse_qsl(body.decode() if method == "POST" else path.split("?", 1)[1]))
+    ref = said.pop("n", None)
+    assert ref == (None if method == "POST" else "7") and said["status"] == "delivered"
+    assert said["sig"] == signing.vonage_sig(sim.vonage.signature, said)
 
 
 def verify_jwt(sim, path, headers, body):

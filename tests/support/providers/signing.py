@@ -72,6 +72,10 @@ def new_rsa():
     return pem.decode(), key.public_key()
 
 
+def public_of(pem):
+    return serialization.load_pem_private_key(pem.encode(), None).public_key()
+
+
 @functools.lru_cache
 def one_rsa():
     """The same for all of this process: making one takes half a second."""

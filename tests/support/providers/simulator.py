@@ -1,7 +1,6 @@
 """The simulator itself: one thread, scripts, phones, webhooks, and what tests ask of it."""
 import asyncio
 import json
-import ssl
 import threading
 import time
 from dataclasses import dataclass
@@ -41,7 +40,7 @@ class Hook:
 
 
 class Simulator:
-    def __init__(self, tls=False, port=0, folder=None, public_url="https://mayday.example"):
+    def __init__(self, tls=False, port=0, folder=None, public_url="https://mayday.example", accounts=None):
         self.lock = threading.Condition()
         self.public_url = public_url
         self.routes = {public_url: []}
@@ -58,6 +57,8 @@ class Simulator:
         self.twilio, self.vonage = Twilio(self), Vonage(self)
         self.providers = {"twilio": self.twilio, "vonage": self.vonage}
         self.port, self.tasks, self.connections = port, set(), set()
+        if accounts:
+            self.take_accounts(accounts)
 
     # ---- life
 
@@ -173,6 +174,19 @@ class Simulator:
             return [await self.post(account, hook, script) for _ in range(times)]
         future = asyncio.run_coroutine_threadsafe(carry(), self.loop)
         return [got and got[0] for got in future.result(60)] if wait else future
+
+    def accounts(self):
+        """The accounts and their secrets, for a simulator that is to know the same ones after a restart."""
+        twilio, vonage = self.twilio, self.vonage
+        return {"twilio": [twilio.account, twilio.token], "vonage": [vonage.key, vonage.secret, vonage.signature, vonage.application, vonage.pem],
+                "webhook": self.webhook_secret}
+
+    def take_accounts(self, known):
+        self.twilio.account, self.twilio.token = known["twilio"]
+        vonage = self.vonage
+        vonage.key, vonage.secret, vonage.signature, vonage.application, vonage.pem = known["vonage"]
+        vonage.public = signing.public_of(vonage.pem)
+        self.webhook_secret = known["webhook"]
 
     # ---- what tests ask
 
@@ -479,10 +493,10 @@ class Simulator:
         good = not (script and (script.forged or script.unsigned))
         waits = iter(self.retries if provider.name == "vonage" else ())
         while True:
-            url, headers, body = provider.sealed(hook, script)
+            how, url, headers, body = provider.sealed(hook, script, method)
             began = time.monotonic()
             try:
-                got = await self.carrier.send(method, url, headers, body)
+                got = await self.carrier.send(how, url, headers, body)
             except (Unreachable, asyncio.TimeoutError) as why:
                 got = None
                 if isinstance(why, asyncio.TimeoutError):

@@ -262,6 +262,8 @@ class Twilio:
         else:
             self.callback(values, "Url")
         callback, events = self.callback(values), values.get("StatusCallbackEvent", [])
+        if values.get("StatusCallbackMethod", "POST") != "POST":
+            raise Refuse(20001, "StatusCallbackMethod GET is not played here")
         for event in events:
             if event not in EVENTS:
                 raise Refuse(20001, f"StatusCallbackEvent is {event!r}")
@@ -272,6 +274,10 @@ class Twilio:
             voice.positive(values["Timeout"], "Timeout", 1, 600)
         if values.get("MachineDetection", "Enable") not in ("Enable", "DetectMessageEnd"):
             raise Refuse(20001, f"MachineDetection is {values['MachineDetection']!r}")
+        if values.get("AsyncAmd", "false") not in ("true", "false"):
+            raise Refuse(20001, f"AsyncAmd is {values['AsyncAmd']!r}")
+        if "TimeLimit" in values:
+            voice.positive(values["TimeLimit"], "TimeLimit", 1, 14400)
         if "MachineDetectionTimeout" in values:
             voice.positive(values["MachineDetectionTimeout"], "MachineDetectionTimeout", 3, 59)
         script = self.simulator.choose("twilio", "voice", to)
@@ -283,7 +289,7 @@ class Twilio:
                       "status": "queued", "call": call, "answered_by": None}
             self.calls[sid] = record
             call.facts = {"callback": callback, "events": set(events) or {"completed"}, "sequence": 0, "record": record,
-                          "detect": "MachineDetection" in values, "url": values.get("Url"), "method": values.get("Method", "POST")}
+                          "detect": "MachineDetection" in values, "asynchronous": values.get("AsyncAmd") == "true", "url": values.get("Url"), "method": values.get("Method", "POST")}
             body = self.call_body(record)
             return Answer(201, json.dumps(body).encode()), lambda: self.simulator.ring(call, self.dial(call, steps, script))
         return self.simulator.under(self, script, "voice", to, do)
@@ -351,7 +357,7 @@ class Twilio:
                 return
             by = ("machine_start" if final == "machine" else "human") if call.facts["detect"] else None
             call.facts["record"]["answered_by"] = by
-            more = [("AnsweredBy", by)] if by else []
+            more = [("AnsweredBy", by)] if by and not call.facts["asynchronous"] else []
             simulator.change(call, answered=True, machine=final == "machine")
             went("in-progress", script, "answered", more)
             if call.facts["url"]:
@@ -387,8 +393,8 @@ class Twilio:
 
     # ---- webhooks
 
-    def sealed(self, hook, script=None):
-        """(address, headers, body) of a webhook."""
+    def sealed(self, hook, script=None, method="POST"):
+        """(method, address, headers, body) of a webhook."""
         url, pairs = hook
         pairs = pairs + list((script.extra if script else {}).items())
         headers = {"Content-Type": "application/x-www-form-urlencoded; charset=UTF-8", "User-Agent": "TwilioProxy/1.1",
@@ -396,7 +402,7 @@ class Twilio:
         if not (script and script.unsigned):
             token = "another" if script and script.forged else self.token
             headers["X-Twilio-Signature"] = signing.twilio(token, url, pairs)
-        return url, headers, urllib.parse.urlencode(pairs).encode()
+        return method, url, headers, urllib.parse.urlencode(pairs).encode()
 
     def inbound(self, number, to, body, sid=None):
         """Somebody writes to one of our numbers."""

@@ -5,6 +5,7 @@ import datetime
 import json
 import re
 import time
+import urllib.parse
 import uuid
 
 from . import signing, voice
@@ -456,7 +457,8 @@ class Vonage:
 
     # ---- webhooks
 
-    def sealed(self, hook, script=None):
+    def sealed(self, hook, script=None, method="POST"):
+        """(method, address, headers, body) of a webhook."""
         url, values, product = hook
         values = {**values, **(script.extra if script else {})}
         headers, secret = {"User-Agent": "nexmo/1.0"}, "another" if script and script.forged else self.signature
@@ -465,12 +467,17 @@ class Vonage:
         if sig and not unsigned:
             values.update({"nonce": str(uuid.uuid4()), "timestamp": str(int(time.time()))})
             values["sig"] = signing.vonage_sig(secret, values)
-        headers["Content-Type"] = "application/json"
-        body = json.dumps(values).encode()
+        if product == "sms" and self.sms_method != "POST-JSON":
+            form = urllib.parse.urlencode(values)
+            if self.sms_method == "GET":
+                return "GET", url + ("&" if "?" in url else "?") + form, headers, b""
+            headers["Content-Type"], body = "application/x-www-form-urlencoded", form.encode()
+        else:
+            headers["Content-Type"], body = "application/json", json.dumps(values).encode()
         if not sig and not unsigned:
             application = self.application if product == "voice" else None
             headers["Authorization"] = "Bearer " + signing.vonage_jwt(secret, body, self.key, application)
-        return url, headers, body
+        return "POST", url, headers, body
 
     def inbound(self, number, to, body, sid=None):
         values = {"msisdn": number[1:], "to": to.lstrip("+"), "messageId": sid or str(uuid.uuid4()), "text": body,
