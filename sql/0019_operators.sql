@@ -245,6 +245,16 @@ LANGUAGE sql STABLE SET search_path = mayday, pg_catalog, pg_temp AS $$
     WHERE in_org <> '*' GROUP BY r.policy, r.level, r.sort, r.grave, r.what ORDER BY r.policy, r.level, r.sort, r.what
 $$;
 
+-- Policies by which nobody at all would be told for certain.
+CREATE FUNCTION mayday.plan_mute(in_org text, in_body jsonb) RETURNS SETOF text
+LANGUAGE sql STABLE SET search_path = mayday, pg_catalog, pg_temp AS $$
+    SELECT p.body->>'name' FROM jsonb_array_elements(in_body->'policies') WITH ORDINALITY p (body, n)
+    WHERE NOT p.body @? '$.levels[*].targets[*].webhook'
+      AND NOT EXISTS (SELECT FROM jsonb_path_query(p.body, '$.levels[*].targets') t (targets),
+                                  mayday.plan_reach(in_org, t.targets) r WHERE r.person IS NOT NULL)
+    ORDER BY p.n
+$$;
+
 -- Whoever a plan names or means for certain, and no phone is entered for: over the app alone.
 CREATE FUNCTION mayday.plan_phoneless(in_org text, in_body jsonb) RETURNS SETOF text
 LANGUAGE sql STABLE SET search_path = mayday, pg_catalog, pg_temp AS $$
@@ -309,5 +319,5 @@ $$;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA mayday FROM PUBLIC;
 -- `mayday doctor` looks with the gateway's eyes.
 GRANT EXECUTE ON FUNCTION mayday.mask_number(text), mayday.plan_of(text), mayday.plan_reach(text, jsonb),
-    mayday.plan_gaps(text, jsonb), mayday.plan_phoneless(text, jsonb) TO mayday_gateway;
+    mayday.plan_gaps(text, jsonb), mayday.plan_mute(text, jsonb), mayday.plan_phoneless(text, jsonb) TO mayday_gateway;
 GRANT EXECUTE ON FUNCTION mayday.mask_number(text) TO mayday_console;
