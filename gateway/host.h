@@ -47,7 +47,9 @@ typedef struct service_report {
 } service_report;
 size_t host_reports(service_host *h, service_report ret_reports[SERVICES_MAX]);
 
-typedef void (*figure_visit)(void *context, const char *name, bool is_counter, double value);
+/* Those of one name come one after the other; `labels` may be "". */
+typedef void (*figure_visit)(void *context, const char *name, const char *labels, bool is_counter,
+                             double value);
 void host_figures(service_host *h, figure_visit visit, void *context); /* under a lock: keep it short */
 
 #endif

@@ -20,12 +20,34 @@
 #define VALIDITY_MIN 60000 /* of a text: what takes longer to arrive is late, not useless */
 #define ROWS_BYTES   (8 << 20)
 
-enum { KIND_SMS = 0, KIND_VOICE, KIND_WEBHOOK, KIND_MQTT, KINDS };
+enum {
+    KIND_SMS = 0,
+    KIND_VOICE,
+    KIND_WEBHOOK,
+    KIND_MQTT,
+    KINDS
+};
 static const char *const kinds[KINDS] = {"sms", "voice", "webhook", "mqtt"};
 
 /* The columns of mayday.claim_notifications. */
-enum { C_ID = 0, C_ORG, C_ALERT, C_PERSON, C_KIND, C_ADDRESS, C_PURPOSE, C_RANK, C_LANG, C_CODE, C_BODY, C_LEFT,
-       C_CONNECTED, C_FAULT, C_TRIED, C_FACTS };
+enum {
+    C_ID = 0,
+    C_ORG,
+    C_ALERT,
+    C_PERSON,
+    C_KIND,
+    C_ADDRESS,
+    C_PURPOSE,
+    C_RANK,
+    C_LANG,
+    C_CODE,
+    C_BODY,
+    C_LEFT,
+    C_CONNECTED,
+    C_FAULT,
+    C_TRIED,
+    C_FACTS
+};
 
 typedef struct batch {
     sender *x;
@@ -123,8 +145,8 @@ static int nobody(batch *b, size_t row, int kind, carrier_choice choice) {
     if (choice == CHOICE_EXHAUSTED)
         return give_up(b, row, "refused");
     if (!x->missed[kind])
-        service_log(x->s, LOG_LEVEL_WARNING, "%s: nobody is configured to carry it, so nobody is reached that way",
-                    kinds[kind]);
+        service_log(x->s, LOG_LEVEL_WARNING,
+                    "%s: nobody is configured to carry it, so nobody is reached that way", kinds[kind]);
     x->missed[kind] = true;
     return give_up(b, row, "no_provider");
 }
@@ -188,7 +210,8 @@ static int64_t validity(const batch *b, size_t row) {
 static void keep_spoken(const batch *b, const errand *e) {
     CLEANUP(buf_release) buf kept = BUF(PROVIDER_REQUEST_MAX);
     CLEANUP(json_freep) json *body = json_new_object();
-    if (!b->x->s->local || !body || put_text(body, "text", e->body) < 0 || put_text(body, "lang", e->lang) < 0)
+    if (!b->x->s->local || !body || put_text(body, "text", e->body) < 0 ||
+        put_text(body, "lang", e->lang) < 0)
         return;
     json_print(body, &kept);
     if (buf_failed(&kept) == 0)
@@ -268,7 +291,8 @@ static pg_verdict take(batch *b, pg_rows **ret_rows) {
     pg_array_end(&routine);
     if (buf_failed(&names) < 0 || buf_failed(&most) < 0 || buf_failed(&routine) < 0)
         return PG_RETRY;
-    return pg_query(x->s->c, "SELECT * FROM mayday.claim_notifications($1::text[], $2::integer[], $3::integer[])", 3,
+    return pg_query(x->s->c,
+                    "SELECT * FROM mayday.claim_notifications($1::text[], $2::integer[], $3::integer[])", 3,
                     (const char *[]){names.ptr, most.ptr, routine.ptr}, ret_rows);
 }
 

@@ -29,7 +29,8 @@ pg_verdict sender_find_orphans(sender *x) {
 
 /* ---- in doubt ---- */
 
-static void settle(sender *x, const char *id, const char *attempt, const char *found, const provider_result *r) {
+static void settle(sender *x, const char *id, const char *attempt, const char *found,
+                   const provider_result *r) {
     char labels[48];
     json *row = json_new_object();
     if (row && (put_text(row, "id", id) < 0 || put_text(row, "attempt", attempt) < 0 ||
@@ -99,8 +100,9 @@ pg_verdict sender_search(sender *x) {
 
 static void tell(sender *x, const char *id, const char *attempt, const char *receipt, const char *code) {
     json *row = json_new_object();
-    if (row && (put_text(row, "id", id) < 0 || put_text(row, "attempt", attempt) < 0 ||
-                put_text(row, "receipt", receipt) < 0 || put_text(row, "code", code && *code ? code : NULL) < 0))
+    if (row &&
+        (put_text(row, "id", id) < 0 || put_text(row, "attempt", attempt) < 0 ||
+         put_text(row, "receipt", receipt) < 0 || put_text(row, "code", code && *code ? code : NULL) < 0))
         row = json_free(row);
     results_add(&x->receipts, row);
 }

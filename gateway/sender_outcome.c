@@ -160,9 +160,9 @@ static const char *blame_name(provider_blame b) {
 }
 
 static verdict again(const errand *e, const provider_result *r) {
-    return (verdict){"again", "provider",
-                     carriers_pause(&e->owner->carriers, e->row->kind, e->tries, e->try_count, r,
-                                    (uint64_t)random())};
+    return (verdict){
+        "again", "provider",
+        carriers_pause(&e->owner->carriers, e->row->kind, e->tries, e->try_count, r, (uint64_t)random())};
 }
 
 static verdict refused(errand *e, const provider_result *r) {
@@ -206,12 +206,15 @@ static verdict next_of(errand *e, const provider_reply *reply, const provider_re
 }
 
 /* The row of end_attempts(). Who refused the message for itself is remembered by the blame. */
-static json *row_of(const errand *e, const provider_reply *reply, const provider_result *r, const verdict *v) {
-    provider_blame blame = r->outcome == PROVIDER_REFUSED && r->blame == BLAME_NOBODY ? BLAME_MESSAGE : r->blame;
+static json *row_of(const errand *e, const provider_reply *reply, const provider_result *r,
+                    const verdict *v) {
+    provider_blame blame =
+        r->outcome == PROVIDER_REFUSED && r->blame == BLAME_NOBODY ? BLAME_MESSAGE : r->blame;
     json *row = json_new_object();
     if (!row || put_text(row, "attempt", e->attempt) < 0 ||
         put_text(row, "outcome", provider_outcome_name(r->outcome)) < 0 ||
-        put_text(row, "code", *r->code ? r->code : NULL) < 0 || put_text(row, "blame", blame_name(blame)) < 0 ||
+        put_text(row, "code", *r->code ? r->code : NULL) < 0 ||
+        put_text(row, "blame", blame_name(blame)) < 0 ||
         put_text(row, "reference", *r->reference ? r->reference : NULL) < 0 ||
         put_text(row, "then", v->then) < 0 || put_text(row, "why", v->why) < 0 ||
         json_put(row, "ms", json_new_integer(v->ms)) < 0 ||
@@ -337,8 +340,7 @@ static pg_verdict mark(pg *c, results *r, bool delivered) {
 }
 
 pg_verdict sender_store(sender *x, pg *c) {
-    pg_verdict verdict =
-        store(x, c, "SELECT * FROM mayday.end_attempts($1::jsonb)", &x->ended, &x->notified);
+    pg_verdict verdict = store(x, c, "SELECT * FROM mayday.end_attempts($1::jsonb)", &x->ended, &x->notified);
     if (verdict == PG_DONE)
         verdict = store(x, c, "SELECT * FROM mayday.settle_doubts($1::jsonb)", &x->settled, &x->notified);
     if (verdict == PG_DONE)
