@@ -59,6 +59,9 @@ static int start_one(service_host *h, const service *row) {
                              .settings = h->o.settings,
                              .gateway = h->o.gateway,
                              .bus = h->o.bus,
+                             .accounts = h->o.accounts,
+                             .texts = h->o.texts,
+                             .local = h->o.local,
                              .channel = row->channel};
     atomic_store(&r->moved_ms, host_clock_ms());
     if (row->begin && !(r->state = row->begin(&r->s)))
@@ -120,6 +123,18 @@ const settings *host_settings(const service_host *h) {
 
 bus *host_bus(const service_host *h) {
     return h->o.bus;
+}
+
+const accounts *host_accounts(const service_host *h) {
+    return h->o.accounts;
+}
+
+const texts *host_texts(const service_host *h) {
+    return h->o.texts;
+}
+
+local *host_local(const service_host *h) {
+    return h->o.local;
 }
 
 const char *host_gateway(const service_host *h) {

@@ -12,6 +12,9 @@ typedef struct host_options {
     const settings *settings; /* all borrowed for the host's life */
     const char *gateway, *version;
     bus *bus;
+    const accounts *accounts;
+    const texts *texts;
+    local *local;
 } host_options;
 
 NODISCARD int host_new(const host_options *options, service_host **ret_host);
@@ -30,6 +33,9 @@ bool host_moves(service_host *h, const char **ret_name);
 
 const settings *host_settings(const service_host *h);
 bus *host_bus(const service_host *h);
+const accounts *host_accounts(const service_host *h);
+const texts *host_texts(const service_host *h);
+local *host_local(const service_host *h);
 const char *host_gateway(const service_host *h);
 const char *host_version(const service_host *h);
 instant host_since(const service_host *h);
