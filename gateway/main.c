@@ -167,6 +167,7 @@ static int64_t clock_us(void) {
  * more: it is tried again. */
 static void tend_http(gateway *g) {
     char why[HTTP_WHY_MAX] = "";
+    http_tend(g->http);
     if (g->http || !g->conf.gateway_http || clock_us() < g->http_try_us)
         return;
     if (http_start(g->conf.gateway_http, &g->scope, &g->http, why) == 0) {
