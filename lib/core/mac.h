@@ -13,16 +13,18 @@ NODISCARD int hmac_sha1(text key, text message, uint8_t ret_mac[SHA1_LEN]);
 NODISCARD int hmac_sha256(text key, text message, uint8_t ret_mac[SHA256_LEN]);
 NODISCARD int sha256(text message, uint8_t ret_digest[SHA256_LEN]);
 
-/* In a time that does not depend on where they differ. Their lengths are no secret. */
+/* In a time that does not depend on where they differ. Their lengths are no secret. Two empty ones prove
+ * nothing and are not equal. */
 bool mac_equal(text a, text b);
 
 void hex_add(const uint8_t *bytes, size_t len, buf *to);    /* lower case */
 void base64_add(const uint8_t *bytes, size_t len, buf *to); /* with padding (RFC 4648, 4) */
 
-/* A compact JWS over `payload`: RS256 with a private key in PEM (PKCS #1 or #8). -EBADMSG: no RSA key. */
+/* Appends a compact JWS over `payload`: RS256 with a private key in PEM (PKCS #1 or #8). Returns 0, -EBADMSG
+ * (no RSA key of 2048 bits or more, or locked by a password), -EIO, or the buffer's fault. */
 NODISCARD int jws_rs256(const char *pem, text payload, buf *to);
-/* A compact JWS signed by HS256. *ret_payload is decoded into `to`. False: wrong signature, another
- * algorithm, no JWS. */
+/* Is it a compact JWS signed by HS256? Then its payload, decoded, is appended to `to`. False: wrong
+ * signature, another algorithm, a header we would have to understand ('crit'), no JWS, an empty secret. */
 bool jws_hs256_good(text token, text secret, buf *to);
 
 #endif
