@@ -14,6 +14,7 @@ typedef struct host_options {
     bus *bus;
     const accounts *accounts;
     const texts *texts;
+    const char *langs; /* of `texts`, with spaces between them */
     local *local;
 } host_options;
 
@@ -54,6 +55,7 @@ typedef struct service_report {
 size_t host_reports(service_host *h, service_report ret_reports[SERVICES_MAX]);
 
 typedef void (*figure_visit)(void *context, const char *name, bool is_counter, double value);
+void host_count(service_host *h, const char *name, uint64_t by);       /* as service_count() */
 void host_figures(service_host *h, figure_visit visit, void *context); /* under a lock: keep it short */
 
 #endif

@@ -35,6 +35,7 @@ typedef struct gateway {
     char *id, *only_org;
     accounts *accounts;
     texts *texts;
+    char *langs;
     local *local;
     bus *bus;
     service_host *host;
@@ -64,7 +65,7 @@ static int load_what_it_says(gateway *g) {
     int fault = accounts_read(&g->conf, &g->accounts, accounts_why);
     if (fault == 0) {
         why = texts_why;
-        fault = wording_read(g->conf.schema_dir, g->conf.notify_lang, &g->texts, texts_why);
+        fault = wording_read(g->conf.schema_dir, g->conf.notify_lang, &g->texts, &g->langs, texts_why);
     }
     if (fault < 0)
         fprintf(stderr, "mayday-gateway: %s\n", *why ? why : strerror(-fault));
@@ -127,6 +128,7 @@ static int start(gateway *g) {
                              .bus = g->bus,
                              .accounts = g->accounts,
                              .texts = g->texts,
+                             .langs = g->langs,
                              .local = g->local};
     if (fault == 0)
         fault = host_new(&for_host, &g->host);
@@ -291,6 +293,7 @@ int main(int argc, char **argv) {
     free(g.id);
     free(g.only_org);
     (void)texts_free(g.texts);
+    free(g.langs);
     (void)accounts_free(g.accounts);
     if (g.has_conf)
         conf_release(&settings_table, &g.conf);

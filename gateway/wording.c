@@ -12,6 +12,7 @@
 
 #define FILE_MAX     (1 << 20)
 #define PATH_LONGEST 4096
+#define LANGS_MAX    4096
 
 static const char ending[] = ".json";
 
@@ -55,7 +56,7 @@ static bool speaks(const char *name, const char *fallback) {
            (text_starts_with(wanted, lang) && wanted.len > lang.len && wanted.ptr[lang.len] == '-');
 }
 
-static int read_all(DIR *folder, const char *path, const char *fallback, texts *into,
+static int read_all(DIR *folder, const char *path, const char *fallback, texts *into, buf *langs,
                     char why[WORDING_WHY_MAX]) {
     bool spoken = false;
     for (struct dirent *e; (e = readdir(folder));) {
@@ -65,13 +66,16 @@ static int read_all(DIR *folder, const char *path, const char *fallback, texts *
         if (fault < 0)
             return fault;
         spoken |= speaks(e->d_name, fallback);
+        if (langs->len > 0)
+            buf_add_char(langs, ' ');
+        buf_add_text(langs, language_of(e->d_name));
     }
     return spoken
                ? 0
                : because(why, -ENOENT, "[notify] lang = %.40s: %.300s has no such language", fallback, path);
 }
 
-int wording_read(const char *schema_dir, const char *fallback, texts **ret_texts,
+int wording_read(const char *schema_dir, const char *fallback, texts **ret_texts, char **ret_langs,
                  char ret_why[WORDING_WHY_MAX]) {
     char path[PATH_LONGEST];
     (void)snprintf(path, sizeof path, "%.4000s/texts", schema_dir);
@@ -79,11 +83,16 @@ int wording_read(const char *schema_dir, const char *fallback, texts **ret_texts
     if (!folder)
         return because(ret_why, -errno, "the texts in %.300s can't be read: %s", path, strerror(errno));
     CLEANUP(texts_freep) texts *t = texts_new();
-    int fault = t ? read_all(folder, path, fallback, t, ret_why) : because(ret_why, -ENOMEM, "out of memory");
+    CLEANUP(buf_release) buf langs = BUF(LANGS_MAX);
+    int fault = t ? read_all(folder, path, fallback, t, &langs, ret_why) : -ENOMEM;
     (void)closedir(folder);
-    if (fault == 0) {
-        *ret_texts = t;
-        t = NULL;
-    }
-    return fault;
+    if (fault == 0)
+        fault = buf_failed(&langs);
+    char *spelled = fault == 0 ? buf_steal(&langs) : NULL;
+    if (!spelled)
+        return fault < 0 && *ret_why ? fault : because(ret_why, -ENOMEM, "out of memory");
+    *ret_texts = t;
+    *ret_langs = spelled;
+    t = NULL;
+    return 0;
 }
