@@ -192,7 +192,8 @@ CREATE TABLE mayday.inbox (
     person text NOT NULL,
     text text,
     lang text,
-    kind text
+    kind text,
+    alert uuid
 ) PARTITION BY RANGE (id);
 COMMENT ON TABLE mayday.inbox IS 'Messages for one person.';
 CREATE INDEX ON mayday.inbox (org, person, at DESC);

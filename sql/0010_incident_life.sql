@@ -66,7 +66,7 @@ BEGIN
             'notified', mayday.spell(a.notified_at), 'delivered', mayday.spell(a.delivered_at),
             'acknowledged', CASE WHEN a.acknowledged_at IS NOT NULL THEN
                 jsonb_build_object('at', mayday.spell(a.acknowledged_at), 'by', a.acknowledged_by) END),
-        'escalation', jsonb_build_object('level', a.escalation_level)));
+        'escalation', mayday.escalation_json(a)));
 END
 $$;
 
@@ -114,6 +114,7 @@ BEGIN
     END IF;
     -- A repeated press does not count them: it would have to be said again at each.
     RETURN mayday.with_id(mayday.incident_json(a) || joined || jsonb_strip_nulls(jsonb_build_object(
+        'escalation', mayday.escalation_truth(a),
         'presses', CASE WHEN a.id = in_alert THEN a.presses END, 'silent', a.silent, 'offline', a.offline, 'cause', a.cause,
         'duress_at', mayday.spell(a.duress_at), 'invited', mayday.incident_people(a.org, a.id, 'invited'),
         'location', CASE WHEN a.duress_at IS NOT NULL THEN mayday.incident_location(a, true) END)), in_alert, 'dispatch');
@@ -255,7 +256,10 @@ BEGIN
         priority = CASE WHEN urgent AND x.shown_priority IS NULL THEN in_priority ELSE x.priority END,
         shown_priority = CASE WHEN urgent AND x.shown_priority IS NOT NULL THEN in_priority ELSE x.shown_priority END,
         version = x.version + urgent::integer, changed_at = CASE WHEN urgent THEN now() ELSE x.changed_at END
-    WHERE x.org = a.org AND x.id = a.id;
+    WHERE x.org = a.org AND x.id = a.id RETURNING x.* INTO a;
+    IF urgent THEN
+        PERFORM mayday.escalation_urgent(a);
+    END IF;
     IF urgent OR in_position IS NOT NULL THEN
         PERFORM mayday.tell_incident(a, 'state');
     ELSE
@@ -523,6 +527,9 @@ BEGIN
     UPDATE mayday.action y SET verdict = in_verdict, from_status = in_status, to_status = in_status, version = a.version,
         standing = in_standing, run = in_run, done_at = to_timestamp(done_us / 1000000.0)
     WHERE y.id = in_message RETURNING * INTO x;
+    IF x.action = 'acknowledge' AND in_verdict = 'illegal' AND a.closed_at IS NULL AND a.id IS NOT NULL THEN
+        PERFORM mayday.escalation_acted(a, a.status, x); -- somebody else was first; it is their answer all the same
+    END IF;
     PERFORM mayday.reject(in_org, coalesce(x.via, in_sender), in_message, in_topic, in_verdict, in_detail);
     PERFORM mayday.record_audit(in_org, 'incident.refused', in_sender, x.person, coalesce(in_alert, x.alert),
         jsonb_strip_nulls(jsonb_build_object('action', x.action, 'verdict', in_verdict, 'message', in_message,
@@ -530,8 +537,8 @@ BEGIN
 END
 $$;
 
--- What follows from an action whose verdict became another; returns by how many levels it escalates.
-CREATE FUNCTION mayday.action_turned(a mayday.alert, x mayday.action, before text) RETURNS integer
+-- What follows from an action whose verdict became another.
+CREATE FUNCTION mayday.action_turned(a mayday.alert, x mayday.action, before text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     IF x.verdict = 'displaced' AND before = 'applied' THEN
@@ -540,13 +547,9 @@ BEGIN
         PERFORM mayday.record_audit(x.org, 'incident.displaced', 'mayday', x.sender, a.id,
             jsonb_build_object('action', x.action, 'message', x.id));
     END IF;
-    IF (x.verdict = 'applied') = (before IS NOT DISTINCT FROM 'applied') THEN
-        RETURN 0;
-    END IF;
-    IF x.person IS NOT NULL THEN
+    IF (x.verdict = 'applied') <> (before IS NOT DISTINCT FROM 'applied') AND x.person IS NOT NULL THEN
         PERFORM mayday.settle_belonging(a, x.person);
     END IF;
-    RETURN CASE WHEN x.action <> 'escalate' THEN 0 WHEN x.verdict = 'applied' THEN 1 ELSE -1 END;
 END
 $$;
 
@@ -616,7 +619,7 @@ BEGIN
     END IF;
     FOR i IN 1 .. cardinality(ids) LOOP
         SELECT * INTO x FROM mayday.action y WHERE y.id = ids[i];
-        a.escalation_level := greatest(a.escalation_level + mayday.action_turned(a, x, befores[i]), 0);
+        PERFORM mayday.action_turned(a, x, befores[i]);
         IF x.action = 'acknowledge' THEN -- the first who took it on, in the order things were done
             SELECT y.done_at, y.sender INTO a.acknowledged_at, a.acknowledged_by FROM mayday.action y
             WHERE y.alert = ANY (mayday.incident_ids(a)) AND y.org = a.org AND y.action = 'acknowledge'
@@ -629,9 +632,11 @@ BEGIN
     END IF;
     a := mayday.incident_turned(a, was, own.sender);
     UPDATE mayday.alert y SET status = a.status, version = a.version, changed_at = a.changed_at, run = a.run,
-        run_from = a.run_from, escalation_level = a.escalation_level, acknowledged_at = a.acknowledged_at,
-        acknowledged_by = a.acknowledged_by, closed_at = a.closed_at, retired_at = a.retired_at
+        run_from = a.run_from, acknowledged_at = a.acknowledged_at, acknowledged_by = a.acknowledged_by,
+        closed_at = a.closed_at, retired_at = a.retired_at
     WHERE y.org = a.org AND y.id = a.id;
+    SELECT * INTO own FROM mayday.action y WHERE y.id = in_message;
+    PERFORM mayday.escalation_acted(a, was, own);
     IF 'canceled' IN (was, a.status) THEN
         PERFORM mayday.settle_raiser(a, own.sender);
     END IF;
@@ -673,6 +678,7 @@ BEGIN
     UPDATE mayday.alert y SET priority = a.priority, shown_priority = a.shown_priority, duress_at = a.duress_at,
         version = a.version, changed_at = a.changed_at, decoy = a.decoy
     WHERE y.org = a.org AND y.id = a.id;
+    PERFORM mayday.escalation_urgent(a);
     PERFORM mayday.record_audit(in_org, 'incident.duress', in_sender, NULL, a.id,
                                 jsonb_build_object('version', a.version, 'message', in_message, 'quietly', quietly));
     IF NOT quietly THEN

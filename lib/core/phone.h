@@ -16,16 +16,20 @@ typedef enum phone_verdict {
 /* `allowed`: numbers of emergency services that may be dialled nevertheless, in full, separated by spaces;
  * may be empty. What counts as one: a country's code followed by a number that is, or begins like, one of the
  * known emergency numbers of that country or of the world (112, 911, 999, 000, 10111...) and is too short to
- * be a subscriber's. Numbers longer than that are subscribers. An allowed one is good whatever its length. */
+ * be a subscriber's, with or without the 0 dialled within a country. Numbers longer than that are
+ * subscribers. An allowed one is good whatever its length. */
 phone_verdict phone_judge(text number, text allowed);
 
 /* Of senders spelled "+1=+15551230000 +27=MAYDAY *=+447700900000" the one for `number`: the longest prefix
  * that fits, else the one of '*'; a word without '=' is for all. Borrowed from `senders`; empty with NULL ptr
  * when there is none. */
 text phone_sender(text senders, text number);
+/* One sender at least, each an E.164 number, and unless `numbers_only` also a short code, a name of up to
+ * eleven letters and digits, or a messaging service (MG...). */
 bool phone_senders_good(text senders, bool numbers_only);
 
-/* For logs and people who need not know it: "+27•••••••89" (the first three and last two signs). */
+/* For logs and people who need not know it: "+27•••••••89" (the first three and last two signs; of what is no
+ * number: none). */
 void phone_mask(text number, char ret_masked[PHONE_MAX * 3 + 1]);
 
 #endif

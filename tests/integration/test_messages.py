@@ -76,6 +76,8 @@ SAMPLES = {
               "person_check"),
     "reply": ("officer", lambda: (m.topic("user", "stored", "reply"), m.message(check=m.uuid7(), answer="ok")), "reply"),
     "inbox": ("dispatcher", lambda: (m.topic("user", "bob", "inbox"), m.message(kind="message", text="call me")), "inbox"),
+    "notification": ("gateway", lambda: (m.topic("user", "bob", "inbox"), m.message(kind="notification", text="call me", alert=m.uuid7())),
+                     "inbox"),
     "broadcast": ("dispatcher", lambda: (m.topic("role", "officer", "broadcast"), m.message(text="shift ends")), "broadcast"),
     "action": ("dispatcher", lambda: (m.topic("alert", m.uuid7(), "action"), m.message(action="note", reason="seen on camera")), "action"),
     "zone_event": ("gateway", lambda: (m.topic("zone", "gate", "event"), m.message(person="bob", event="entered")), "zone_event"),
