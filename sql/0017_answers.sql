@@ -166,16 +166,17 @@ BEGIN
 END
 $$;
 
--- A key in a call: our own address says which.
+-- A key in a call: by the call, or by our own address, while the call is not known yet. Family only listens.
 CREATE FUNCTION mayday.take_key(e mayday.provider_event, in_key text, meaning text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     n mayday.notification;
 BEGIN
     SELECT * INTO n FROM mayday.notification x
-    WHERE x.id = coalesce(e.notification, (SELECT t.notification FROM mayday.attempt t
-                                           WHERE t.provider = e.provider AND t.reference = e.reference));
+    WHERE x.id = coalesce((SELECT t.notification FROM mayday.attempt t
+                           WHERE t.provider = e.provider AND t.reference = e.reference), e.notification);
     IF n.id IS NOT NULL THEN
-        PERFORM mayday.store_answer(e, in_key, n.org, n.alert, n.person, n.id, 'voice', meaning);
+        PERFORM mayday.store_answer(e, in_key, n.org, n.alert, n.person, n.id, 'voice',
+                                    CASE WHEN n.family THEN 'unclear' ELSE meaning END);
     END IF;
 END
 $$;

@@ -70,6 +70,9 @@ static int answer(const http_scope *scope, const http_request *request, http_rep
     print_condition(c, to);
     print_services(c, to);
     bool any = print_brokers(c, to);
+    exposition_one(to, "mayday_gateway_mail_waiting", "gauge",
+                   "Receipts and answers that wait for the database.",
+                   (double)local_mail_count(host_local(scope->host)));
     host_figures(scope->host, print_figure, to);
     if (any) /* else what the broker said is of long ago */
         broker_figures_print(scope->brokers, to);
