@@ -61,10 +61,11 @@ static void say_status(session *x, const char *status, instant now, bool tell) {
 /* Has somebody spoken in our name since we last said "online"? Also their last will counts: it is dated when
  * they connected. Not every broker tells the loser that its session was taken over, and two gateways of one
  * name would throw each other out for ever. */
-void bus_see_rival(void *the_bus, text org, text topic, text payload, bool retained) {
+void bus_see_rival(void *the_bus, text org, text topic, text payload, text sender, bool retained) {
     bus *b = the_bus;
     CLEANUP(json_freep) json *body = NULL;
     (void)topic;
+    (void)sender;
     if (!retained || json_parse_once(payload, &body) != JSON_OK ||
         text_equal(json_get_string(body, "since"), text_of(b->since)))
         return;

@@ -151,6 +151,8 @@ static acceptance judge_checked(host *h, session *s, offer *o, const msg_type *t
         o->shown = buf_text(&h->shown);
     }
     acceptance outcome = type->stored ? keep(h, s, type, o, repeat) : ACCEPTANCE_TAKEN;
+    o->names_sender =
+        type->family == ADDRESS_ALERT && (type->limit == MSG_RAISE || type->limit == MSG_ACTION);
     if (outcome == ACCEPTANCE_TAKEN && type->limit == MSG_RAISE && !repeat)
         join_raiser(h, s, where, body);
     return outcome;
@@ -160,6 +162,7 @@ acceptance acceptance_judge(host *h, session *s, offer *o) {
     address where;
     const msg_type *type = address_parse(o->topic, &where) ? msg_type_at(&where) : NULL;
     o->shown = (text){0};
+    o->names_sender = false;
     if (!type || type->internal)
         return deny(h, s, o, DENIAL_ADDRESS, "no client message travels at this topic");
     if (o->retain && !type->retained)
