@@ -21,12 +21,13 @@ typedef struct service_context {
     bus *bus;
     pg *c;               /* NULL while there is no connection */
     const char *channel; /* what the service LISTENs to; from its row */
+    int sleep_ms;        /* a step may set it: to be woken so much later at the latest; 0: after every_ms */
 } service_context;
 
 typedef struct service {
     const char *name;    /* of the thread, in the log, in /health and /metrics */
     const char *channel; /* a NOTIFY channel that wakes it; NULL: only time does */
-    int every_ms;        /* how long it sleeps at most between two steps */
+    int every_ms;        /* how long it sleeps at most between two steps; also what sleep_ms is bounded by */
 
     /* Called with a live connection, outside a transaction: does what there is to do and returns.
      * PG_DONE; anything else when it could not: then the connection is made again, with backoff, and the step
