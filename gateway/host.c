@@ -59,6 +59,10 @@ static int start_one(service_host *h, const service *row) {
                              .settings = h->o.settings,
                              .gateway = h->o.gateway,
                              .bus = h->o.bus,
+                             .accounts = h->o.accounts,
+                             .texts = h->o.texts,
+                             .langs = h->o.langs,
+                             .local = h->o.local,
                              .channel = row->channel};
     atomic_store(&r->moved_ms, host_clock_ms());
     if (row->begin && !(r->state = row->begin(&r->s)))
@@ -120,6 +124,18 @@ const settings *host_settings(const service_host *h) {
 
 bus *host_bus(const service_host *h) {
     return h->o.bus;
+}
+
+const accounts *host_accounts(const service_host *h) {
+    return h->o.accounts;
+}
+
+const texts *host_texts(const service_host *h) {
+    return h->o.texts;
+}
+
+local *host_local(const service_host *h) {
+    return h->o.local;
 }
 
 const char *host_gateway(const service_host *h) {
@@ -187,13 +203,16 @@ static figure *figure_named(service_host *h, const char *name, bool is_counter) 
     return f;
 }
 
-void service_count(service_context *s, const char *name, uint64_t by) {
-    service_host *h = s->host;
+void host_count(service_host *h, const char *name, uint64_t by) {
     (void)pthread_mutex_lock(&h->lock);
     figure *f = figure_named(h, name, true);
     if (f)
         f->count += by;
     (void)pthread_mutex_unlock(&h->lock);
+}
+
+void service_count(service_context *s, const char *name, uint64_t by) {
+    host_count(s->host, name, by);
 }
 
 void service_gauge(service_context *s, const char *name, double value) {

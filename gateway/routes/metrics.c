@@ -56,9 +56,10 @@ static void print_figure(void *context, const char *name, bool is_counter, doubl
     exposition_one(context, name, is_counter ? "counter" : "gauge", figure_help(name), value);
 }
 
-static int answer(const http_scope *scope, http_reply *reply) {
+static int answer(const http_scope *scope, const http_request *request, http_reply *reply) {
     CLEANUP(condition_freep) condition *c = condition_look(scope->host);
     buf *to = &reply->body;
+    (void)request;
     if (!c)
         return -ENOMEM;
     reply->type = EXPOSITION_TYPE;
@@ -69,10 +70,13 @@ static int answer(const http_scope *scope, http_reply *reply) {
     print_condition(c, to);
     print_services(c, to);
     bool any = print_brokers(c, to);
+    exposition_one(to, "mayday_gateway_mail_waiting", "gauge",
+                   "Receipts and answers that wait for the database.",
+                   (double)local_mail_count(host_local(scope->host)));
     host_figures(scope->host, print_figure, to);
     if (any) /* else what the broker said is of long ago */
         broker_figures_print(scope->brokers, to);
     return 0;
 }
 
-const route route_metrics = {.method = "GET", .path = "/metrics", .role = NULL, .answer = answer};
+const route route_metrics = {.methods = "GET", .path = "/metrics", .role = NULL, .answer = answer};
