@@ -37,6 +37,15 @@ static const struct {
     {"mayday_gateway_audit_sealed_total", "Entries chained into the audit trail."},
     {"mayday_gateway_audit_checkpoints_total", "Checkpoints of the audit trail signed."},
     {"mayday_gateway_audit_pending", "Entries that wait to be chained."},
+    {"mayday_gateway_attempts_total", "Messages handed to providers, by what came of it."},
+    {"mayday_gateway_notifications_given_up_total", "Notifications that were not sent, by the reason."},
+    {"mayday_gateway_notifications_due", "Notifications that are due and not sent yet."},
+    {"mayday_gateway_notifications_late_seconds", "How long the oldest of them is due."},
+    {"mayday_gateway_orphans_total", "Requests left behind by a gateway that is gone."},
+    {"mayday_gateway_searches_total",
+     "Looks into a provider's list for a message in doubt, by what was found."},
+    {"mayday_gateway_provider_open", "Whether the circuit breaker keeps messages from the provider."},
+    {"mayday_gateway_provider_under_way", "Requests to the provider under way."},
     {"mayday_gateway_audit_lag_seconds", "How long the oldest of them waits."},
 };
 

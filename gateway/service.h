@@ -71,4 +71,9 @@ void service_log(const service_context *s, log_level level, const char *format, 
 void service_count(service_context *s, const char *name, uint64_t by);
 void service_gauge(service_context *s, const char *name, double value);
 
+/* The same by labels, as Prometheus spells them: "provider=\"twilio-sms\",outcome=\"sent\"". Of words of our
+ * own alone: every set of labels is a figure, and there is room for few. */
+void service_count_of(service_context *s, const char *name, const char *labels, uint64_t by);
+void service_gauge_of(service_context *s, const char *name, const char *labels, double value);
+
 #endif
