@@ -42,6 +42,7 @@ CREATE TABLE mayday.action (
     level integer,   -- of 'escalate'
     seconds integer, -- of 'hold'
     by text,         -- it came through a gateway, for this person: they are its sender
+    via text,        -- that gateway
     -- The judgement, made in the transaction that stores the row (lib/core/incident.h); never NULL for long.
     verdict text,     -- 'applied', 'noted', or why it changed nothing: 'illegal', 'stale'...
     from_status text,
@@ -191,7 +192,8 @@ CREATE TABLE mayday.inbox (
     person text NOT NULL,
     text text,
     lang text,
-    kind text
+    kind text,
+    alert uuid
 ) PARTITION BY RANGE (id);
 COMMENT ON TABLE mayday.inbox IS 'Messages for one person.';
 CREATE INDEX ON mayday.inbox (org, person, at DESC);

@@ -35,7 +35,8 @@ RETURNS SETOF mayday.location LANGUAGE sql STABLE PARALLEL SAFE AS $$
     ORDER BY l.at
 $$;
 
--- Everything that was said and done in an incident, oldest first. (checks_of comes with a later migration.)
+-- Everything that was said and done in an incident, oldest first. (checks_of and escalation_of come with later
+-- migrations.)
 SET LOCAL check_function_bodies = off;
 CREATE FUNCTION mayday.timeline(in_alert uuid)
 RETURNS TABLE (at timestamptz, received_at timestamptz, kind text, id uuid, org text, sender text, detail jsonb)
@@ -64,6 +65,8 @@ LANGUAGE sql STABLE PARALLEL SAFE SET search_path FROM CURRENT AS $$
     FROM mayday.location l WHERE l.alert = in_alert
     UNION ALL
     SELECT * FROM mayday.checks_of(in_alert)
+    UNION ALL
+    SELECT * FROM mayday.escalation_of(in_alert)
     ORDER BY 1, 4
 $$;
 RESET check_function_bodies;

@@ -66,7 +66,7 @@ BEGIN
             'notified', mayday.spell(a.notified_at), 'delivered', mayday.spell(a.delivered_at),
             'acknowledged', CASE WHEN a.acknowledged_at IS NOT NULL THEN
                 jsonb_build_object('at', mayday.spell(a.acknowledged_at), 'by', a.acknowledged_by) END),
-        'escalation', jsonb_build_object('level', a.escalation_level)));
+        'escalation', mayday.escalation_json(a)));
 END
 $$;
 
@@ -114,6 +114,7 @@ BEGIN
     END IF;
     -- A repeated press does not count them: it would have to be said again at each.
     RETURN mayday.with_id(mayday.incident_json(a) || joined || jsonb_strip_nulls(jsonb_build_object(
+        'escalation', mayday.escalation_truth(a),
         'presses', CASE WHEN a.id = in_alert THEN a.presses END, 'silent', a.silent, 'offline', a.offline, 'cause', a.cause,
         'duress_at', mayday.spell(a.duress_at), 'invited', mayday.incident_people(a.org, a.id, 'invited'),
         'location', CASE WHEN a.duress_at IS NOT NULL THEN mayday.incident_location(a, true) END)), in_alert, 'dispatch');
@@ -172,6 +173,19 @@ RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = mayday, pg_catalog,
           FROM mayday.incident_of(in_org, in_alert) i(id)) f
     WHERE m.org = in_org AND m.family = 'alert' AND m.id = f.id::text AND m.person = in_person
       AND m.relation IN ('assigned', 'invited') AND coalesce(m.until, 'infinity') = 'infinity'
+$$;
+
+-- Says an incident again to those who just joined it (as tell_membership notified it) and are connected at this broker:
+-- what was said since may have come by before the broker knew of them. Under duress nothing moves where the raiser looks.
+CREATE FUNCTION mayday.say_again(in_node text, joined jsonb) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM mayday.post(a.org, 'alert/' || a.id, CASE WHEN a.duress_at IS NULL THEN 'state' ELSE 'dispatch' END)
+    FROM (SELECT DISTINCT j.org, j.id FROM jsonb_to_recordset(joined) j(family text, org text, id text, person text)
+          WHERE j.family = 'alert' AND EXISTS (SELECT FROM mayday.connection c WHERE c.org = j.org AND c.person = j.person
+                                               AND c.node = in_node)) j
+    JOIN mayday.alert a ON a.org = j.org AND a.id = j.id::uuid;
+END
 $$;
 
 -- What the actions taken so far make of a person, the last one that holds deciding.
@@ -255,7 +269,10 @@ BEGIN
         priority = CASE WHEN urgent AND x.shown_priority IS NULL THEN in_priority ELSE x.priority END,
         shown_priority = CASE WHEN urgent AND x.shown_priority IS NOT NULL THEN in_priority ELSE x.shown_priority END,
         version = x.version + urgent::integer, changed_at = CASE WHEN urgent THEN now() ELSE x.changed_at END
-    WHERE x.org = a.org AND x.id = a.id;
+    WHERE x.org = a.org AND x.id = a.id RETURNING x.* INTO a;
+    IF urgent THEN
+        PERFORM mayday.escalation_urgent(a);
+    END IF;
     IF urgent OR in_position IS NOT NULL THEN
         PERFORM mayday.tell_incident(a, 'state');
     ELSE
@@ -504,7 +521,14 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_te
     SELECT EXISTS (SELECT FROM mayday.person p WHERE p.org = in_org AND p.person = in_person)
 $$;
 
--- An action that changes nothing: its row says why, its sender is told. `in_status`: what it met.
+-- Somebody answered by phone: through this gateway.
+CREATE FUNCTION mayday.action_through(in_message uuid, in_gateway text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+    UPDATE mayday.action x SET via = in_gateway WHERE x.id = in_message
+$$;
+
+-- An action that changes nothing: its row says why, its sender is told (who answered by phone has sent nothing: the
+-- gateway did). `in_status`: what it met.
 CREATE FUNCTION mayday.incident_refuse(in_org text, in_message uuid, in_sender text, in_topic text, in_alert uuid,
     in_verdict text, in_detail text, in_standing integer, in_run integer, done_us bigint, in_status text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
@@ -516,14 +540,18 @@ BEGIN
     UPDATE mayday.action y SET verdict = in_verdict, from_status = in_status, to_status = in_status, version = a.version,
         standing = in_standing, run = in_run, done_at = to_timestamp(done_us / 1000000.0)
     WHERE y.id = in_message RETURNING * INTO x;
-    PERFORM mayday.reject(in_org, in_sender, in_message, in_topic, in_verdict, in_detail);
+    IF x.action = 'acknowledge' AND in_verdict = 'illegal' AND a.closed_at IS NULL AND a.id IS NOT NULL THEN
+        PERFORM mayday.escalation_acted(a, a.status, x); -- somebody else was first; it is their answer all the same
+    END IF;
+    PERFORM mayday.reject(in_org, coalesce(x.via, in_sender), in_message, in_topic, in_verdict, in_detail);
     PERFORM mayday.record_audit(in_org, 'incident.refused', in_sender, x.person, coalesce(in_alert, x.alert),
-        jsonb_build_object('action', x.action, 'verdict', in_verdict, 'message', in_message));
+        jsonb_strip_nulls(jsonb_build_object('action', x.action, 'verdict', in_verdict, 'message', in_message,
+                                             'via', x.via)));
 END
 $$;
 
--- What follows from an action whose verdict became another; returns by how many levels it escalates.
-CREATE FUNCTION mayday.action_turned(a mayday.alert, x mayday.action, before text) RETURNS integer
+-- What follows from an action whose verdict became another.
+CREATE FUNCTION mayday.action_turned(a mayday.alert, x mayday.action, before text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     IF x.verdict = 'displaced' AND before = 'applied' THEN
@@ -532,13 +560,9 @@ BEGIN
         PERFORM mayday.record_audit(x.org, 'incident.displaced', 'mayday', x.sender, a.id,
             jsonb_build_object('action', x.action, 'message', x.id));
     END IF;
-    IF (x.verdict = 'applied') = (before IS NOT DISTINCT FROM 'applied') THEN
-        RETURN 0;
-    END IF;
-    IF x.person IS NOT NULL THEN
+    IF (x.verdict = 'applied') <> (before IS NOT DISTINCT FROM 'applied') AND x.person IS NOT NULL THEN
         PERFORM mayday.settle_belonging(a, x.person);
     END IF;
-    RETURN CASE WHEN x.action <> 'escalate' THEN 0 WHEN x.verdict = 'applied' THEN 1 ELSE -1 END;
 END
 $$;
 
@@ -602,13 +626,13 @@ BEGIN
     END LOOP;
     PERFORM mayday.record_audit(in_org, 'incident.' || own.action, own.sender, own.person, a.id, jsonb_strip_nulls(
         jsonb_build_object('from', was, 'to', a.status, 'version', a.version, 'message', own.id, 'offline',
-                           nullif(own.offline, false))));
+                           nullif(own.offline, false), 'via', own.via)));
     IF verdicts = ARRAY['noted'] THEN
         RETURN a.version;
     END IF;
     FOR i IN 1 .. cardinality(ids) LOOP
         SELECT * INTO x FROM mayday.action y WHERE y.id = ids[i];
-        a.escalation_level := greatest(a.escalation_level + mayday.action_turned(a, x, befores[i]), 0);
+        PERFORM mayday.action_turned(a, x, befores[i]);
         IF x.action = 'acknowledge' THEN -- the first who took it on, in the order things were done
             SELECT y.done_at, y.sender INTO a.acknowledged_at, a.acknowledged_by FROM mayday.action y
             WHERE y.alert = ANY (mayday.incident_ids(a)) AND y.org = a.org AND y.action = 'acknowledge'
@@ -616,11 +640,16 @@ BEGIN
             ORDER BY y.run, y.offline, y.done_at, y.id LIMIT 1;
         END IF;
     END LOOP;
+    IF own.via IS NOT NULL AND own.action = 'acknowledge' THEN -- so that they may go on in the app
+        PERFORM mayday.join_alert(a.org, a.id, own.sender, 'assigned', own.sender);
+    END IF;
     a := mayday.incident_turned(a, was, own.sender);
     UPDATE mayday.alert y SET status = a.status, version = a.version, changed_at = a.changed_at, run = a.run,
-        run_from = a.run_from, escalation_level = a.escalation_level, acknowledged_at = a.acknowledged_at,
-        acknowledged_by = a.acknowledged_by, closed_at = a.closed_at, retired_at = a.retired_at
+        run_from = a.run_from, acknowledged_at = a.acknowledged_at, acknowledged_by = a.acknowledged_by,
+        closed_at = a.closed_at, retired_at = a.retired_at
     WHERE y.org = a.org AND y.id = a.id;
+    SELECT * INTO own FROM mayday.action y WHERE y.id = in_message;
+    PERFORM mayday.escalation_acted(a, was, own);
     IF 'canceled' IN (was, a.status) THEN
         PERFORM mayday.settle_raiser(a, own.sender);
     END IF;
@@ -662,6 +691,7 @@ BEGIN
     UPDATE mayday.alert y SET priority = a.priority, shown_priority = a.shown_priority, duress_at = a.duress_at,
         version = a.version, changed_at = a.changed_at, decoy = a.decoy
     WHERE y.org = a.org AND y.id = a.id;
+    PERFORM mayday.escalation_urgent(a);
     PERFORM mayday.record_audit(in_org, 'incident.duress', in_sender, NULL, a.id,
                                 jsonb_build_object('version', a.version, 'message', in_message, 'quietly', quietly));
     IF NOT quietly THEN
@@ -856,7 +886,7 @@ $$;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA mayday FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     mayday.open_alerts(jsonb, interval), mayday.lock_incidents(text[], uuid[]), mayday.incident_lock(text, uuid, text), mayday.incident_run(text, uuid),
-    mayday.person_known(text, text),
+    mayday.person_known(text, text), mayday.action_through(uuid, text), mayday.say_again(text, jsonb),
     mayday.incident_refuse(text, uuid, text, text, uuid, text, text, integer, integer, bigint, text),
     mayday.incident_apply(text, uuid, uuid, integer, bigint, boolean, text, uuid[], text[], text[], text[]),
     mayday.incident_duress(text, uuid, uuid, text, integer, bigint, boolean),

@@ -301,7 +301,8 @@ CREATE FUNCTION mayday.sent(m mayday.reply) RETURNS jsonb LANGUAGE sql STABLE PA
         'text', m.text, 'location', m.place))
 $$;
 CREATE FUNCTION mayday.sent(m mayday.inbox) RETURNS jsonb LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT mayday.sent(m.id, m.at, m.offline, jsonb_build_object('kind', m.kind, 'text', m.text, 'lang', m.lang))
+    SELECT mayday.sent(m.id, m.at, m.offline, jsonb_build_object('kind', m.kind, 'text', m.text, 'lang', m.lang,
+        'alert', m.alert))
 $$;
 CREATE FUNCTION mayday.sent(m mayday.broadcast) RETURNS jsonb LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT mayday.sent(m.id, m.at, m.offline, jsonb_build_object('text', m.text, 'lang', m.lang))

@@ -67,18 +67,36 @@ CREATE TABLE mayday.escalation (
     -- 'running': somebody has to answer. 'held': likewise, but not before held_until. 'answered': somebody did, and the
     -- second clock runs. 'exhausted': nobody did. 'ended': the incident is closed.
     status text NOT NULL DEFAULT 'running' CHECK (status IN ('running', 'held', 'answered', 'exhausted', 'ended')),
-    round integer NOT NULL DEFAULT 0, -- how often the levels were gone through before
-    level integer NOT NULL DEFAULT 0, -- the last one told; 0: none yet
+    round integer NOT NULL DEFAULT 0, -- how often the levels were gone through before; it only grows
+    first_round integer NOT NULL DEFAULT 0, -- the first since it began, or began anew: only those after it count
+    level integer NOT NULL DEFAULT 0, -- the last one told in this round; 0: none yet
+    everyone boolean NOT NULL DEFAULT false, -- whoever was told at that level has to answer for themselves
     wanted_level integer,             -- somebody asked for this one, now
     begun_at timestamptz NOT NULL DEFAULT now(), -- of this round
-    due_at timestamptz,               -- when there is something to do next; NULL: never by itself
-    answered_at timestamptz,
+    due_at timestamptz,               -- when to look at it again; NULL: never by itself
+    next_at timestamptz,              -- when its next level is due, as `state` says it; NULL: none is
+    answered_at timestamptz,          -- somebody did, and nobody was asked since
+    answered_by text[] NOT NULL DEFAULT '{}', -- likewise
+    moved_at timestamptz NOT NULL DEFAULT clock_timestamp(), -- when somebody last did something about it
     held_until timestamptz,
     forgotten integer NOT NULL DEFAULT 0, -- how often it was answered and then forgotten
     exhausted_at timestamptz,
     PRIMARY KEY (org, alert)
 );
 CREATE INDEX ON mayday.escalation (due_at) WHERE due_at IS NOT NULL;
+
+-- What it did, for the timeline.
+CREATE TABLE mayday.escalation_step (
+    id uuid PRIMARY KEY DEFAULT mayday.new_id(),
+    org text NOT NULL,
+    alert uuid NOT NULL,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    step text NOT NULL CHECK (step IN ('told', 'answered', 'forgotten', 'held', 'exhausted', 'begun_again', 'ended')),
+    round integer NOT NULL,
+    level integer NOT NULL,
+    people integer -- 'told', 'exhausted': how many
+);
+CREATE INDEX ON mayday.escalation_step (alert);
 
 -- One message to one person over one channel, once. The id is made from what it is for, so that a step that is done again
 -- makes no second one.
@@ -133,6 +151,7 @@ CREATE TABLE mayday.attempt (
     outcome text CHECK (outcome IN ('sent', 'retry', 'refused', 'unknown')),
     http_status smallint,
     code text,          -- the provider's own
+    blame text,         -- what it says about more than this attempt: 'provider', 'message', 'number', 'no_text', 'opted_out'
     reference text,     -- the provider's name for the message
     receipt text,       -- the last the provider said of it: 'queued', 'sent', 'delivered', 'failed'...
     receipt_at timestamptz
@@ -206,9 +225,9 @@ INSERT INTO mayday.plan (org, edition, body, made_by) VALUES ('*', 1, '{
 }', 'mayday');
 
 GRANT SELECT ON mayday.plan, mayday.channel, mayday.number_note, mayday.team, mayday.team_cover, mayday.escalation,
-    mayday.notification, mayday.attempt, mayday.provider_event, mayday.answer, mayday.provider_state TO mayday_gateway;
-GRANT SELECT ON mayday.plan, mayday.team, mayday.team_cover, mayday.escalation, mayday.attempt, mayday.answer,
-    mayday.provider_state TO mayday_console;
+    mayday.escalation_step, mayday.notification, mayday.attempt, mayday.provider_event, mayday.answer, mayday.provider_state TO mayday_gateway;
+GRANT SELECT ON mayday.plan, mayday.team, mayday.team_cover, mayday.escalation, mayday.escalation_step, mayday.attempt,
+    mayday.answer, mayday.provider_state TO mayday_console;
 -- Without addresses and texts.
 GRANT SELECT (id, org, alert, person, kind, purpose, family, round, level, place, rank, lang, status, due_at, made_at,
               expires_at, attempts, sent_at, done_at, why) ON mayday.notification TO mayday_console;

@@ -23,7 +23,7 @@ CONFINED = {
     r"microhttpd\.h": [r"gateway/http[a-z_]*\.[ch]"],
     r"systemd/": [r"gateway/main\.c"],
     r"curl/": [r"gateway/client\.c"],
-    r"sqlite3\.h": [r"gateway/local[a-z_]*\.c"],
+    r"sqlite3\.h": [r"gateway/local[a-z_]*\.[ch]"],
 }
 BANNED = re.compile(r"\b(sprintf|strcpy|strcat|atoi|strtok|gets|system)\(")
 LEFTOVER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")

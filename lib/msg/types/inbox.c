@@ -8,6 +8,7 @@ static const msg_column columns[] = {
     BODY("text", MSG_TEXT),
     BODY("lang", MSG_TEXT),
     BODY("kind", MSG_TEXT),
+    BODY("alert", MSG_UUID),
 };
 
 const msg_type msg_type_inbox = {
