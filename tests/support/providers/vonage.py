@@ -159,8 +159,8 @@ class Vonage:
         if values.get("type") == "unicode":
             length = len(values["text"].encode("utf-16-le")) // 2
             parts = 1 if length <= 70 else -(-length // 67)
-        if parts > 20:
-            return self.wrong(12, f"{parts} parts")
+        if len(values["text"]) > 3200:
+            return self.wrong(12, f"a text of {len(values['text'])} characters")
         if len(values.get("client-ref", "")) > 100:
             return self.wrong(6, "client-ref has more than 100 characters")
         if "ttl" in values and not (values["ttl"].isdigit() and 20000 <= int(values["ttl"]) <= 604800000):
