@@ -108,12 +108,10 @@ static void add_targets(const plan_target *targets, size_t count, buf *to) {
 
 /* A level's channels as a PostgreSQL array; false when the own order of each person counts. */
 static bool add_channels(const plan_level *level, buf *to) {
-    static const char *const names[] = {
-        [PLAN_BY_OWN_ORDER] = "", [PLAN_MQTT] = "mqtt", [PLAN_SMS] = "sms", [PLAN_VOICE] = "voice"};
     if (!level || level->channels[0] == PLAN_BY_OWN_ORDER)
         return false;
     for (size_t i = 0; level->channels[i] != PLAN_BY_OWN_ORDER; i++)
-        buf_printf(to, "%c%s", i ? ',' : '{', names[level->channels[i]]);
+        buf_printf(to, "%c%s", i ? ',' : '{', plan_channel_word(level->channels[i]));
     buf_add_char(to, '}');
     return true;
 }
@@ -342,6 +340,7 @@ static int play(rehearsal *r) {
         code = play_step(r, &step, at);
         now.status = step.status;
         now.round = step.round;
+        now.first_round = step.first_round;
         now.level = step.level;
         now.forgotten = step.forgotten;
         now.begun_at = step.begun_at;
