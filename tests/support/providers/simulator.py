@@ -100,9 +100,11 @@ class Simulator:
         server.close()
         for each in list(self.connections):
             each.transport.abort()
-        for task in list(self.tasks):
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        while self.tasks:  # a call that ends has more to tell
+            leaving = list(self.tasks)
+            for task in leaving:
+                task.cancel()
+            await asyncio.gather(*leaving, return_exceptions=True)
         self.carrier.close()
 
     def stop(self):
