@@ -255,7 +255,8 @@ static bool take_center(sim *s, const char *value) {
 static bool take_scenario(sim *s, const char *name) {
     s->scene.play = scene_named(name);
     if (!s->scene.play)
-        (void)command_fail(self, EXIT_USAGE, "--scenario: '%s' is not one of calm, panic, evening, night", name);
+        (void)command_fail(self, EXIT_USAGE, "--scenario: '%s' is not one of calm, panic, evening, night",
+                           name);
     return s->scene.play;
 }
 
@@ -359,7 +360,8 @@ const command command_sim = {
         "\n"
         "  --people N         how many (default 10)\n"
         "  --rate HZ          positions a second from each (default 1)\n"
-        "  --seconds T        how long, such as 90, 5m or 2h (default 30; an evening or night ends when it is over)\n"
+        "  --seconds T        how long, such as 90, 5m or 2h (default 30; an evening or night ends when it "
+        "is over)\n"
         "  --org NAME         the organisation (default demo)\n"
         "  --center LAT,LON   around where (default 51.5072,-0.1276)\n"
         "  --radius M         how far from there, in metres (default 800)\n"
