@@ -3,6 +3,7 @@ import base64
 import json
 import os
 import signal
+import socket
 import subprocess
 import urllib.parse
 import urllib.request
@@ -54,7 +55,12 @@ def desk(tmp_path):
 
 
 def test_texts_and_calls_are_printed_and_keys_pressed(desk):
-    desk.post("Messages", Body="Ann pressed panic")
+    with socket.create_server(("127.0.0.1", int(desk.public.rsplit(":", 1)[1]))) as ours:
+        desk.post("Messages", Body="Ann pressed panic", StatusCallback=desk.public + "/hooks/twilio/status")
+        ours.settimeout(20)
+        heard, _ = ours.accept()
+        assert heard.recv(4000).startswith(b"POST /hooks/twilio/status HTTP/1.1"), "receipts go to the public address"
+        heard.close()
     desk.post("Calls", Twiml=TWIML.format(desk.public))
     desk("press", NORA, "1")
     wait_until(lambda: "presses 1" in desk.out.read_text(), "the key was pressed")
