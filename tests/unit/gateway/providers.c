@@ -49,7 +49,7 @@ static const char *const nothing[] = {
 typedef struct sample {
     const char *name, *taken, *list, *one, *reference;
 } sample;
-#define SID  "0123456789abcdef0123456789abcdef"
+#define SID  "fedcba98fedcba98fedcba98fedcba98"
 #define WHEN "Fri, 15 Jan 2027 08:00:00 +0000"
 static const sample samples[] = {
     {"twilio-sms", "{\"sid\":\"SM" SID "\",\"status\":\"queued\",\"error_code\":null}",
