@@ -143,8 +143,9 @@ void broker_figures_hear(broker_figures *f, text topic, text payload) {
     (void)pthread_mutex_unlock(&f->lock);
 }
 
-static void hear(void *context, text org, text topic, text payload, bool retained) {
+static void hear(void *context, text org, text topic, text payload, text sender, bool retained) {
     (void)org;
+    (void)sender;
     (void)retained;
     broker_figures_hear(context, topic, payload);
 }

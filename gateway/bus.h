@@ -10,7 +10,8 @@
 #ifndef MAYDAY_GATEWAY_BUS_H
 #define MAYDAY_GATEWAY_BUS_H
 
-#include "base/text.h"
+#include "base/buf.h"
+#include "base/instant.h"
 #include "core/settings.h"
 
 typedef struct bus bus;
@@ -42,12 +43,17 @@ uint64_t bus_generation(bus *b, text org); /* grows each time its connection is 
 
 /* Calls `seen` from Paho's thread for each message that arrives at `filter` ("alert/+/state", behind
  * mayday/v1/<org>/; or "$SYS/..." whole), for every organisation, now and after each reconnect; `topic` is
- * the whole topic. Keep it short: no other connection moves meanwhile. It must call nothing of the bus. At
- * most BUS_LISTENERS_MAX, with literals as filters; -ENOSPC. Our own messages come, too. QoS 0: what must not
- * be missed is in the database. */
+ * the whole topic, `sender` who sent it, as far as our broker says so (raises and actions), else empty. Keep
+ * it short: no other connection moves meanwhile. It must call nothing of the bus. At most BUS_LISTENERS_MAX,
+ * with literals as filters; -ENOSPC. Our own messages come, too. QoS 0: what must not be missed is in the
+ * database. */
 #define BUS_LISTENERS_MAX 16 /* one of them the bus's own */
-typedef void (*bus_seen)(void *context, text org, text topic, text payload, bool retained);
+typedef void (*bus_seen)(void *context, text org, text topic, text payload, text sender, bool retained);
 NODISCARD int bus_listen(bus *b, const char *filter, bus_seen seen, void *context);
+
+/* Our own status as it is published, with the incidents we have told without the database
+ * (gateway_status.json). The fault, if any, stays in the buffer. */
+void bus_spell_status(const bus *b, instant now, const char *const *told, size_t count, buf *to);
 
 /* ---- for main() ---- */
 

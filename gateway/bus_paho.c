@@ -114,19 +114,32 @@ static text behind_org(const link *l, text name) {
     return name;
 }
 
+/* The broker puts it behind whatever a client has put there under the same name. */
+static text sender_of(const MQTTAsync_message *message) {
+    text sender = {"", 0};
+    MQTTProperties *all = (MQTTProperties *)&message->properties;
+    int count = MQTTProperties_propertyCount(all, MQTTPROPERTY_CODE_USER_PROPERTY);
+    for (int i = 0; i < count; i++) {
+        const MQTTProperty *p = MQTTProperties_getPropertyAt(all, MQTTPROPERTY_CODE_USER_PROPERTY, i);
+        if (p && text_equal((text){p->value.data.data, (size_t)p->value.data.len}, TEXT("sender")))
+            sender = (text){p->value.value.data, (size_t)p->value.value.len};
+    }
+    return sender;
+}
+
 static int on_message(void *context, char *topic, int topic_len, MQTTAsync_message *message) {
     session *x = context;
     bus *b = x->link->b;
     text name = {topic, topic_len ? (size_t)topic_len : strlen(topic)};
     text payload = {message->payload, (size_t)message->payloadlen};
-    text short_name = behind_org(x->link, name);
+    text short_name = behind_org(x->link, name), sender = sender_of(message);
     bus_lock(b);
     size_t count = b->listener_count; /* rows before it never change */
     bus_unlock(b);
     for (size_t i = 0; i < count; i++) {
         const listener *l = &b->listeners[i];
         if (topic_matches(text_of(l->filter), short_name))
-            l->seen(l->context, text_of(x->link->org), name, payload, message->retained);
+            l->seen(l->context, text_of(x->link->org), name, payload, sender, message->retained);
     }
     MQTTAsync_freeMessage(&message);
     MQTTAsync_free(topic);
@@ -227,8 +240,8 @@ int paho_begin(link *l, session **ret_session, char ret_why[BUS_WHY_MAX]) {
     x->begun_ms = bus_clock_ms();
     x->renew_ms = until ? renewal(now, until) : 0;
     bus_status_topic(l, &will_topic);
-    if (bus_status(l->b, "offline", now, &will) < 0 || buf_failed(&will_topic) < 0 || make_client(x) < 0 ||
-        connect_client(x, token, &will_topic, &will) < 0) {
+    if (bus_status(l->b, "offline", now, NULL, 0, &will) < 0 || buf_failed(&will_topic) < 0 ||
+        make_client(x) < 0 || connect_client(x, token, &will_topic, &will) < 0) {
         (void)paho_end(x);
         return -ENOMEM;
     }

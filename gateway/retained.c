@@ -38,9 +38,10 @@ struct retained {
 
 /* ---- Paho's thread ---- */
 
-static void see(void *context, text org, text topic, text payload, bool is_retained) {
+static void see(void *context, text org, text topic, text payload, text sender, bool is_retained) {
     retained *r = context;
     address where;
+    (void)sender;
     if (!is_retained || payload.len == 0 || !address_parse(topic, &where))
         return;
     sight *s = malloc(sizeof *s + org.len + where.id.len + 2);

@@ -14,6 +14,7 @@ typedef enum acceptance {
 typedef struct offer {
     text topic, payload;
     bool retain, will;
+    bool names_sender; /* set when those who read it are told who sent it */
     text shown; /* set when others may not see all of the payload: what they see, borrowed until the next
                    offer */
 } offer;

@@ -20,6 +20,15 @@ static int show_instead(struct mosquitto_evt_message *e, text shown) {
     return MOSQ_ERR_SUCCESS;
 }
 
+#define USER_PROPERTY 0x26 /* MQTT 5, 2.2.2.2; Debian does not install mqtt_protocol.h */
+
+/* Behind what the sender may have put there under the same name: the last one is ours. It is what a gateway
+ * that has no database goes by; the payload can't say it, for it could say anything. */
+static bool name_sender(struct mosquitto_evt_message *e, const session *s) {
+    return mosquitto_property_add_string_pair(&e->properties, USER_PROPERTY, "sender", s->who->subject) ==
+           MOSQ_ERR_SUCCESS;
+}
+
 int on_message(int event, void *event_data, void *userdata) {
     (void)event;
     struct mosquitto_evt_message *e = event_data;
@@ -37,6 +46,8 @@ int on_message(int event, void *event_data, void *userdata) {
     case ACCEPTANCE_REFUSED:
         return COMPAT_REFUSE;
     case ACCEPTANCE_TAKEN:
+        if (o.names_sender && !name_sender(e, s))
+            return COMPAT_CLOSE;
         return o.shown.ptr ? show_instead(e, o.shown) : MOSQ_ERR_SUCCESS;
     case ACCEPTANCE_UNAVAILABLE:
         return COMPAT_CLOSE;

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from support import messages as m
-from support.wire import Closed
+from support.wire import Closed, string
 
 
 def big(size):
@@ -118,3 +118,25 @@ def test_a_refusal_names_even_the_longest_topic(site):
         quin.subscribe("mayday/v1/acme/user/quin/rejected")
         quin.publish(topic, m.dump(m.location()))
         assert json.loads(quin.receive().payload)["topic"] == topic
+
+
+def user_property(name, value):
+    return b"\x26" + string(name) + string(value)
+
+
+@pytest.mark.parametrize("leaf", ["raise", "action"])
+def test_who_sent_a_raise_or_an_action_is_a_property_and_the_last_one_is_ours(site, leaf):
+    alert = m.uuid7()
+    with site.client("dee", ["dispatcher"], version=5) as dee, site.client("ann", version=5) as ann:
+        dee.subscribe(f"mayday/v1/acme/alert/+/{leaf}")
+        if leaf == "action":
+            assert ann.publish(m.topic("alert", alert, "raise"), m.dump(m.raise_())) == 0
+        said = m.raise_() if leaf == "raise" else m.message(action="note", reason="behind the shed")
+        ann.send_publish(m.topic("alert", alert, leaf), m.dump(said), properties=user_property("sender", "dee"))
+        heard = dee.receive()
+        assert json.loads(heard.payload)["id"] == said["id"]
+        assert heard.properties == user_property("sender", "dee") + user_property("sender", "ann")
+    with site.client("old", ["dispatcher"]) as old, site.client("ann") as ann:
+        old.subscribe("mayday/v1/acme/alert/+/raise")
+        assert ann.publish(m.topic("alert", m.uuid7(), "raise"), m.dump(m.raise_())) == 0
+        assert json.loads(old.receive().payload)["type"] == "panic", "of 3.1.1 nobody is told"

@@ -36,6 +36,7 @@ class Packet:
     packet_id: int = 0
     reason: int = 0
     reasons: list = field(default_factory=list)
+    properties: bytes = b""  # of a PUBLISH in MQTT 5
 
 
 def varint(n):
@@ -143,7 +144,13 @@ class Client:
             if p.flags >> 1 & 3:
                 p.packet_id, at = struct.unpack(">H", p.body[at:at + 2])[0], at + 2
             if self.version == 5:
-                at += 1 + p.body[at]
+                length, shift = 0, 0
+                while True:
+                    byte = p.body[at]
+                    length, shift, at = length | (byte & 0x7F) << shift, shift + 7, at + 1
+                    if not byte & 0x80:
+                        break
+                p.properties, at = p.body[at:at + length], at + length
             p.payload = p.body[at:]
         elif p.kind in (PUBACK, PUBREC, PUBREL, PUBCOMP):
             p.packet_id = struct.unpack(">H", p.body[:2])[0]
@@ -178,11 +185,11 @@ class Client:
         self.next_id = self.next_id % 65535 + 1
         return self.next_id
 
-    def send_publish(self, topic, payload, qos=1, retain=False):
-        """Sends without waiting; the packet id."""
+    def send_publish(self, topic, payload, qos=1, retain=False, properties=b""):
+        """Sends without waiting; the packet id. `properties`: of MQTT 5."""
         packet_id = self._fresh_id() if qos else 0
         raw = payload.encode() if isinstance(payload, str) else payload
-        body = string(topic) + (struct.pack(">H", packet_id) if qos else b"") + (b"\0" if self.version == 5 else b"") + raw
+        body = string(topic) + (struct.pack(">H", packet_id) if qos else b"") + (varint(len(properties)) + properties if self.version == 5 else b"") + raw
         self._send(PUBLISH, qos << 1 | retain, body)
         return packet_id
 

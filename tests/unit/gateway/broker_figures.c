@@ -98,7 +98,7 @@ START_TEST(it_hears_through_the_bus) {
     broker_figures *f = broker_figures_new();
     ck_assert_int_eq(broker_figures_listen(f, NULL), 0);
     ck_assert_str_eq(heard_at, "$SYS/broker/mayday/#");
-    heard_by(heard_with, TEXT("acme"), TEXT("$SYS/broker/mayday/revocations"), TEXT("12"), true);
+    heard_by(heard_with, TEXT("acme"), TEXT("$SYS/broker/mayday/revocations"), TEXT("12"), TEXT(""), true);
     ck_assert(says(f, "mayday_broker_revocations 12"));
     (void)broker_figures_free(f);
 }
