@@ -37,8 +37,10 @@ static bool sign_twilio(const http_request *r, buf *to) {
     int count = form_read(r->body, space, 16 << 10, pairs, ARRAY_LEN(pairs));
     CLEANUP(buf_release) buf said = BUF(1 << 20);
     buf_add_text(&said, TEXT(URL PATH));
-    if (r->query.ptr)
-        buf_printf(&said, "?%.*s", (int)r->query.len, r->query.ptr);
+    if (r->query.ptr) {
+        buf_add_char(&said, '?');
+        buf_add_text(&said, r->query);
+    }
     for (const form_pair *last = NULL, *next; count > 0; last = next) {
         next = NULL;
         for (int i = 0; i < count; i++)

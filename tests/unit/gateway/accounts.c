@@ -88,6 +88,7 @@ END_TEST
 
 Suite *suite_accounts(void) {
     Suite *s = suite_create("accounts");
+    (void)test_pem(); /* once, for all the processes of these tests */
     TCase *t = tcase_create("reading");
     tcase_add_test(t, secrets_are_read_without_what_stands_around_them);
     tcase_add_test(t, without_any_there_is_an_empty_account);

@@ -303,6 +303,7 @@ END_TEST
 
 Suite *suite_hook_twilio(void) {
     Suite *s = suite_create("hooks of twilio");
+    (void)test_pem(); /* once, for all the processes of these tests */
     TCase *t = tcase_create("signatures");
     tcase_add_test(t, their_vectors_are_good_with_and_without_the_port);
     tcase_add_test(t, whatever_differs_by_a_byte_is_forged);

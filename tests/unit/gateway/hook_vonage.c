@@ -355,6 +355,7 @@ END_TEST
 
 Suite *suite_hook_vonage(void) {
     Suite *s = suite_create("hooks of vonage");
+    (void)test_pem(); /* once, for all the processes of these tests */
     TCase *t = tcase_create("signatures");
     tcase_add_test(t, a_token_has_to_be_theirs_and_of_this_body_and_day);
     tcase_add_test(t, a_token_vouches_for_no_query);

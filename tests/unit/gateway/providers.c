@@ -384,6 +384,7 @@ END_TEST
 
 Suite *suite_providers(void) {
     Suite *s = suite_create("providers");
+    (void)test_pem(); /* once, for all the processes of these tests */
     TCase *t = tcase_create("the family");
     tcase_add_test(t, each_row_is_complete_and_has_its_own_name);
     tcase_add_test(t, nothing_is_ready_without_its_account);

@@ -362,6 +362,7 @@ END_TEST
 
 Suite *suite_twilio(void) {
     Suite *s = suite_create("twilio");
+    (void)test_pem(); /* once, for all the processes of these tests */
     TCase *t = tcase_create("requests");
     tcase_add_test(t, a_text_is_the_form_they_document);
     tcase_add_test(t, the_sender_depends_on_the_country);

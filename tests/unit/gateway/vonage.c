@@ -377,6 +377,7 @@ END_TEST
 
 Suite *suite_vonage(void) {
     Suite *s = suite_create("vonage");
+    (void)test_pem(); /* once, for all the processes of these tests */
     TCase *t = tcase_create("texts");
     tcase_add_test(t, a_text_is_the_form_they_document);
     tcase_add_test(t, unicode_is_said_only_when_it_is_needed);

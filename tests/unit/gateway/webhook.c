@@ -81,6 +81,7 @@ END_TEST
 
 Suite *suite_webhook(void) {
     Suite *s = suite_create("webhook");
+    (void)test_pem(); /* once, for all the processes of these tests */
     TCase *t = tcase_create("posts");
     tcase_add_test(t, it_is_signed_with_its_time);
     tcase_add_test(t, only_addresses_that_are_safe_are_posted_to);
