@@ -21,18 +21,24 @@ typedef struct service_context {
     bus *bus;
     pg *c;               /* NULL while there is no connection */
     const char *channel; /* what the service LISTENs to; from its row */
+    int sleep_ms;        /* a step may set it: to be woken so much later at the latest; 0: after every_ms */
 } service_context;
 
 typedef struct service {
     const char *name;    /* of the thread, in the log, in /health and /metrics */
     const char *channel; /* a NOTIFY channel that wakes it; NULL: only time does */
-    int every_ms;        /* how long it sleeps at most between two steps */
+    int every_ms;        /* how long it sleeps at most between two steps; also what sleep_ms is bounded by */
 
     /* Called with a live connection, outside a transaction: does what there is to do and returns.
      * PG_DONE; anything else when it could not: then the connection is made again, with backoff, and the step
      * too. *ret_again: there is more to do at once. The first step of each connection comes without a
      * notification. */
     pg_verdict (*step)(service_context *s, void *state, bool *ret_again);
+
+    /* Optional: called while there is no connection, in the place of each pause between two attempts to make
+     * one, when the last attempt failed; returns after `ms`, or at once when it is to stop. Such a service is
+     * impatient: attempts are short, and so are the pauses between them. */
+    void (*without)(service_context *s, void *state, int ms);
 
     void *(*begin)(service_context *s); /* makes the state; may be NULL. NULL from it: out of memory */
     void (*end)(void *state);           /* takes NULL; may be NULL */

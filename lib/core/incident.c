@@ -14,11 +14,12 @@
 #define OPEN         (ACTIVE | ACKNOWLEDGED | ENROUTE | ON_SCENE)
 #define SAME         INCIDENT_NONE
 
-#define DESK      (STANDING_DISPATCHER | STANDING_SUPERVISOR)
-#define ANYBODY   (STANDING_RAISER | STANDING_ASSIGNED | STANDING_INVITED | DESK | STANDING_GATEWAY)
-#define ANSWERING (DESK | STANDING_ASSIGNED | STANDING_GATEWAY) /* by a gateway: who was reached by phone */
-#define DRIVING   (STANDING_ASSIGNED | STANDING_DISPATCHER)
-#define ARRIVING  (ENROUTE | ON_SCENE)
+#define DESK    (STANDING_DISPATCHER | STANDING_SUPERVISOR)
+#define ANYBODY (STANDING_RAISER | STANDING_ASSIGNED | STANDING_INVITED | DESK | STANDING_GATEWAY)
+#define ANSWERING                                                                                            \
+    (DESK | STANDING_ASSIGNED | STANDING_INVITED | STANDING_GATEWAY) /* invited: whoever was told of it */
+#define DRIVING  (STANDING_ASSIGNED | STANDING_DISPATCHER)
+#define ARRIVING (ENROUTE | ON_SCENE)
 
 /* An action may have several rows, with the same `who` and distinct `from`. One row more is one transition
  * more. */
