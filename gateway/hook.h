@@ -19,9 +19,14 @@ typedef struct hook_space {
     char bytes[HOOK_SPACE];
 } hook_space;
 
-/* `what`: the last part of the path: "status", "text", "key" (POST /hooks/twilio/status...). `now` is for
- * signatures that carry a time. Parameters that are not known are ignored. Constant time where secrets are
- * compared. */
+/* `what`: the last part of the path: "status", "text", "key", of Vonage's calls "event" (POST
+ * /hooks/twilio/status...). `now` is for signatures that carry a time. Parameters that are not known are
+ * ignored. Constant time where secrets are compared.
+ *
+ * *ret_event is written when the verdict is HOOK_GOOD alone; its texts lie in `space` and hold no NUL. A key
+ * that was asked for and not pressed is HOOK_NOTHING with the call's reference: end the call, what it says
+ * was said. `notification` is what our own address says; Vonage's signature does not cover it, so believe
+ * `reference` first. */
 typedef struct hook {
     const char *account; /* "twilio": the middle part of the path */
     hook_verdict (*read)(const accounts *a, const http_request *r, text what, instant now, hook_space *space,

@@ -100,12 +100,14 @@ typedef struct provider {
 
     /* Is it in the provider's own list? A request for the messages to `m->to` since `since`; then the look
      * for `m` in the answer. NULL: the provider has no such list. PROVIDER_SENT with the reference: it is
-     * there; PROVIDER_RETRY: the list is whole and it is not; else PROVIDER_UNKNOWN. */
+     * there; PROVIDER_RETRY: the list is whole and it is not; else PROVIDER_UNKNOWN.
+     * A list of calls does not show what was said in them: the one call to that number in that time is taken
+     * for ours. When that reference belongs to another attempt already, ours is not there. */
     int (*search)(const accounts *a, const provider_message *m, instant since, provider_request *to);
     void (*found)(const provider_reply *reply, const provider_message *m, instant since,
                   provider_result *ret_result);
 
-    /* What became of it? By its reference; NULL: it can't be asked. */
+    /* What became of it? By its reference; NULL: it can't be asked. Vonage's calls can be asked for a day. */
     int (*ask)(const accounts *a, text reference, instant sent_at, provider_request *to);
     provider_receipt (*told)(const provider_reply *reply, text reference, char ret_code[PROVIDER_CODE_MAX]);
 } provider;

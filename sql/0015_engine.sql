@@ -236,6 +236,7 @@ $$;
 CREATE FUNCTION mayday.escalation_answer(e mayday.escalation, in_person text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE mayday.escalation x SET answered_at = clock_timestamp(), due_at = clock_timestamp(),
+        wanted_level = CASE WHEN x.everyone THEN x.wanted_level END, -- whoever asked for it was first
         answered_by = CASE WHEN in_person = ANY (x.answered_by) THEN x.answered_by ELSE x.answered_by || in_person END
     WHERE x.org = e.org AND x.alert = e.alert;
     PERFORM mayday.withdraw(e.org, e.alert, CASE WHEN e.everyone THEN in_person END);

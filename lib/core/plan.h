@@ -1,5 +1,5 @@
-/* plan.h - an organisation's escalation plan: its policies, read from JSON (schemas/documents/plan.json) and checked.
- * Pure. Threads: a plan never changes once it is parsed; share it. */
+/* plan.h - an organisation's escalation plan: its policies, read from JSON (schemas/documents/plan.json) and
+ * checked. Pure. Threads: a plan never changes once it is parsed; share it. */
 #ifndef MAYDAY_CORE_PLAN_H
 #define MAYDAY_CORE_PLAN_H
 
@@ -65,9 +65,8 @@ typedef struct plan plan;
 
 #define PLAN_WHY_MAX 256
 /* Copies what it keeps. Returns 0, -ENOMEM, or -EBADMSG with a sentence that says where:
- * "policies[1].levels[0].after:
- * ...". Beyond the shape it checks: names unique, levels in rising order of `after`, webhooks known, a last
- * policy without `when` (so that every incident has one). */
+ * "policies[1].levels[0].after: ...". Beyond the shape it checks: names unique, levels in rising order of
+ * `after`, webhooks known, and that of the policies the last, and only the last, fits every incident. */
 NODISCARD int plan_parse(const json *body, plan **ret_plan, char ret_why[PLAN_WHY_MAX]);
 plan *plan_free(plan *p); /* takes NULL, returns NULL */
 DEFINE_CLEANUP(plan, plan_free)
@@ -77,9 +76,14 @@ const policy *plan_policy(const plan *p, size_t index);
 const policy *plan_named(const plan *p, text name); /* NULL when there is none */
 /* The first that fits. Never NULL. */
 const policy *plan_choose(const plan *p, text type, text priority);
-const webhook *plan_webhook(const plan *p, text name);
+const webhook *plan_webhook(const plan *p, text name); /* NULL when there is none */
 /* Whom to tell of trouble of Mayday's own: no broker, no database. */
 const plan_target *plan_trouble(const plan *p, size_t *ret_count);
-const char *plan_target_word(plan_target_kind kind); /* as the JSON has it: "person", "role"... */
+/* As the JSON has them: "person", "role"...; "mqtt"...; and one bit each of what `when` can name, 0 for
+ * another word. */
+const char *plan_target_word(plan_target_kind kind);
+const char *plan_channel_word(plan_channel channel);
+unsigned plan_type(text type);
+unsigned plan_priority(text priority);
 
 #endif

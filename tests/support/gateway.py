@@ -11,9 +11,10 @@ from support import messages
 
 class Gateway:
     """Not started yet: start(), or `with`. Settings as section__key=value; gateway__organisations="" serves whatever the database
-    knows, without it acme alone."""
+    knows, without it acme alone. `providers`: a simulator (support.providers) through which it reaches people, and which reaches it;
+    `sms` and `voice` say in which order they are tried."""
 
-    def __init__(self, site, postgres=None, id="gw1", **settings):
+    def __init__(self, site, postgres=None, id="gw1", providers=None, sms="twilio vonage", voice="twilio vonage", **settings):
         from support import site as sites
 
         self.sites, self.site, self.id = sites, site, id
@@ -30,6 +31,10 @@ class Gateway:
         values.setdefault("gateway", {}).update(
             id=id, broker_port=site.port, http=f"127.0.0.1:{self.http_port}", signing_keys=self.keys, organisations="acme",
             database=database.dsn("mayday_gateway") if database else f"host={self.folder} dbname=nowhere")
+        if providers:
+            for section, keys in providers.settings(self.folder, sms, voice).items():
+                values.setdefault(section, {}).update(keys)
+            providers.route_more(self.http_port)
         for name, value in settings.items():
             section, key = name.split("__")
             values.setdefault(section, {})[key] = value

@@ -176,7 +176,7 @@ sys_interval 1
         return Client(self.port, client_id or sub, jwt, **options)
 
     def gateway(self, id="gw1", **settings):
-        """A gateway for this site, not started: use it in a `with`, or start() it."""
+        """A gateway for this site, not started: use it in a `with`, or start() it. With providers=Simulator() it can text and call."""
         return Gateway(self, id=id, **settings)
 
     def figure(self, name):

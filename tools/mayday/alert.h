@@ -11,6 +11,7 @@ typedef struct alert_options {
     const char *database;
     const char *id, *person, *reason, *pin_file;
     int64_t expected, limit, wait_ms; /* expected: -1 for none */
+    int64_t level, seconds;           /* of escalate, of hold; 0: not said */
     bool all, locations, json;
 } alert_options;
 

@@ -54,6 +54,10 @@ static int print_body(act *a, buf *to) {
     payload_text(&p, "reason", a->o->reason);
     if (a->o->expected >= 0)
         payload_number(&p, "expected_version", (double)a->o->expected, 0);
+    if (a->o->level)
+        payload_number(&p, "level", (double)a->o->level, 0);
+    if (a->o->seconds)
+        payload_number(&p, "seconds", (double)a->o->seconds, 0);
     if (a->o->pin_file) {
         CLEANUP(buf_release) buf file = BUF(PIN_MAX);
         if (file_read(a->o->pin_file, PIN_MAX, &file) < 0)

@@ -131,6 +131,7 @@ static int run(const char *config_path, int argc, char **argv) {
         say_total(&d);
     int code = report(&d);
     d.database = pg_close(d.database);
+    d.as_gateway = pg_close(d.as_gateway);
     if (d.has_conf)
         conf_release(&settings_table, &d.conf);
     return code;
@@ -143,7 +144,7 @@ const command command_doctor = {
         "Usage: mayday [--config FILE] doctor [OPTION...]\n"
         "\n"
         "Looks at the configuration, keys, secrets, policy, schemas, state, journal, database, partitions,\n"
-        "progress, broker, clock and versions. Each line begins with\n"
+        "progress, broker, gateway, providers, escalation, audit, clock and versions. Each line begins with\n"
         "  ok     this is as it should be\n"
         "  warn   it works, but not as it should\n"
         "  FAIL   something people rely on does not work\n"

@@ -5,31 +5,36 @@
 
 #include "args.h"
 #include "nearest.h"
+#include "person_channel.h"
 
 #define LIST_ROWS    200
 #define LIST_MAX     100000
 #define NEAREST_ROWS 10
+#define PLACE_MAX    20
 
 extern const command command_person;
 static const command *const self = &command_person;
 
 typedef struct person_options {
-    const char *org, *roles, *lang, *lat, *lon, *database;
-    int64_t limit;
-    bool connected, json;
+    const char *org, *roles, *lang, *name, *lat, *lon, *database;
+    int64_t limit, place;
+    bool connected, full, json;
 } person_options;
 
 static int list(const person_options *o, pg *db) {
     static const char sql[] =
-        "SELECT p.person, p.org, array_to_string(p.roles, ' '), CASE WHEN p.connected THEN 'yes' ELSE 'no' "
+        "SELECT p.person, p.org, coalesce(p.name, ''), array_to_string(p.roles, ' '), CASE WHEN p.connected "
+        "THEN 'yes' ELSE 'no' "
         "END,"
         " coalesce(p.duty, ''), to_char(p.last_seen AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),"
-        " jsonb_strip_nulls(jsonb_build_object('person', p.person, 'org', p.org, 'roles', p.roles,"
+        " jsonb_strip_nulls(jsonb_build_object('person', p.person, 'org', p.org, 'name', p.name, 'roles', "
+        "p.roles,"
         "  'connected', p.connected, 'duty', p.duty, 'lang', p.lang, 'pin', p.pin IS NOT NULL,"
         "  'last_seen', mayday.spell(p.last_seen)))"
         " FROM mayday.person p WHERE ($1::text IS NULL OR p.org = $1) AND (NOT $2::boolean OR p.connected)"
         " ORDER BY p.org, p.person LIMIT $3::bigint";
-    static const char *const heads[] = {"PERSON", "ORG", "ROLES", "CONNECTED", "DUTY", "LAST SEEN, UTC"};
+    static const char *const heads[] = {"PERSON",    "ORG",  "NAME",          "ROLES",
+                                        "CONNECTED", "DUTY", "LAST SEEN, UTC"};
     CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
     char most[24];
     (void)snprintf(most, sizeof most, "%lld", (long long)(o->limit ? o->limit : LIST_ROWS));
@@ -41,10 +46,12 @@ static int list(const person_options *o, pg *db) {
 }
 
 static int enter(const person_options *o, pg *db, const char *who) {
-    static const char sql[] = "SELECT mayday.enter_person($1, $2, string_to_array($3, ','), $4)";
     CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
-    const char *params[] = {o->org, who, o->roles, o->lang};
-    int code = database_ask(self, db, sql, ARRAY_LEN(params), params, &rows);
+    const char *params[] = {o->org, who, o->roles, o->lang, o->name};
+    int code = database_ask(self, db,
+                            o->name ? "SELECT mayday.enter_person($1, $2, string_to_array($3, ','), $4, $5)"
+                                    : "SELECT mayday.enter_person($1, $2, string_to_array($3, ','), $4)",
+                            o->name ? 5 : 4, params, &rows);
     if (code == EXIT_DONE)
         printf("%s: %s\n", strcmp(pg_value(rows, 0, 0), "t") == 0 ? "entered" : "known already", who);
     return code;
@@ -65,6 +72,14 @@ static bool take_option(person_options *o, int option, const char *value) {
         return true;
     case 'l':
         o->lang = value;
+        return true;
+    case 'N':
+        o->name = value;
+        return true;
+    case 'p':
+        return arg_count(self, "place", value, 1, PLACE_MAX, &o->place);
+    case 'f':
+        o->full = true;
         return true;
     case 'a':
         o->lat = value;
@@ -93,6 +108,9 @@ static int run(const char *config_path, int argc, char **argv) {
         {"org", required_argument, NULL, 'o'},
         {"roles", required_argument, NULL, 'r'},
         {"lang", required_argument, NULL, 'l'},
+        {"name", required_argument, NULL, 'N'},
+        {"place", required_argument, NULL, 'p'},
+        {"full", no_argument, NULL, 'f'},
         {"lat", required_argument, NULL, 'a'},
         {"lon", required_argument, NULL, 'b'},
         {"limit", required_argument, NULL, 'n'},
@@ -106,10 +124,15 @@ static int run(const char *config_path, int argc, char **argv) {
         if (!take_option(&o, option, optarg))
             return EXIT_USAGE;
     const char *word = optind < argc ? argv[optind] : "";
+    if (strcmp(word, "channel") == 0) {
+        const channel_options channel = {config_path, o.database, o.place, o.full, o.json};
+        return person_channel(self, &channel, argv + optind + 1, argc - optind - 1);
+    }
     bool enters = strcmp(word, "enter") == 0, lists = strcmp(word, "list") == 0;
     if ((!enters && !lists && strcmp(word, "nearest") != 0) || argc - optind != 1 + enters)
-        return command_fail(self, EXIT_USAGE,
-                            "expected 'list', 'enter NAME' or 'nearest'; see 'mayday person --help'");
+        return command_fail(
+            self, EXIT_USAGE,
+            "expected 'list', 'enter PERSON', 'nearest' or 'channel'; see 'mayday person --help'");
     if (!lists && !o.org)
         return command_fail(self, EXIT_USAGE, "--org: of which organisation?");
     if (!lists && !enters && (!o.lat || !o.lon))
@@ -123,22 +146,33 @@ static int run(const char *config_path, int argc, char **argv) {
 
 const command command_person = {
     .name = "person",
-    .summary = "list people, enter one before they first connect, find who is near",
-    .help = "Usage: mayday person list|enter|nearest [NAME] [OPTION...]\n"
-            "\n"
-            "list         who is known: everybody who ever connected or was entered\n"
-            "enter NAME   make a person known before they first connect, so that they can be assigned, or "
-            "change\n"
-            "             their roles or language\n"
-            "nearest      who is nearest to a place and free: connected, on duty, assigned to nothing\n"
-            "\n"
-            "  --org NAME         the organisation (list, default: all)\n"
-            "  --roles NAMES      of the person to enter, separated by commas\n"
-            "  --lang CODE        likewise: their language\n"
-            "  --lat D --lon D    the place, in degrees\n"
-            "  --connected        list only who is connected now\n"
-            "  --limit N          how many rows at most (list 200, nearest 10)\n"
-            "  --json             a line of JSON for each person\n" DATABASE_HELP "\n"
-            "Exit codes: 0 done, 1 refused, 2 wrong usage, 3 the database could not be reached.\n",
+    .summary = "list people, enter them, say how they are reached, find who is near",
+    .help =
+        "Usage: mayday person list|enter|nearest [PERSON] [OPTION...]\n"
+        "       mayday person channel ORG PERSON list\n"
+        "       mayday person channel ORG PERSON add|remove sms|voice NUMBER\n"
+        "       mayday person channel ORG PERSON add|remove mqtt\n"
+        "\n"
+        "list           who is known: everybody who ever connected or was entered\n"
+        "enter PERSON   make a person known before they first connect, or change their roles, language or "
+        "name.\n"
+        "               PERSON is the subject of their tokens\n"
+        "nearest        who is nearest to a place and free: connected, on duty, assigned to nothing\n"
+        "channel        how a person is reached when an alarm tells them, in this order; as long as nothing "
+        "is\n"
+        "               entered, by the app alone. Numbers are as the whole world dials them: +27821234567.\n"
+        "               Those of emergency services are refused\n"
+        "\n"
+        "  --org NAME         the organisation (list, default: all)\n"
+        "  --roles NAMES      of the person to enter, separated by commas\n"
+        "  --lang CODE        likewise: their language\n"
+        "  --name TEXT        likewise: what others know them as; '' for none\n"
+        "  --lat D --lon D    the place, in degrees\n"
+        "  --connected        list only who is connected now\n"
+        "  --limit N          how many rows at most (list 200, nearest 10)\n"
+        "  --place N          channel add: at this place, before those that are there (default: behind all)\n"
+        "  --full             channel list: whole numbers, which is noted in the audit trail\n"
+        "  --json             a line of JSON for each\n" DATABASE_HELP "\n"
+        "Exit codes: 0 done, 1 refused, 2 wrong usage, 3 the database could not be reached.\n",
     .run = run,
 };

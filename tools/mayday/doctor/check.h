@@ -23,7 +23,8 @@ typedef struct doctor {
     link_options link;
     settings conf;
     bool has_conf;
-    pg *database; /* NULL: not reached */
+    pg *database;   /* as the plugin; NULL: not reached */
+    pg *as_gateway; /* likewise; by the check of that name */
     bool has_journal;
     journal_overview journal;
     json *findings; /* NULL: they are printed as they come */
@@ -41,6 +42,9 @@ typedef struct check {
 } check;
 
 extern const check *const checks[]; /* ended by NULL */
+
+/* Is anybody to be texted or called? Then what stands in the way of it is grave. */
+bool calls_people(const doctor *d);
 
 /* Whether files can be read by every user of this machine; false when there is no such file. */
 bool readable_by_all(const char *path);

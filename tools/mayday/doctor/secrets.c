@@ -62,6 +62,24 @@ static bool check_signing(doctor *d, const char *path) {
     return false;
 }
 
+/* What speaks for us to those who carry texts and calls. */
+static bool check_accounts(doctor *d) {
+    const char *const files[] = {d->conf.twilio_token_file, d->conf.vonage_secret_file,
+                                 d->conf.vonage_signature_file, d->conf.vonage_private_key,
+                                 d->conf.webhook_secret_file};
+    bool clean = true;
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        if (files[i] && readable_by_all(files[i])) {
+            found(d, FINDING_FAIL,
+                  "chmod 600 it, owned by the gateway's user; then change it at the provider: it was open.",
+                  "%s holds a secret and can be read by everybody on this machine", files[i]);
+            clean = false;
+        }
+        clean = check_writable(d, files[i]) && clean;
+    }
+    return clean;
+}
+
 static void run(doctor *d) {
     const char *keys = d->conf.keys_file;
     CLEANUP(freep) char *beside = keys ? keyfile_signing_path(keys) : NULL;
@@ -76,6 +94,7 @@ static void run(doctor *d) {
     clean = check_writable(d, d->conf.gateway_signing_keys) && clean;
     clean = check_writable(d, d->conf.audit_keys) && clean;
     clean = check_writable(d, d->conf.policy_file) && clean;
+    clean = check_accounts(d) && clean;
     if (signing_keys(keys))
         found(d, FINDING_WARN,
               "The broker needs the public halves only; keep what signs with the issuer of the tokens.",
