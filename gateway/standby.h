@@ -54,26 +54,28 @@ typedef struct notice {
     notice_try tries[NOTICE_TRIES_MAX];
     size_t try_count;
     bool under_way; /* a request of ours holds a pointer to it */
+    bool brought;   /* the database has it, and has it in hand */
 } notice;
 
 #define TOLD_JOINED_MAX 20
 
 typedef struct told {
     struct told *next;
-    char *org, *raiser;                              /* raiser "": our broker did not say */
-    char alert[UUID_TEXT_LEN + 1];                   /* "": none, it is Mayday's own trouble */
-    char *purpose;                                   /* "raise", "trouble", "trouble_over" */
-    json *raise;                                     /* its message; NULL: none */
+    char *org, *raiser;            /* raiser "": our broker did not say; of trouble: what is away */
+    char alert[UUID_TEXT_LEN + 1]; /* "": none, it is Mayday's own trouble */
+    char *purpose;                 /* "raise", "trouble", "trouble_over" */
+    json *raise;                   /* its message; NULL: none */
     char joined[TOLD_JOINED_MAX][UUID_TEXT_LEN + 1]; /* further presses of the same person */
     size_t joined_count;
     instant heard_at, told_at; /* told_at 0: not told yet */
     bool everyone;             /* each one told has to answer for themselves */
     bool answered, over;       /* somebody took it; it is resolved */
-    bool peer_told;            /* another gateway has */
-    bool stored;               /* it is in the database */
-    bool dirty;                /* differs from what is on disk */
-    bool said;                 /* others know that we told it */
-    bool handed;               /* the database has it; what is under way is all that is left */
+    bool canceled; /* perhaps: the PIN can't be judged here, so telling goes on; presses after it are new */
+    bool helpless; /* nothing is known of its organisation, and that was said */
+    instant stored_at; /* when it was seen to be in the database; 0: not yet */
+    bool dirty;        /* differs from what is on disk */
+    bool said;         /* others know that we told it */
+    bool handed;       /* the database has it; what is under way is all that is left */
     notice **notices;
     size_t count, room;
 } told;
@@ -93,7 +95,7 @@ void told_name(const told *t, buf *to);            /* of its document in the led
 void told_spell(const told *t, buf *to);           /* that document; a fault stays in the buffer */
 /* Returns 0, -ENOMEM, or -EBADMSG. What was under way then is in doubt now. */
 NODISCARD int told_read(text spelled, told **ret_told);
-/* Appends its notices as mayday.standby_bring() wants them. Returns 0 or -ENOMEM. */
+/* Appends its notices that are not brought yet as mayday.standby_bring() wants them. Returns 0 or -ENOMEM. */
 NODISCARD int told_bring(const told *t, instant now, int64_t validity_ms, json *list);
 
 /* ---- standby_whom.c: whom an incident's first level comes to ---- */
@@ -102,6 +104,7 @@ NODISCARD int told_bring(const told *t, instant now, int64_t validity_ms, json *
 typedef struct at_hand {
     struct at_hand *next;
     char *org;
+    instant refreshed_at; /* 0: not since we began */
     json *body;
     plan *plan;
 } at_hand;
@@ -151,14 +154,17 @@ typedef struct standby {
     service_context *s;
     standby_ear *ear;
     client *client;
+    struct shot *shots; /* requests under way */
     carriers carriers;
     at_hand *hands;
     told *cases;
     size_t case_count;
     int64_t base_ms; /* of the monotonic clock, when `base` was the time */
     instant base;
-    instant away_since, refreshed_at, stepped_at; /* away_since 0: the database is there */
-    int64_t answers_seen;                         /* number of the last letter looked at */
+    instant away_since;   /* 0: the database is there */
+    instant slept_until;  /* a step before that was called for by NOTIFY */
+    int64_t answers_at;   /* when they were last looked for */
+    int64_t answers_seen; /* number of the last letter looked at */
     struct vocabulary *words;
     struct trouble *troubles;
     bool flooded; /* and said so */
@@ -166,6 +172,9 @@ typedef struct standby {
 
 instant standby_now(const standby *st);
 const at_hand *standby_hand(const standby *st, text org); /* NULL: nothing is known */
+
+/* Lets go of what is under way. */
+void standby_give_up(standby *st);
 
 /* Starts what is due, takes what came back, for at most `ms`, less when `fd` becomes readable. */
 void standby_pump(standby *st, int ms, int fd);
@@ -175,5 +184,26 @@ void standby_keep(standby *st);
 void standby_withdraw(told *t, text person);
 /* The next place of the same person is due now. */
 void notice_next(notice *n, instant now);
+
+void standby_drop(standby *st, told *t); /* from the list and the ledger; nothing of it may be under way */
+told *standby_add(standby *st, told *t); /* at the end of the list */
+
+/* ---- standby_bring.c: with the database ---- */
+
+/* Refreshes what is at hand; of all when `all`. *ret_more: there are others. */
+NODISCARD pg_verdict standby_refresh(standby *st, bool all, bool *ret_more);
+/* Which incidents that were heard are stored? */
+NODISCARD pg_verdict standby_look(standby *st);
+/* Brings what was told without it. *ret_more likewise. */
+NODISCARD pg_verdict standby_bring(standby *st, bool *ret_more);
+
+/* ---- standby_answers.c: answers by phone while the database is away ---- */
+void standby_answers(standby *st);
+
+/* ---- standby_trouble.c: whom the plan names hears that the broker, or the database, is away ---- */
+void troubles_load(standby *st);
+void troubles_free(standby *st);
+/* With the database, or without (`c` NULL). */
+NODISCARD pg_verdict standby_troubles(standby *st, pg *c);
 
 #endif

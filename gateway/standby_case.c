@@ -146,7 +146,9 @@ static int put_true(json *to, const char *name, bool value) {
 }
 
 void told_name(const told *t, buf *to) {
-    buf_printf(to, "%s/%s", t->org, *t->alert ? t->alert : t->purpose);
+    buf_printf(to, "%s/%s", t->org, t->alert);
+    if (!*t->alert)
+        buf_printf(to, "%s %s", t->purpose, t->raiser);
 }
 
 static json *spell_try(const notice_try *x) {
@@ -349,6 +351,7 @@ static json *bring_notice(const told *t, const notice *n, instant now, int64_t v
 int told_bring(const told *t, instant now, int64_t validity_ms, json *list) {
     int fault = 0;
     for (size_t i = 0; fault == 0 && i < t->count; i++)
-        fault = json_append(list, bring_notice(t, t->notices[i], now, validity_ms));
+        if (!t->notices[i]->brought)
+            fault = json_append(list, bring_notice(t, t->notices[i], now, validity_ms));
     return fault;
 }
