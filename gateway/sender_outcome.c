@@ -136,10 +136,10 @@ void results_release(results *r) {
 
 /* ---- an outcome ---- */
 
-typedef struct verdict {
+typedef struct next_step {
     const char *then, *why;
     int64_t ms;
-} verdict;
+} next_step;
 
 static const char *blame_name(provider_blame b) {
     switch (b) {
@@ -159,44 +159,44 @@ static const char *blame_name(provider_blame b) {
     return NULL;
 }
 
-static verdict again(const errand *e, const provider_result *r) {
-    return (verdict){
+static next_step again(const errand *e, const provider_result *r) {
+    return (next_step){
         "again", "provider",
         carriers_pause(&e->owner->carriers, e->row->kind, e->tries, e->try_count, r, (uint64_t)random())};
 }
 
-static verdict refused(errand *e, const provider_result *r) {
+static next_step refused(errand *e, const provider_result *r) {
     switch (r->blame) {
     case BLAME_PROVIDER:
         return again(e, r);
     case BLAME_NUMBER:
-        return (verdict){"fail", "bad_number", 0};
+        return (next_step){"fail", "bad_number", 0};
     case BLAME_NO_TEXT:
-        return (verdict){"fail", "no_text", 0};
+        return (next_step){"fail", "no_text", 0};
     case BLAME_OPTED_OUT:
-        return (verdict){"fail", "opted_out", 0};
+        return (next_step){"fail", "opted_out", 0};
     case BLAME_NOBODY:
     case BLAME_MESSAGE:
         break;
     }
     e->tries[e->try_count - 1].refused = true;
     return carriers_any_left(&e->owner->carriers, e->row->kind, e->tries, e->try_count)
-               ? (verdict){"again", "refused", 0}
-               : (verdict){"fail", "refused", 0};
+               ? (next_step){"again", "refused", 0}
+               : (next_step){"fail", "refused", 0};
 }
 
 static bool told_by_itself(const settings *s) {
     return s->notify_public_url && *s->notify_public_url;
 }
 
-static verdict next_of(errand *e, const provider_reply *reply, const provider_result *r) {
+static next_step next_of(errand *e, const provider_reply *reply, const provider_result *r) {
     switch (r->outcome) {
     case PROVIDER_SENT:
-        return (verdict){"sent", NULL, told_by_itself(e->owner->s->settings) ? FIRST_ASK : SOON_ASK};
+        return (next_step){"sent", NULL, told_by_itself(e->owner->s->settings) ? FIRST_ASK : SOON_ASK};
     case PROVIDER_UNKNOWN:
         if (!e->row->search)
             return again(e, r);
-        return (verdict){"doubt", "doubt", reply->status > 0 ? 0 : STILL_AT_IT};
+        return (next_step){"doubt", "doubt", reply->status > 0 ? 0 : STILL_AT_IT};
     case PROVIDER_RETRY:
         return again(e, r);
     case PROVIDER_REFUSED:
@@ -207,7 +207,7 @@ static verdict next_of(errand *e, const provider_reply *reply, const provider_re
 
 /* The row of end_attempts(). Who refused the message for itself is remembered by the blame. */
 static json *row_of(const errand *e, const provider_reply *reply, const provider_result *r,
-                    const verdict *v) {
+                    const next_step *v) {
     provider_blame blame =
         r->outcome == PROVIDER_REFUSED && r->blame == BLAME_NOBODY ? BLAME_MESSAGE : r->blame;
     json *row = json_new_object();
@@ -236,7 +236,7 @@ static void settle(errand *e, const provider_reply *reply, const provider_result
         memmove(e->tries, e->tries + 1, --e->try_count * sizeof *e->tries);
     e->tries[e->try_count++] = (carrier_try){.row = e->row};
     carriers_ended(&x->carriers, e->by, e->rank, e->trying, r, sender_clock_ms());
-    verdict v = next_of(e, reply, r);
+    next_step v = next_of(e, reply, r);
     count(x, e, r);
     results_add(&x->ended, row_of(e, reply, r, &v));
     errand_free(e);

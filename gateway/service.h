@@ -28,7 +28,7 @@ typedef struct service_context {
     local *local;             /* what must survive while the database is away */
     pg *c;                    /* NULL while there is no connection */
     const char *channel;      /* what the service LISTENs to; from its row */
-    int sleep_ms; /* a step may set it: to be woken so much later at the latest; 0: after every_ms */
+    int sleep_ms;             /* a step may set it: to be woken so much later at the latest; 0: after every_ms */
 } service_context;
 
 typedef struct service {
@@ -42,9 +42,9 @@ typedef struct service {
      * notification. */
     pg_verdict (*step)(service_context *s, void *state, bool *ret_again);
 
-    /* Optional: called while the database is of no use, in the place of each pause between two attempts, the
-     * first one excepted; returns after `ms`, or at once when it is to stop. Such a service is impatient:
-     * attempts are short, and so are the pauses between them. */
+    /* Optional: called while there is no connection, in the place of each pause between two attempts to make
+     * one, when the last attempt failed; returns after `ms`, or at once when it is to stop. Such a service is
+     * impatient: attempts are short, and so are the pauses between them. */
     void (*without)(service_context *s, void *state, int ms);
 
     void *(*begin)(service_context *s); /* makes the state; may be NULL. NULL from it: out of memory */

@@ -13,18 +13,16 @@
 
 /* Room for the facts that are made from others. */
 typedef struct made {
-    buf quote, map, when, what;
-    char level[24];
+    buf quote, map;
+    char age[24], level[24];
 } made;
 
 static void release(made *m) {
     buf_release(&m->quote);
     buf_release(&m->map);
-    buf_release(&m->when);
-    buf_release(&m->what);
 }
 
-/* In one line, and not too long: it is read on a small screen, or out loud. */
+/* Not too long: it is read on a small screen, or out loud. */
 static void quote(text said, buf *to) {
     size_t signs = 0;
     for (size_t i = 0; i < said.len; i++) {
@@ -33,7 +31,7 @@ static void quote(text said, buf *to) {
             buf_add_text(to, TEXT("..."));
             return;
         }
-        buf_add_char(to, (unsigned char)said.ptr[i] < ' ' ? ' ' : said.ptr[i]);
+        buf_add_char(to, said.ptr[i]);
     }
 }
 
@@ -51,65 +49,45 @@ static void map_link(const char *pattern, const json *facts, buf *to) {
     }
 }
 
-/* How long ago it was, in signs that every language reads; nothing when it is now. */
-static void ago(const json *facts, buf *to) {
-    const json *age = json_get(facts, "age_s");
-    int64_t minutes = json_kind_of(age) == JSON_INTEGER ? json_integer(age) / 60 : 0;
-    if (minutes >= 60)
-        buf_printf(to, "%lld h", (long long)(minutes / 60));
-    else if (minutes > 0)
-        buf_printf(to, "%lld min", (long long)minutes);
+static text number_of(const json *facts, const char *name, char space[24]) {
+    const json *value = json_get(facts, name);
+    if (json_kind_of(value) != JSON_INTEGER)
+        return (text){0};
+    (void)snprintf(space, 24, "%lld", (long long)json_integer(value));
+    return text_of(space);
 }
 
 static text or_nothing(const buf *b) {
     return b->len ? buf_text(b) : (text){0};
 }
 
-static int gather(const speech *s, const speech_about *about, made *m, text facts[FACTS]) {
-    char name[64];
-    const json *f = about->facts, *level = json_get(f, "level");
-    text type = json_get_string(f, "type");
+static void gather(const speech *s, const json *f, made *m, text facts[FACTS]) {
     quote(json_get_string(f, "text"), &m->quote);
     map_link(s->map_url, f, &m->map);
-    ago(f, &m->when);
-    (void)snprintf(name, sizeof name, "type.%.*s", (int)(type.len < 40 ? type.len : 40),
-                   type.ptr ? type.ptr : "");
-    int fault =
-        texts_render(s->texts, about->lang, text_of(s->fallback), text_of(name), facts, &m->what, NULL);
-    if (fault == -ENOENT)
-        buf_add_text(&m->what, type);
-    else if (fault < 0)
-        return fault;
-    if (json_kind_of(level) == JSON_INTEGER)
-        (void)snprintf(m->level, sizeof m->level, "%lld", (long long)json_integer(level));
     facts[FACT_WHO] = json_get_string(f, "who");
-    facts[FACT_WHAT] = or_nothing(&m->what);
+    facts[FACT_WHAT] = json_get_string(f, "type");
     facts[FACT_WHERE] = json_get_string(f, "where");
     facts[FACT_MAP] = or_nothing(&m->map);
-    facts[FACT_WHEN] = or_nothing(&m->when);
+    facts[FACT_WHEN] = number_of(f, "age_s", m->age);
     facts[FACT_TEXT] = or_nothing(&m->quote);
     facts[FACT_CODE] = json_get_string(f, "code");
     facts[FACT_BY] = json_get_string(f, "by");
     facts[FACT_ORG] = json_get_string(f, "org");
-    facts[FACT_LEVEL] = *m->level ? text_of(m->level) : (text){0};
+    facts[FACT_LEVEL] = number_of(f, "level", m->level);
     facts[FACT_REASON] = json_get_string(f, "reason");
-    return 0;
+    facts[FACT_SILENT] = json_boolean(json_get(f, "silent")) ? TEXT("yes") : (text){0};
 }
 
+/* What family is told as such, is told to them; else they hear what everybody does. */
 static int render(const speech *s, const speech_about *about, const text facts[FACTS], buf *to,
                   bool *ret_fell_back) {
-    const char *kinds[] = {about->kind, strcmp(about->kind, "mqtt") == 0 ? "sms" : NULL};
-    const char *const families[] = {about->family ? "_family" : NULL, ""};
+    const char *kind = strcmp(about->kind, "mqtt") == 0 ? "inbox" : about->kind;
     char name[96];
     int fault = -ENOENT;
-    for (size_t k = 0; k < ARRAY_LEN(kinds) && fault == -ENOENT; k++) {
-        for (size_t i = 0; kinds[k] && i < ARRAY_LEN(families) && fault == -ENOENT; i++) {
-            if (!families[i])
-                continue;
-            (void)snprintf(name, sizeof name, "%.40s%s.%s", about->purpose, families[i], kinds[k]);
-            fault = texts_render(s->texts, about->lang, text_of(s->fallback), text_of(name), facts, to,
-                                 ret_fell_back);
-        }
+    for (int family = about->family; family >= 0 && fault == -ENOENT; family--) {
+        (void)snprintf(name, sizeof name, "%.40s%s.%s", about->purpose, family ? ".family" : "", kind);
+        fault = texts_render(s->texts, about->lang, text_of(s->fallback), text_of(name), facts, to,
+                             ret_fell_back);
     }
     return fault;
 }
@@ -132,13 +110,12 @@ static void as_text(const buf *said, buf *to) {
 }
 
 int speech_say(const speech *s, const speech_about *about, buf *to, text *ret_lang) {
-    CLEANUP(release) made m = {BUF(FACT_BYTES), BUF(FACT_BYTES), BUF(64), BUF(FACT_BYTES), ""};
+    CLEANUP(release) made m = {BUF(FACT_BYTES), BUF(FACT_BYTES), "", ""};
     CLEANUP(buf_release) buf said = BUF(4 * SPEECH_MAX);
     text facts[FACTS] = {{0}};
-    bool fell_back = about->lang.len == 0;
-    int fault = gather(s, about, &m, facts);
-    if (fault == 0)
-        fault = render(s, about, facts, &said, &fell_back);
+    bool fell_back = false;
+    gather(s, about->facts, &m, facts);
+    int fault = render(s, about, facts, &said, &fell_back);
     if (fault == -ENOMEM)
         return fault;
     if (fault < 0) {
@@ -149,7 +126,7 @@ int speech_say(const speech *s, const speech_about *about, buf *to, text *ret_la
         as_text(&said, to);
     else
         buf_add_text(to, buf_text(&said));
-    *ret_lang = fell_back ? text_of(s->fallback) : about->lang;
+    *ret_lang = fell_back || about->lang.len == 0 ? text_of(s->fallback) : about->lang;
     return buf_failed(to);
 }
 

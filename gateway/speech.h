@@ -1,8 +1,7 @@
 /* speech.h - what a notification says: its facts (mayday.notification_facts) put into the templates.
  *
- * Templates are looked for by name: "<purpose>_family.<kind>" for family, then "<purpose>.<kind>"; an inbox
- * has what a text has when it has none of its own. When there is no template at all something is said all the
- * same. Pure. Threads: no state. */
+ * Which template, says core/texts.h. When there is none at all, something is said all the same. Pure.
+ * Threads: no state. */
 #ifndef MAYDAY_GATEWAY_SPEECH_H
 #define MAYDAY_GATEWAY_SPEECH_H
 

@@ -230,8 +230,8 @@ static void end(void *state) {
     free(x);
 }
 
-static void say_missing(void *context, const char *provider, const char *why) {
-    service_log(context, LOG_LEVEL_ERROR, "%s can't be used: %s", provider, why);
+static void say_missing(void *context, const char *who, const char *why) {
+    service_log(context, LOG_LEVEL_ERROR, "%s can't be used: %s", who, why);
 }
 
 static void *begin(service_context *s) {
