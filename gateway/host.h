@@ -53,7 +53,9 @@ typedef struct service_report {
 } service_report;
 size_t host_reports(service_host *h, service_report ret_reports[SERVICES_MAX]);
 
-typedef void (*figure_visit)(void *context, const char *name, bool is_counter, double value);
+/* Those of one name come one after the other; `labels` may be "". */
+typedef void (*figure_visit)(void *context, const char *name, const char *labels, bool is_counter,
+                             double value);
 void host_count(service_host *h, const char *name, uint64_t by);       /* as service_count() */
 void host_figures(service_host *h, figure_visit visit, void *context); /* under a lock: keep it short */
 

@@ -113,13 +113,19 @@ static void woken(void *context, const char *channel, const char *payload) {
     (void)payload;
 }
 
+static int sleep_of(const runner *r) {
+    int wanted = r->s.sleep_ms;
+    return wanted > 0 && wanted < r->row->every_ms ? wanted : r->row->every_ms;
+}
+
 static bool steps(runner *r) {
     bool again = false;
+    r->s.sleep_ms = 0;
     if (r->row->step(&r->s, r->state, &again) != PG_DONE)
         return false;
     moved(r);
     went_well(r);
-    return again || stopping(r) || pg_wait(r->s.c, r->row->every_ms, woken, NULL) == PG_DONE;
+    return again || stopping(r) || pg_wait(r->s.c, sleep_of(r), woken, NULL) == PG_DONE;
 }
 
 void *runner_main(void *the_runner) {

@@ -27,12 +27,13 @@ typedef struct service_context {
     local *local;             /* what must survive while the database is away */
     pg *c;                    /* NULL while there is no connection */
     const char *channel;      /* what the service LISTENs to; from its row */
+    int sleep_ms;             /* a step may set it: to be woken so much later at the latest; 0: after every_ms */
 } service_context;
 
 typedef struct service {
     const char *name;    /* of the thread, in the log, in /health and /metrics */
     const char *channel; /* a NOTIFY channel that wakes it; NULL: only time does */
-    int every_ms;        /* how long it sleeps at most between two steps */
+    int every_ms;        /* how long it sleeps at most between two steps; also what sleep_ms is bounded by */
 
     /* Called with a live connection, outside a transaction: does what there is to do and returns.
      * PG_DONE; anything else when it could not: then the connection is made again, with backoff, and the step
@@ -68,5 +69,10 @@ void service_log(const service_context *s, log_level level, const char *format, 
  * wants it: "mayday_gateway_states_published_total"). Any thread. */
 void service_count(service_context *s, const char *name, uint64_t by);
 void service_gauge(service_context *s, const char *name, double value);
+
+/* The same by labels, as Prometheus spells them: "provider=\"twilio-sms\",outcome=\"sent\"". Of words of our
+ * own alone: every set of labels is a figure, and there is room for few. */
+void service_count_of(service_context *s, const char *name, const char *labels, uint64_t by);
+void service_gauge_of(service_context *s, const char *name, const char *labels, double value);
 
 #endif

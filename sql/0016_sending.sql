@@ -37,7 +37,7 @@ BEGIN
                ELSE a.acknowledged_by END;
     END IF;
     RETURN jsonb_strip_nulls(jsonb_build_object(
-        'org', n.org, 'purpose', n.purpose, 'level', n.level, 'round', n.round, 'code', n.code, 'alert', n.alert,
+        'org', n.org, 'purpose', n.purpose, 'family', n.family, 'level', n.level, 'round', n.round, 'code', n.code, 'alert', n.alert,
         'type', a.type, 'priority', a.priority, 'status', a.status, 'silent', a.silent, 'raised_by', a.raised_by,
         'who', coalesce((SELECT p.name FROM mayday.person p WHERE p.org = a.org AND p.person = a.raised_by), a.raised_by),
         'by', coalesce((SELECT p.name FROM mayday.person p WHERE p.org = a.org AND p.person = who), who),
