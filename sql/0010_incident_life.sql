@@ -175,6 +175,19 @@ RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = mayday, pg_catalog,
       AND m.relation IN ('assigned', 'invited') AND coalesce(m.until, 'infinity') = 'infinity'
 $$;
 
+-- Says an incident again to those who just joined it (as tell_membership notified it) and are connected at this broker:
+-- what was said since may have come by before the broker knew of them. Under duress nothing moves where the raiser looks.
+CREATE FUNCTION mayday.say_again(in_node text, joined jsonb) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM mayday.post(a.org, 'alert/' || a.id, CASE WHEN a.duress_at IS NULL THEN 'state' ELSE 'dispatch' END)
+    FROM (SELECT DISTINCT j.org, j.id FROM jsonb_to_recordset(joined) j(family text, org text, id text, person text)
+          WHERE j.family = 'alert' AND EXISTS (SELECT FROM mayday.connection c WHERE c.org = j.org AND c.person = j.person
+                                               AND c.node = in_node)) j
+    JOIN mayday.alert a ON a.org = j.org AND a.id = j.id::uuid;
+END
+$$;
+
 -- What the actions taken so far make of a person, the last one that holds deciding.
 CREATE FUNCTION mayday.settle_belonging(a mayday.alert, in_person text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -873,7 +886,7 @@ $$;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA mayday FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     mayday.open_alerts(jsonb, interval), mayday.lock_incidents(text[], uuid[]), mayday.incident_lock(text, uuid, text), mayday.incident_run(text, uuid),
-    mayday.person_known(text, text), mayday.action_through(uuid, text),
+    mayday.person_known(text, text), mayday.action_through(uuid, text), mayday.say_again(text, jsonb),
     mayday.incident_refuse(text, uuid, text, text, uuid, text, text, integer, integer, bigint, text),
     mayday.incident_apply(text, uuid, uuid, integer, bigint, boolean, text, uuid[], text[], text[], text[]),
     mayday.incident_duress(text, uuid, uuid, text, integer, bigint, boolean),

@@ -326,12 +326,13 @@ $$;
 
 -- ---- what the engine claims and stores ----
 
--- Escalations that are due, at most so many, locked. What somebody else has locked is left to them, or for later.
-CREATE FUNCTION mayday.escalation_claim(most integer)
+-- Escalations that are due, at most so many, locked; of these organisations, or NULL: of all. What somebody else has
+-- locked is left to them, or for later.
+CREATE FUNCTION mayday.escalation_claim(orgs text[], most integer)
 RETURNS TABLE (org text, alert uuid, edition_org text, edition integer, policy text, status text, round integer,
     first_round integer, level integer, wanted_level integer, begun_us bigint, answered_us bigint, held_us bigint,
     moved_us bigint, forgotten integer, all_answered boolean, incident text, type text, priority text, decoyed boolean,
-    at_us bigint)
+    who text, at_us bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 DECLARE
     moment timestamptz := clock_timestamp();
@@ -340,7 +341,8 @@ DECLARE
     e mayday.escalation;
     claimed integer := 0;
 BEGIN
-    FOR due IN SELECT x.org, x.alert FROM mayday.escalation x WHERE x.due_at <= moment ORDER BY x.due_at LOOP
+    FOR due IN SELECT x.org, x.alert FROM mayday.escalation x WHERE x.due_at <= moment
+                 AND (orgs IS NULL OR x.org = ANY (orgs)) ORDER BY x.due_at LOOP
         SELECT * INTO a FROM mayday.alert x WHERE x.org = due.org AND x.id = due.alert FOR UPDATE SKIP LOCKED;
         CONTINUE WHEN NOT FOUND;
         SELECT * INTO e FROM mayday.escalation x WHERE x.org = due.org AND x.alert = due.alert AND x.due_at <= moment
@@ -354,7 +356,9 @@ BEGIN
                 SELECT FROM mayday.notification n
                 WHERE n.alert = e.alert AND n.org = e.org AND n.round = e.round AND n.level = e.level AND NOT n.family
                   AND n.person <> ALL (e.answered_by) AND n.purpose IN ('raise', 'forgotten')),
-            a.status, a.type, a.priority, a.decoy IS NOT NULL, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
+            a.status, a.type, a.priority, a.decoy IS NOT NULL,
+            coalesce((SELECT p.name FROM mayday.person p WHERE p.org = a.org AND p.person = a.raised_by), a.raised_by),
+            (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
         claimed := claimed + 1;
         EXIT WHEN claimed >= most;
     END LOOP;
@@ -362,10 +366,13 @@ END
 $$;
 
 -- Milliseconds until one is due; 0: one is; NULL: none ever.
-CREATE FUNCTION mayday.escalation_sleep() RETURNS bigint
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
-    SELECT greatest(ceil(extract(epoch FROM min(e.due_at) - clock_timestamp()) * 1000), 0)::bigint
-    FROM mayday.escalation e WHERE e.due_at IS NOT NULL
+CREATE FUNCTION mayday.escalation_sleep(orgs text[]) RETURNS bigint
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT greatest(ceil(extract(epoch FROM e.due_at - clock_timestamp()) * 1000), 0)::bigint
+            FROM mayday.escalation e WHERE e.due_at IS NOT NULL AND (orgs IS NULL OR e.org = ANY (orgs))
+            ORDER BY e.due_at LIMIT 1);
+END
 $$;
 
 CREATE FUNCTION mayday.at_us(us bigint) RETURNS timestamptz LANGUAGE sql IMMUTABLE AS $$
@@ -424,14 +431,18 @@ BEGIN
 END
 $$;
 
--- Family who was told of the alarm hears how it went on: one text each, as long as they may follow.
-CREATE FUNCTION mayday.escalation_follow(a mayday.alert, in_purpose text, in_round integer, validity interval) RETURNS void
+-- Family who was told of the alarm hears how it went on, each thing once for each time it was opened, as long as they
+-- may follow. Under duress they hear what the raiser's phone shows, and nothing after that.
+CREATE FUNCTION mayday.escalation_follow(a mayday.alert, in_purpose text, validity interval) RETURNS void
 LANGUAGE plpgsql AS $$
+DECLARE
+    opening text := CASE WHEN a.decoy IS NOT NULL THEN 'shown' ELSE (
+        SELECT count(*)::text FROM mayday.escalation_step t WHERE t.alert = a.id AND t.org = a.org AND t.step = 'begun_again') END;
 BEGIN
-    PERFORM mayday.notify(a.org, a.id, w.person, c.kind, c.number, in_purpose, 1, true, in_round, 0, 1, clock_timestamp(),
-                          validity, mayday.notification_id(a.org, a.id, 0, in_round, 0, in_purpose || ':' || w.person, 1))
+    PERFORM mayday.notify(a.org, a.id, w.person, c.kind, c.number, in_purpose, 1, true, 0, 0, 1, clock_timestamp(), validity,
+        mayday.notification_id(a.org, a.id, 0, 0, 0, concat_ws(':', in_purpose, opening, w.person), 1))
     FROM (SELECT DISTINCT n.person FROM mayday.notification n
-          WHERE n.alert = a.id AND n.org = a.org AND n.family AND n.purpose = 'raise' AND n.round >= in_round
+          WHERE n.alert = a.id AND n.org = a.org AND n.family AND n.purpose = 'raise'
             AND n.status IN ('sending', 'doubt', 'sent', 'delivered', 'answered')) w
     JOIN mayday.contact f ON f.org = a.org AND f.person = a.raised_by AND f.contact = w.person
     CROSS JOIN LATERAL (SELECT * FROM mayday.places_of(a.org, w.person) p
@@ -485,7 +496,7 @@ BEGIN
     e.due_at := mayday.at_us((s->>'due_us')::bigint);
     e.next_at := CASE WHEN e.status IN ('running', 'held') THEN e.due_at END;
     e.wanted_level := NULL;
-    e.everyone := (s->>'everyone')::boolean;
+    e.everyone := coalesce((s->>'everyone')::boolean, false);
     e.held_until := CASE WHEN e.status = 'held' THEN was.held_until END;
     e.exhausted_at := CASE WHEN s ? 'exhausted' THEN clock_timestamp() WHEN e.first_round = was.first_round
                            THEN was.exhausted_at END;
@@ -529,7 +540,7 @@ BEGIN
         INSERT INTO mayday.escalation_step (org, alert, step, round, level) VALUES (a.org, a.id, e.status, e.round, e.level);
     END IF;
     IF s ? 'follow' THEN
-        PERFORM mayday.escalation_follow(a, s->>'follow', e.first_round, validity);
+        PERFORM mayday.escalation_follow(a, s->>'follow', validity);
     END IF;
     -- Of one that is closed, or answered, all has been said by whoever did that.
     IF a.closed_at IS NULL AND e.status IN ('running', 'held', 'exhausted')
@@ -551,7 +562,11 @@ BEGIN
     FOR s IN SELECT x.value FROM jsonb_array_elements(steps) x LOOP
         BEGIN
             PERFORM mayday.escalation_step_store(s, validity);
-        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR raise_exception THEN
+        EXCEPTION
+        WHEN transaction_rollback OR operator_intervention OR insufficient_resources OR object_not_in_prerequisite_state
+        THEN
+            RAISE; -- all of it is done again
+        WHEN OTHERS THEN
             failed := failed + 1;
             UPDATE mayday.escalation e SET due_at = clock_timestamp() + interval '5 seconds'
             WHERE e.org = s->>'org' AND e.alert = (s->>'alert')::uuid;
@@ -619,5 +634,5 @@ GRANT EXECUTE ON FUNCTION mayday.on_call(text, text, timestamptz), mayday.plan_p
 GRANT EXECUTE ON FUNCTION
     mayday.notification_id(text, uuid, integer, integer, integer, text, integer),
     mayday.notify(text, uuid, text, text, text, text, integer, boolean, integer, integer, integer, timestamptz, interval, uuid),
-    mayday.withdraw(text, uuid, text), mayday.escalation_claim(integer), mayday.escalation_sleep(),
+    mayday.withdraw(text, uuid, text), mayday.escalation_claim(text[], integer), mayday.escalation_sleep(text[]),
     mayday.escalation_store(jsonb, interval) TO mayday_gateway;

@@ -81,8 +81,15 @@ static void add_words(const http_scope *scope, text lang, const char *name, buf 
     static const text nothing[FACTS];
     text fallback = text_of(host_settings(scope->host)->notify_lang);
     int fault = texts_render(host_texts(scope->host), lang, fallback, text_of(name), nothing, to, NULL);
-    if (fault < 0 && fault != -ENOENT) /* without its words a menu is silent, and the keys still count */
+    if (fault < 0 && fault != -ENOENT)
         to->fault = fault;
+}
+
+/* Without its words a menu is its keys: an empty one would end the call. */
+static void add_menu(const http_scope *scope, text lang, buf *to) {
+    add_words(scope, lang, "voice.menu", to);
+    if (buf_failed(to) == 0 && to->len == 0)
+        buf_add_text(to, TEXT("1. 2. 9."));
 }
 
 /* 1 and 2 end the call; 9 says it again; any other key, the menu once more; none at all ends it. */
@@ -95,19 +102,19 @@ static int speak(const http_scope *scope, const hook *h, const hook_event *e, ht
     text in = buf_text(&lang);
     mail_meaning meaning = mail_key_pressed(e->said);
     if (meaning == MEANING_UNCLEAR && e->said.len > 0)
-        add_words(scope, in, "voice.menu", &menu);
+        add_menu(scope, in, &menu);
     if (meaning == MEANING_ACKNOWLEDGE)
         add_words(scope, in, "voice.taken", &words);
     else if (meaning == MEANING_ESCALATE)
         add_words(scope, in, "voice.escalated", &words);
     else if (e->said.len == 0)
-        add_words(scope, in, "voice.goodbye", &words);
+        add_words(scope, in, "voice.bye", &words);
     else if (text_equal(e->said, TEXT("9")) && known)
         buf_add_text(&words, buf_text(&spoken));
     else if (text_equal(e->said, TEXT("9")))
-        add_words(scope, in, "voice.lost", &words);
+        add_words(scope, in, "voice.gone", &words);
     else
-        add_words(scope, in, "voice.again", &words);
+        add_words(scope, in, "voice.unclear", &words);
     int fault = buf_failed(&words) < 0 ? buf_failed(&words) : buf_failed(&menu);
     return fault < 0 ? fault
                      : h->speak(host_accounts(scope->host), e->notification, buf_text(&words),

@@ -110,7 +110,7 @@ ROLES = {  # who: relation, roles
 EVERYBODY = set(ROLES)
 DESK = {"dispatcher", "supervisor"}
 LEGAL = {  # action: (who, {from: to})
-    "acknowledge": (DESK | {"assigned"}, {"active": "acknowledged"}),
+    "acknowledge": (DESK | {"assigned", "invited"}, {"active": "acknowledged"}),
     "assign": (DESK, {s: s for s in OPEN}),
     "unassign": (DESK, {s: s for s in OPEN}),
     "invite": (DESK | {"assigned"}, {s: s for s in OPEN}),

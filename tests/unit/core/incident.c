@@ -16,7 +16,7 @@
 static const struct {
     const char *action, *after, *who;
 } arrows[] = {
-    {"acknowledge", "K - - - - -", "adsg"}, {"assign", "A K E O - -", "ds"},
+    {"acknowledge", "K - - - - -", "aidsg"}, {"assign", "A K E O - -", "ds"},
     {"unassign", "A K E O - -", "ds"},      {"invite", "A K E O - -", "ads"},
     {"escalate", "A K E O - -", "raidsg"},  {"cancel", "C C - - - -", "r"},
     {"resolve", "- R R R - -", "ads"},      {"reopen", "- - - - A A", "s"},
