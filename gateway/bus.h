@@ -10,7 +10,8 @@
 #ifndef MAYDAY_GATEWAY_BUS_H
 #define MAYDAY_GATEWAY_BUS_H
 
-#include "base/text.h"
+#include "base/buf.h"
+#include "base/instant.h"
 #include "core/settings.h"
 
 typedef struct bus bus;
@@ -49,6 +50,10 @@ uint64_t bus_generation(bus *b, text org); /* grows each time its connection is 
 #define BUS_LISTENERS_MAX 16 /* one of them the bus's own */
 typedef void (*bus_seen)(void *context, text org, text topic, text payload, text sender, bool retained);
 NODISCARD int bus_listen(bus *b, const char *filter, bus_seen seen, void *context);
+
+/* Our own status as it is published, with the incidents we have told without the database
+ * (gateway_status.json). The fault, if any, stays in the buffer. */
+void bus_spell_status(const bus *b, instant now, const char *const *told, size_t count, buf *to);
 
 /* ---- for main() ---- */
 

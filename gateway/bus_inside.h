@@ -101,8 +101,10 @@ NODISCARD int paho_subscribe(session *x, size_t from, size_t to); /* of the bus'
 /* bus_link.c: the manager's thread, which makes and ends sessions. */
 void *bus_manage(void *the_bus);
 void bus_see_rival(void *the_bus, text org, text topic, text payload, text sender,
-                   bool retained);                                                /* a bus_seen */
-NODISCARD int bus_status(const bus *b, const char *status, instant now, buf *to); /* gateway_status.json */
+                   bool retained); /* a bus_seen */
+/* gateway_status.json */
+NODISCARD int bus_status(const bus *b, const char *status, instant now, const char *const *told, size_t count,
+                         buf *to);
 void bus_status_topic(const link *l, buf *to);
 
 #endif

@@ -20,6 +20,13 @@ static void add_quoted(buf *to, const char *value) {
     buf_add_char(to, '"');
 }
 
+static void add_number(buf *to, double number) {
+    if (fabs(number) < 1e15 && number == floor(number))
+        buf_printf(to, " %.0f\n", number);
+    else
+        buf_printf(to, " %.12g\n", number);
+}
+
 void exposition_sample(buf *to, const char *name, const char *label, const char *value, double number) {
     buf_add_text(to, text_of(name));
     if (label) {
@@ -27,10 +34,14 @@ void exposition_sample(buf *to, const char *name, const char *label, const char 
         add_quoted(to, value);
         buf_add_char(to, '}');
     }
-    if (fabs(number) < 1e15 && number == floor(number))
-        buf_printf(to, " %.0f\n", number);
-    else
-        buf_printf(to, " %.12g\n", number);
+    add_number(to, number);
+}
+
+void exposition_labelled(buf *to, const char *name, const char *labels, double number) {
+    buf_add_text(to, text_of(name));
+    if (*labels)
+        buf_printf(to, "{%s}", labels);
+    add_number(to, number);
 }
 
 void exposition_one(buf *to, const char *name, const char *type, const char *help, double number) {

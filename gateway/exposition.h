@@ -12,6 +12,9 @@ void exposition_head(buf *to, const char *name, const char *type, const char *he
 /* With a NULL label: without one. The value of a label may be anything. */
 void exposition_sample(buf *to, const char *name, const char *label, const char *value, double number);
 
+/* `labels` as they are spelled, without braces; "": none. */
+void exposition_labelled(buf *to, const char *name, const char *labels, double number);
+
 void exposition_one(buf *to, const char *name, const char *type, const char *help, double number);
 
 #endif

@@ -59,6 +59,9 @@ static int start_one(service_host *h, const service *row) {
                              .settings = h->o.settings,
                              .gateway = h->o.gateway,
                              .bus = h->o.bus,
+                             .accounts = h->o.accounts,
+                             .texts = h->o.texts,
+                             .local = h->o.local,
                              .channel = row->channel};
     atomic_store(&r->moved_ms, host_clock_ms());
     if (row->begin && !(r->state = row->begin(&r->s)))
@@ -122,6 +125,18 @@ bus *host_bus(const service_host *h) {
     return h->o.bus;
 }
 
+const accounts *host_accounts(const service_host *h) {
+    return h->o.accounts;
+}
+
+const texts *host_texts(const service_host *h) {
+    return h->o.texts;
+}
+
+local *host_local(const service_host *h) {
+    return h->o.local;
+}
+
 const char *host_gateway(const service_host *h) {
     return h->o.gateway;
 }
@@ -155,8 +170,16 @@ size_t host_reports(service_host *h, service_report ret_reports[SERVICES_MAX]) {
 void host_figures(service_host *h, figure_visit visit, void *context) {
     (void)pthread_mutex_lock(&h->lock);
     for (size_t i = 0; i < h->figure_count; i++) {
-        const figure *f = &h->figures[i];
-        visit(context, f->name, f->is_counter, f->is_counter ? (double)f->count : f->level);
+        const figure *first = &h->figures[i];
+        bool visited = false;
+        for (size_t k = 0; k < i && !visited; k++)
+            visited = strcmp(h->figures[k].name, first->name) == 0;
+        for (size_t k = i; k < h->figure_count && !visited; k++) {
+            const figure *f = &h->figures[k];
+            if (strcmp(f->name, first->name) == 0)
+                visit(context, f->name, f->labels, f->is_counter,
+                      f->is_counter ? (double)f->count : f->level);
+        }
     }
     (void)pthread_mutex_unlock(&h->lock);
 }
@@ -176,31 +199,47 @@ void service_log(const service_context *s, log_level level, const char *format, 
 }
 
 /* NULL when there are too many: the table of names is ours, so that is a slip of the programmer. */
-static figure *figure_named(service_host *h, const char *name, bool is_counter) {
+static figure *figure_named(service_host *h, const char *name, const char *labels, bool is_counter) {
     for (size_t i = 0; i < h->figure_count; i++)
-        if (strcmp(h->figures[i].name, name) == 0)
+        if (strcmp(h->figures[i].name, name) == 0 && strcmp(h->figures[i].labels, labels) == 0)
             return &h->figures[i];
     if (h->figure_count == FIGURES_MAX)
         return NULL;
     figure *f = &h->figures[h->figure_count++];
     *f = (figure){.name = name, .is_counter = is_counter};
+    (void)snprintf(f->labels, sizeof f->labels, "%s", labels);
     return f;
 }
 
-void service_count(service_context *s, const char *name, uint64_t by) {
-    service_host *h = s->host;
+static void count_of(service_host *h, const char *name, const char *labels, uint64_t by) {
     (void)pthread_mutex_lock(&h->lock);
-    figure *f = figure_named(h, name, true);
+    figure *f = figure_named(h, name, labels, true);
     if (f)
         f->count += by;
     (void)pthread_mutex_unlock(&h->lock);
 }
 
-void service_gauge(service_context *s, const char *name, double value) {
+void host_count(service_host *h, const char *name, uint64_t by) {
+    count_of(h, name, "", by);
+}
+
+void service_count_of(service_context *s, const char *name, const char *labels, uint64_t by) {
+    count_of(s->host, name, labels, by);
+}
+
+void service_count(service_context *s, const char *name, uint64_t by) {
+    count_of(s->host, name, "", by);
+}
+
+void service_gauge_of(service_context *s, const char *name, const char *labels, double value) {
     service_host *h = s->host;
     (void)pthread_mutex_lock(&h->lock);
-    figure *f = figure_named(h, name, false);
+    figure *f = figure_named(h, name, labels, false);
     if (f)
         f->level = value;
     (void)pthread_mutex_unlock(&h->lock);
+}
+
+void service_gauge(service_context *s, const char *name, double value) {
+    service_gauge_of(s, name, "", value);
 }

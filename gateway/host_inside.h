@@ -7,10 +7,12 @@
 
 #include "gateway/host.h"
 
-#define FIGURES_MAX 128
+#define FIGURES_MAX 256
+#define LABELS_MAX  96
 
 typedef struct figure {
     const char *name;
+    char labels[LABELS_MAX]; /* as Prometheus spells them: "provider=\"x\",outcome=\"y\""; "": none */
     bool is_counter;
     uint64_t count;
     double level;

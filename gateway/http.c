@@ -1,29 +1,51 @@
 /* http.c - see http.h. The only file that knows libmicrohttpd.
  *
  * What a stranger can take is bounded: connections, the time and the memory each may use, the body each may
- * send. */
+ * send.
+ *
+ * Threads: all callbacks come on the daemon's one thread; http_tend() looks at the list of connections from
+ * main()'s, hence its lock. */
 #include "gateway/http.h"
 
 #include <errno.h>
 #include <microhttpd.h>
 #include <netdb.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-#define CONNECTIONS      64
-#define CONNECTIONS_EACH 48 /* of one address: a proxy has one, too */
+#define CONNECTIONS      256
+#define CONNECTIONS_EACH 224 /* of one address: a proxy has one, too */
 #define IDLE_S           10
+#define REQUEST_S        20 /* for a whole request, however busily it trickles */
 #define MEMORY_EACH      (32 << 10)
-#define BODY_MAX         (16 << 10) /* no route reads one yet: what comes is thrown away */
 #define ALLOW_MAX        64
+
+/* A connection's line in the list of those that are watched. */
+typedef struct caller {
+    struct caller *next, **at;
+    int fd;
+    int64_t since_s; /* when its request began, or the one before was over */
+} caller;
 
 struct http {
     struct MHD_Daemon *daemon;
     const http_scope *scope;
+    pthread_mutex_t lock; /* of the list */
+    caller *callers;
 };
+
+/* A request that is coming in. */
+typedef struct incoming {
+    char *query; /* NULL: none */
+    char *body;
+    size_t len, room;
+    bool begun;
+} incoming;
 
 /* ---- where to listen ---- */
 
@@ -97,24 +119,47 @@ static int open_socket(const char *spelled, char ret_why[HTTP_WHY_MAX]) {
 
 /* ---- answering ---- */
 
-static bool is_head(const char *method) {
-    return strcmp(method, "HEAD") == 0;
+static bool has_method(const char *methods, text wanted) {
+    text rest = text_of(methods), one;
+    while (text_next(&rest, ' ', &one))
+        if (text_equal(one, wanted))
+            return true;
+    return false;
+}
+
+static bool answers(const route *r, text method) {
+    return has_method(r->methods, method) ||
+           (text_equal(method, TEXT("HEAD")) && has_method(r->methods, TEXT("GET")));
+}
+
+static bool is_at(const route *r, text path) {
+    text own = text_of(r->path);
+    if (own.ptr[own.len - 1] == '*')
+        return text_starts_with(path, (text){own.ptr, own.len - 1});
+    return text_equal(path, own);
+}
+
+static void list_methods(const route *r, char *to, size_t room) {
+    text rest = text_of(r->methods), one;
+    size_t len = 0;
+    while (text_next(&rest, ' ', &one)) {
+        int more = snprintf(to + len, room - len, "%s%.*s%s", len ? ", " : "", (int)one.len, one.ptr,
+                            text_equal(one, TEXT("GET")) ? ", HEAD" : "");
+        if (more < 0 || (size_t)more >= room - len)
+            return;
+        len += (size_t)more;
+    }
 }
 
 /* NULL with ret_allow "" when there is no such path, else the methods it has. */
-static const route *find(const char *method, const char *path, char ret_allow[ALLOW_MAX]) {
-    size_t len = 0;
+static const route *find(text method, text path, char ret_allow[ALLOW_MAX]) {
     ret_allow[0] = '\0';
     for (const route *const *r = routes; *r; r++) {
-        if (strcmp((*r)->path, path) != 0)
+        if (!is_at(*r, path))
             continue;
-        bool get = strcmp((*r)->method, "GET") == 0;
-        if (strcmp((*r)->method, method) == 0 || (get && is_head(method)))
+        if (answers(*r, method))
             return *r;
-        int more = snprintf(ret_allow + len, ALLOW_MAX - len, "%s%s%s", len ? ", " : "", (*r)->method,
-                            get ? ", HEAD" : "");
-        if (more > 0 && (size_t)more < ALLOW_MAX - len)
-            len += (size_t)more;
+        list_methods(*r, ret_allow, ALLOW_MAX);
     }
     return NULL;
 }
@@ -124,6 +169,8 @@ static enum MHD_Result send_reply(struct MHD_Connection *c, http_reply *reply, c
                                   const char *value) {
     size_t len = reply->body.len;
     char *body = buf_steal(&reply->body);
+    if (!body && len == 0)
+        body = calloc(1, 1);
     if (!body)
         return MHD_NO;
     struct MHD_Response *r = MHD_create_response_from_buffer(len, body, MHD_RESPMEM_MUST_FREE);
@@ -148,9 +195,9 @@ static enum MHD_Result refuse(struct MHD_Connection *c, unsigned status, const c
     return send_reply(c, &reply, header, value);
 }
 
-static enum MHD_Result serve(const http *h, struct MHD_Connection *c, const char *path, const char *method) {
+static enum MHD_Result serve(const http *h, struct MHD_Connection *c, const http_request *request) {
     char allow[ALLOW_MAX];
-    const route *r = find(method, path, allow);
+    const route *r = find(request->method, request->path, allow);
     if (!r && !*allow)
         return refuse(c, MHD_HTTP_NOT_FOUND, "there is nothing here", NULL, NULL);
     if (!r)
@@ -160,40 +207,181 @@ static enum MHD_Result serve(const http *h, struct MHD_Connection *c, const char
                       "Bearer");
     http_reply reply = {
         .status = MHD_HTTP_OK, .type = "text/plain; charset=utf-8", .body = BUF(HTTP_ANSWER_MAX)};
-    int fault = r->answer(h->scope, &reply);
+    int fault = r->answer(h->scope, request, &reply);
     if (fault == 0 && buf_failed(&reply.body) == 0)
         return send_reply(c, &reply, NULL, NULL);
     buf_release(&reply.body);
     return refuse(c, MHD_HTTP_INTERNAL_SERVER_ERROR, "that went wrong here", NULL, NULL);
 }
 
+/* ---- a request comes in ---- */
+
+/* The first that is heard of a request: its target as it was sent, the query with it. What signs it signs
+ * that. */
+static void *note_target(void *context, const char *target, struct MHD_Connection *c) {
+    incoming *in = calloc(1, sizeof *in);
+    const char *query = strchr(target, '?');
+    (void)context;
+    (void)c;
+    if (in && query && !(in->query = text_copy(text_of(query + 1)))) {
+        free(in);
+        in = NULL;
+    }
+    return in;
+}
+
 /* Its length must be known beforehand, so that a body needs not be read to see that it is too long. */
-static bool body_fits(struct MHD_Connection *c) {
+static bool body_fits(struct MHD_Connection *c, incoming *in) {
     const char *length = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    int64_t bytes;
-    if (MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_TRANSFER_ENCODING))
+    int64_t bytes = 0;
+    if (MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_TRANSFER_ENCODING) ||
+        (length && text_to_i64(text_of(length), 0, REQUEST_BODY_MAX, &bytes) < 0))
         return false;
-    return !length || text_to_i64(text_of(length), 0, BODY_MAX, &bytes) == 0;
+    in->room = (size_t)bytes;
+    return true;
+}
+
+static enum MHD_Result take_piece(incoming *in, const char *piece, size_t len) {
+    if (len > in->room - in->len)
+        return MHD_NO;
+    if (!in->body && !(in->body = malloc(in->room)))
+        return MHD_NO;
+    memcpy(in->body + in->len, piece, len);
+    in->len += len;
+    return MHD_YES;
+}
+
+typedef struct gathering {
+    http_request *request;
+    bool overflow;
+} gathering;
+
+static enum MHD_Result add_header(void *context, enum MHD_ValueKind kind, const char *name,
+                                  const char *value) {
+    gathering *g = context;
+    http_request *r = g->request;
+    (void)kind;
+    if (r->header_count == REQUEST_HEADERS_MAX) {
+        g->overflow = true;
+        return MHD_NO;
+    }
+    r->headers[r->header_count++] = (request_header){text_of(name), text_of(value)};
+    return MHD_YES;
+}
+
+static enum MHD_Result complete(const http *h, struct MHD_Connection *c, const char *path, const char *method,
+                                const incoming *in) {
+    http_request request = {.method = text_of(method),
+                            .path = text_of(path),
+                            .query = text_of(in->query),
+                            .body = {in->body, in->len}};
+    gathering g = {.request = &request};
+    (void)MHD_get_connection_values(c, MHD_HEADER_KIND, add_header, &g);
+    if (g.overflow)
+        return refuse(c, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "too many headers", NULL, NULL);
+    return serve(h, c, &request);
 }
 
 /* Comes once with the headers, then with each piece of the body, then once more. */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *c, const char *path,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_len, void **progress) {
-    static char begun;
+    incoming *in = *progress;
     (void)version;
-    (void)upload;
-    if (!*progress) {
-        *progress = &begun;
-        return body_fits(c) ? MHD_YES
-                            : refuse(c, MHD_HTTP_CONTENT_TOO_LARGE, "that is too much",
-                                     MHD_HTTP_HEADER_CONNECTION, "close");
+    if (!in)
+        return MHD_NO;
+    if (!in->begun) {
+        in->begun = true;
+        return body_fits(c, in) ? MHD_YES
+                                : refuse(c, MHD_HTTP_CONTENT_TOO_LARGE, "that is too much",
+                                         MHD_HTTP_HEADER_CONNECTION, "close");
     }
     if (*upload_len) {
+        enum MHD_Result taken = take_piece(in, upload, *upload_len);
         *upload_len = 0;
-        return MHD_YES;
+        return taken;
     }
-    return serve(context, c, path, method);
+    return complete(context, c, path, method, in);
+}
+
+/* ---- those who are connected ---- */
+
+static int64_t clock_s(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+static caller *caller_of(struct MHD_Connection *c) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
+static void on_over(void *context, struct MHD_Connection *c, void **progress,
+                    enum MHD_RequestTerminationCode how) {
+    http *h = context;
+    caller *who = caller_of(c);
+    incoming *in = *progress;
+    (void)how;
+    if (in) {
+        free(in->query);
+        free(in->body);
+        free(in);
+    }
+    *progress = NULL;
+    if (!who)
+        return;
+    (void)pthread_mutex_lock(&h->lock);
+    who->since_s = clock_s();
+    (void)pthread_mutex_unlock(&h->lock);
+}
+
+static void add_caller(http *h, caller *who) {
+    who->next = h->callers;
+    who->at = &h->callers;
+    if (who->next)
+        who->next->at = &who->next;
+    h->callers = who;
+}
+
+static void drop_caller(caller *who) {
+    *who->at = who->next;
+    if (who->next)
+        who->next->at = who->at;
+    free(who);
+}
+
+/* The end is told before its socket is closed, so whoever is in the list has one. Without memory somebody is
+ * just not watched. */
+static void on_connection(void *context, struct MHD_Connection *c, void **own,
+                          enum MHD_ConnectionNotificationCode what) {
+    http *h = context;
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+    (void)pthread_mutex_lock(&h->lock);
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        caller *who = info ? calloc(1, sizeof *who) : NULL;
+        if (who) {
+            who->fd = info->connect_fd;
+            who->since_s = clock_s();
+            add_caller(h, who);
+        }
+        *own = who;
+    } else if (*own) {
+        drop_caller(*own);
+        *own = NULL;
+    }
+    (void)pthread_mutex_unlock(&h->lock);
+}
+
+/* libmicrohttpd has a time for silence alone: who sends a byte now and then would stay for ever. */
+void http_tend(http *h) {
+    if (!h)
+        return;
+    (void)pthread_mutex_lock(&h->lock);
+    for (caller *who = h->callers; who; who = who->next)
+        if (clock_s() - who->since_s > REQUEST_S)
+            (void)shutdown(who->fd, SHUT_RDWR);
+    (void)pthread_mutex_unlock(&h->lock);
 }
 
 /* A path is compared as it was sent: nothing spells the same in two ways, and no %00 ends it early. */
@@ -217,6 +405,7 @@ int http_start(const char *spelled, const http_scope *scope, http **ret_http, ch
         free(h);
         return fd;
     }
+    (void)pthread_mutex_init(&h->lock, NULL);
     /* With poll(): with epoll libmicrohttpd 0.9.75 keeps a connection that ended in the middle of a request
      * until its time is over, so that a few dozen of those would shut everybody else out. */
     h->daemon = MHD_start_daemon(
@@ -224,10 +413,13 @@ int http_start(const char *spelled, const http_scope *scope, http **ret_http, ch
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
         (unsigned)CONNECTIONS_EACH, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_EACH, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_END);
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_URI_LOG_CALLBACK, note_target, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, on_over, h, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
+        MHD_OPTION_END);
     if (!h->daemon) {
         (void)snprintf(ret_why, HTTP_WHY_MAX, "%.100s: the HTTP daemon can't be started", spelled);
         (void)close(fd);
+        (void)pthread_mutex_destroy(&h->lock);
         free(h);
         return -EIO;
     }
@@ -238,6 +430,7 @@ int http_start(const char *spelled, const http_scope *scope, http **ret_http, ch
 http *http_stop(http *h) {
     if (h) {
         MHD_stop_daemon(h->daemon);
+        (void)pthread_mutex_destroy(&h->lock);
         free(h);
     }
     return NULL;

@@ -4,14 +4,15 @@
  * A new route is gateway/routes/<name>.c with one row, and its word in that CMake list. The row says who may
  * ask: there is no other way to be reached, so no route can exist unguarded.
  *
- * Threads: http_start() and http_stop() from main(); answers run on the daemon's thread, one at a time, and
- * wait for nothing: no database, no broker. */
+ * Threads: http_start(), http_tend() and http_stop() from main(); answers run on the daemon's thread, one at
+ * a time, and wait for nothing but this machine's disk: no database, no broker. */
 #ifndef MAYDAY_GATEWAY_HTTP_H
 #define MAYDAY_GATEWAY_HTTP_H
 
 #include "base/buf.h"
 #include "gateway/broker_figures.h"
 #include "gateway/host.h"
+#include "gateway/request.h"
 
 #define HTTP_ANSWER_MAX (4 << 20)
 
@@ -28,12 +29,12 @@ typedef struct http_reply {
 } http_reply;
 
 typedef struct route {
-    const char *method; /* "GET", by which HEAD is answered too */
-    const char *path;   /* the whole of it */
-    const char *role;   /* NULL: for whoever reaches the address. Else a token's: nobody's, as long as HTTP
-                           takes none */
+    const char *methods; /* "GET", by which HEAD is answered too; several with spaces between them */
+    const char *path;    /* the whole of it; or, with '*' as its last sign, all that begin so */
+    const char *role;    /* NULL: for whoever reaches the address. Else a token's: nobody's, as long as HTTP
+                            takes none */
     /* Returns 0, or a negative errno: then the answer is 500. */
-    int (*answer)(const http_scope *scope, http_reply *reply);
+    int (*answer)(const http_scope *scope, const http_request *request, http_reply *reply);
 } route;
 
 /* All of them, ended by NULL. */
@@ -51,5 +52,8 @@ bool http_address_good(const char *spelled);
 NODISCARD int http_start(const char *spelled, const http_scope *scope, http **ret_http,
                          char ret_why[HTTP_WHY_MAX]);
 http *http_stop(http *h); /* takes NULL, returns NULL */
+
+/* Ends the connections that take too long for a request: call it about every second. Takes NULL. */
+void http_tend(http *h);
 
 #endif

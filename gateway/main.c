@@ -17,6 +17,7 @@
 #include "gateway/host.h"
 #include "gateway/http.h"
 #include "gateway/log.h"
+#include "msg/texts_dir.h"
 
 enum {
     EXIT_DONE = 0,
@@ -32,6 +33,9 @@ typedef struct gateway {
     settings conf;
     bool has_conf;
     char *id, *only_org;
+    accounts *accounts;
+    texts *texts;
+    local *local;
     bus *bus;
     service_host *host;
     http_scope scope;
@@ -51,6 +55,26 @@ static void usage(FILE *to) {
           "SIGTERM and SIGINT end it, SIGHUP makes its connections to the broker again with a fresh token.\n"
           "Exit codes: 0 ended as asked, 1 refused or failed, 2 wrong usage.\n",
           to);
+}
+
+static void complain(void *context, const char *why) {
+    (void)context;
+    fprintf(stderr, "mayday-gateway: %s\n", why);
+}
+
+/* What reaches people: the providers' accounts, and the words. A language that can't be read leaves the
+ * others. */
+static int load_what_it_says(gateway *g) {
+    char accounts_why[ACCOUNTS_WHY_MAX] = "", texts_why[TEXTS_DIR_WHY_MAX] = "";
+    const char *why = accounts_why;
+    int fault = accounts_read(&g->conf, &g->accounts, accounts_why);
+    if (fault == 0) {
+        why = texts_why;
+        fault = texts_load_dir(g->conf.schema_dir, complain, NULL, &g->texts, texts_why);
+    }
+    if (fault < 0)
+        complain(NULL, *why ? why : strerror(-fault));
+    return fault < 0 ? EXIT_REFUSED : EXIT_DONE;
 }
 
 static int load(const char *path, gateway *g) {
@@ -76,7 +100,7 @@ static int load(const char *path, gateway *g) {
         fprintf(stderr, "mayday-gateway: %s\n", *badge_why ? badge_why : strerror(-fault));
         return EXIT_REFUSED;
     }
-    return EXIT_DONE;
+    return load_what_it_says(g);
 }
 
 static int serve_named(gateway *g) {
@@ -88,13 +112,28 @@ static int serve_named(gateway *g) {
     return fault;
 }
 
+static int open_local(gateway *g) {
+    char why[LOCAL_WHY_MAX] = "";
+    int fault = local_open(g->conf.state_dir, g->id, &g->local, why);
+    if (fault < 0)
+        log_line("gateway", LOG_LEVEL_ERROR, "its own store can't be opened: %s", why);
+    return fault;
+}
+
 static int start(gateway *g) {
     bus_options for_bus = {.settings = &g->conf, .gateway = g->id, .version = MAYDAY_VERSION};
-    int fault = bus_open(&for_bus, &g->bus);
+    int fault = open_local(g);
+    if (fault == 0)
+        fault = bus_open(&for_bus, &g->bus);
     if (fault == 0)
         fault = serve_named(g);
-    host_options for_host = {
-        .settings = &g->conf, .gateway = g->id, .version = MAYDAY_VERSION, .bus = g->bus};
+    host_options for_host = {.settings = &g->conf,
+                             .gateway = g->id,
+                             .version = MAYDAY_VERSION,
+                             .bus = g->bus,
+                             .accounts = g->accounts,
+                             .texts = g->texts,
+                             .local = g->local};
     if (fault == 0)
         fault = host_new(&for_host, &g->host);
     g->scope = (http_scope){.host = g->host, .brokers = broker_figures_new()};
@@ -120,6 +159,7 @@ static bool stop(gateway *g) {
     g->bus = bus_close(g->bus); /* first: it calls what the services gave it to call */
     g->host = host_free(g->host);
     g->scope.brokers = broker_figures_free(g->scope.brokers);
+    g->local = local_close(g->local);
     return true;
 }
 
@@ -133,6 +173,7 @@ static int64_t clock_us(void) {
  * more: it is tried again. */
 static void tend_http(gateway *g) {
     char why[HTTP_WHY_MAX] = "";
+    http_tend(g->http);
     if (g->http || !g->conf.gateway_http || clock_us() < g->http_try_us)
         return;
     if (http_start(g->conf.gateway_http, &g->scope, &g->http, why) == 0) {
@@ -255,6 +296,8 @@ int main(int argc, char **argv) {
         code = run(&g);
     free(g.id);
     free(g.only_org);
+    (void)texts_free(g.texts);
+    (void)accounts_free(g.accounts);
     if (g.has_conf)
         conf_release(&settings_table, &g.conf);
     return code;

@@ -14,7 +14,11 @@
 #define CONNECT_MS     5000
 #define PATIENCE_MS    10000
 #define FIRST_PAUSE_MS 50
-#define STILL_MS       30000 /* beyond its own pauses: then a service hangs */
+/* Of a service that has something to do meanwhile. */
+#define SHORT_CONNECT_MS  1500
+#define SHORT_PATIENCE_MS 5000
+#define SHORT_PAUSE_MS    300
+#define STILL_MS          30000 /* beyond its own pauses: then a service hangs */
 
 static bool stopping(const runner *r) {
     return atomic_load(&r->host->stopping);
@@ -31,11 +35,16 @@ bool runner_moves(const runner *r) {
 
 /* Sleeps half the backoff and some of the other half, so that two gateways do not knock in step. */
 static void back_off(runner *r) {
-    int64_t most = r->host->o.settings->retry_max_ms;
+    int64_t most = r->row->without ? SHORT_PAUSE_MS : r->host->o.settings->retry_max_ms;
     r->backoff_ms = r->backoff_ms == 0 ? FIRST_PAUSE_MS : r->backoff_ms * 2;
     if (r->backoff_ms > most)
         r->backoff_ms = most;
     int64_t pause = r->backoff_ms / 2 + random() % (r->backoff_ms / 2 + 1);
+    if (r->row->without && r->backoff_ms > FIRST_PAUSE_MS) { /* a new connection did not help */
+        r->row->without(&r->s, r->state, (int)pause);
+        moved(r);
+        return;
+    }
     struct pollfd stop = {.fd = r->host->stop_fd, .events = POLLIN};
     (void)poll(&stop, 1, (int)pause);
     moved(r);
@@ -82,8 +91,8 @@ static bool connects(runner *r) {
     (void)snprintf(application, sizeof application, "mayday-gateway %s %s", r->row->name, r->s.gateway);
     pg_options options = {.conninfo = r->s.settings->gateway_database,
                           .application = application,
-                          .connect_ms = CONNECT_MS,
-                          .patience_ms = PATIENCE_MS,
+                          .connect_ms = r->row->without ? SHORT_CONNECT_MS : CONNECT_MS,
+                          .patience_ms = r->row->without ? SHORT_PATIENCE_MS : PATIENCE_MS,
                           .interrupt_fd = r->host->stop_fd};
     bool reached = pg_connect(&options, &r->s.c, why) == PG_DONE;
     atomic_store(&r->reached, reached);

@@ -6,7 +6,10 @@
 #define MAYDAY_GATEWAY_SERVICE_H
 
 #include "core/settings.h"
+#include "core/texts.h"
+#include "gateway/accounts.h"
 #include "gateway/bus.h"
+#include "gateway/local.h"
 #include "store/pg.h"
 
 typedef struct service_host service_host; /* main's: what is shared */
@@ -19,9 +22,12 @@ typedef struct service_context {
     const settings *settings;
     const char *gateway; /* this gateway's id */
     bus *bus;
-    pg *c;               /* NULL while there is no connection */
-    const char *channel; /* what the service LISTENs to; from its row */
-    int sleep_ms;        /* a step may set it: to be woken so much later at the latest; 0: after every_ms */
+    const accounts *accounts; /* the providers' */
+    const texts *texts;       /* what is said to people, in every language there is */
+    local *local;             /* what must survive while the database is away */
+    pg *c;                    /* NULL while there is no connection */
+    const char *channel;      /* what the service LISTENs to; from its row */
+    int sleep_ms;             /* a step may set it: to be woken so much later at the latest; 0: after every_ms */
 } service_context;
 
 typedef struct service {
@@ -34,6 +40,11 @@ typedef struct service {
      * too. *ret_again: there is more to do at once. The first step of each connection comes without a
      * notification. */
     pg_verdict (*step)(service_context *s, void *state, bool *ret_again);
+
+    /* Optional: called while there is no connection, in the place of each pause between two attempts to make
+     * one, when the last attempt failed; returns after `ms`, or at once when it is to stop. Such a service is
+     * impatient: attempts are short, and so are the pauses between them. */
+    void (*without)(service_context *s, void *state, int ms);
 
     void *(*begin)(service_context *s); /* makes the state; may be NULL. NULL from it: out of memory */
     void (*end)(void *state);           /* takes NULL; may be NULL */
@@ -58,5 +69,10 @@ void service_log(const service_context *s, log_level level, const char *format, 
  * wants it: "mayday_gateway_states_published_total"). Any thread. */
 void service_count(service_context *s, const char *name, uint64_t by);
 void service_gauge(service_context *s, const char *name, double value);
+
+/* The same by labels, as Prometheus spells them: "provider=\"twilio-sms\",outcome=\"sent\"". Of words of our
+ * own alone: every set of labels is a figure, and there is room for few. */
+void service_count_of(service_context *s, const char *name, const char *labels, uint64_t by);
+void service_gauge_of(service_context *s, const char *name, const char *labels, double value);
 
 #endif

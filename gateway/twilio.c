@@ -11,18 +11,16 @@
 
 #define BODY_MAX  1600 /* signs */
 #define TWIML_MAX 4000
-#define PAGE      "100" /* of the longest texts still fit into an answer we read */
+#define PAGE      "50" /* of long texts still fit into an answer we read */
 
 /* Two calls to one person look alike, so that the wrong one must not be near: their clock gets less slack. */
 const twilio_kind twilio_texts = {.list = "Messages",
                                   .member = "messages",
-                                  .date = "DateSent",
                                   .prefixes = {"SM", "MM"},
                                   .bodies = true,
                                   .slack = 60 * INSTANT_SECOND};
 const twilio_kind twilio_calls = {.list = "Calls",
                                   .member = "calls",
-                                  .date = "StartTime",
                                   .prefixes = {"CA", "CA"},
                                   .bodies = false,
                                   .slack = 5 * INSTANT_SECOND};
@@ -75,19 +73,13 @@ text twilio_body(text whole) {
     return text_cut(whole, BODY_MAX);
 }
 
-/* Their dates are days. A search that begins on another day than it is done has to span both. */
-int twilio_search(const twilio_kind *kind, const accounts *a, const provider_message *m, instant since,
+/* By number alone: what still waits there has no date yet, by which it could be found. The newest come first.
+ */
+int twilio_search(const twilio_kind *kind, const accounts *a, const provider_message *m,
                   provider_request *to) {
-    CLEANUP(buf_release) buf first = BUF(32);
-    CLEANUP(buf_release) buf today = BUF(32);
-    date_add(&first, since - kind->slack);
-    date_add(&today, m->now + kind->slack);
     twilio_begin(a, kind, "GET", to);
     buf_add_text(&to->url, TEXT("?To="));
     url_add(&to->url, m->to);
-    bool one_day = text_equal(buf_text(&first), buf_text(&today));
-    buf_printf(&to->url, "&%s%s=", kind->date, one_day ? "" : "%3E");
-    buf_add_text(&to->url, buf_text(&first));
     buf_add_text(&to->url, TEXT("&PageSize=" PAGE));
     return twilio_failed(to);
 }
@@ -268,21 +260,32 @@ static list_entry look_at(const twilio_kind *kind, const json *entry, const prov
                                                                               : ENTRY_OURS;
 }
 
+/* Nothing that could be ours is on a further page. */
+static bool is_whole(const twilio_kind *kind, const json *body, const json *list, instant since) {
+    const json *next = NULL;
+    instant oldest;
+    if (!json_member(body, "next_page_uri", &next))
+        return false;
+    if (!next || (json_kind_of(next) == JSON_STRING && json_string(next).len == 0))
+        return true;
+    size_t count = json_length(list);
+    return count > 0 && read_date(json_get_string(json_at(list, count - 1), "date_created"), &oldest) &&
+           oldest < since - kind->slack;
+}
+
 void twilio_found(const twilio_kind *kind, const provider_reply *reply, const provider_message *m,
                   instant since, provider_result *ret_result) {
     provider_result r;
     if (provider_judge(reply, &r) == REPLY_GOOD) {
         CLEANUP(json_freep) json *body = provider_body(reply);
-        const json *list = json_get(body, kind->member), *next = NULL;
+        const json *list = json_get(body, kind->member);
         list_search search = {0};
         if (json_kind_of(list) == JSON_ARRAY) {
             for (size_t i = 0; i < json_length(list); i++) {
                 const json *entry = json_at(list, i);
                 list_note(&search, look_at(kind, entry, m, since), json_get_string(entry, "sid"));
             }
-            bool whole = json_member(body, "next_page_uri", &next) &&
-                         (!next || (json_kind_of(next) == JSON_STRING && json_string(next).len == 0));
-            list_settle(&search, whole, !kind->bodies, &r);
+            list_settle(&search, is_whole(kind, body, list, since), !kind->bodies, &r);
             *ret_result = r;
             return;
         }
@@ -354,6 +357,10 @@ void twiml_add(const settings *s, text notification, text say, text menu, text l
     bool asks = menu.len > 0 && is_set(s->notify_public_url);
     size_t start = to->len;
     buf_add_text(to, TEXT("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response>"));
+    if (say.len == 0 && !asks) { /* a verb without words would be an error that is read out */
+        buf_add_text(to, TEXT("<Hangup/></Response>"));
+        return;
+    }
     if (asks)
         open_gather(s, notification, to);
     open_say(lang, times, to);

@@ -9,7 +9,6 @@
 typedef struct twilio_kind {
     const char *list;        /* in addresses and answers: "Messages" */
     const char *member;      /* of the answer to a search: "messages" */
-    const char *date;        /* by which a search is narrowed: "DateSent" */
     const char *prefixes[2]; /* of its SIDs */
     bool bodies;             /* a list shows what was said, so that ours is known by it */
     int64_t slack;           /* how far their clock may be from ours, when a list is looked through */
@@ -26,7 +25,7 @@ int twilio_failed(const provider_request *r); /* 0 or the first fault of its buf
 text twilio_body(text whole);
 
 void twilio_read(const twilio_kind *kind, const provider_reply *reply, provider_result *ret_result);
-int twilio_search(const twilio_kind *kind, const accounts *a, const provider_message *m, instant since,
+int twilio_search(const twilio_kind *kind, const accounts *a, const provider_message *m,
                   provider_request *to);
 void twilio_found(const twilio_kind *kind, const provider_reply *reply, const provider_message *m,
                   instant since, provider_result *ret_result);

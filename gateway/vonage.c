@@ -121,8 +121,9 @@ json *ncco_new(const settings *s, text notification, text say, text menu, text l
     if (menu.len > 0)
         hook_url_add(&url, s, "vonage", "key", notification);
     bool asks = url.len > 0;
+    bool speaks = say.len > 0 || asks; /* words of none would be an error */
     json *all = buf_failed(&url) < 0 ? NULL : json_new_array();
-    if (!all || json_append(all, talk(say, asks ? menu : (text){0}, lang, times, asks)) < 0 ||
+    if (!all || (speaks && json_append(all, talk(say, asks ? menu : (text){0}, lang, times, asks)) < 0) ||
         (asks && json_append(all, input(buf_text(&url))) < 0))
         return json_free(all);
     return all;

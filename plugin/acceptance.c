@@ -71,10 +71,15 @@ static acceptance keep(host *h, const session *s, const msg_type *type, const of
     return ACCEPTANCE_TAKEN;
 }
 
-/* What only Mayday's own daemon says, though others may publish there too: pages of missed messages, and a
- * raise for somebody who cannot. */
+static bool is_action(const msg_type *type) {
+    return type->family == ADDRESS_ALERT && type->limit == MSG_ACTION;
+}
+
+/* What only Mayday's own daemon says, though others may publish there too: pages of missed messages, a raise
+ * for somebody who cannot, and what somebody answered by phone. */
 static bool claims_to_be_mayday(const msg_type *type, const json *body) {
-    return type->kind || (type->limit == MSG_RAISE && json_get(body, "person"));
+    return type->kind || (type->limit == MSG_RAISE && json_get(body, "person")) ||
+           (is_action(type) && json_get(body, "by"));
 }
 
 static bool is_gateway(const claims *who) {
@@ -116,6 +121,16 @@ static acceptance over_limit(host *h, session *s, const offer *o, const msg_type
     return deny(h, s, o, DENIAL_LIMIT, detail);
 }
 
+/* The gateway speaks for many and has no limit of its own; what somebody answers by phone counts as theirs.
+ */
+static bool within_limits(host *h, const session *s, const msg_type *type, const json *body, bool gateway) {
+    text by = is_action(type) ? json_get_string(body, "by") : (text){0};
+    if (gateway && !by.ptr)
+        return true;
+    return limits_take(&h->limits, type, text_of(s->who->org), by.ptr ? by : text_of(s->who->subject),
+                       json_boolean(json_get(body, "offline")), instant_now());
+}
+
 /* Who raises belongs to the incident from that moment, on this broker without waiting for the database. An
  * incident that is known already is left to the database to judge: its id may have been learned by somebody
  * else. */
@@ -133,10 +148,11 @@ static acceptance judge_checked(host *h, session *s, offer *o, const msg_type *t
     bool gateway = is_gateway(s->who), repeat = false;
     if (!gateway && claims_to_be_mayday(type, body))
         return deny(h, s, o, DENIAL_POLICY, "only Mayday's gateway may say this");
+    if (gateway && is_action(type) && !json_get(body, "by"))
+        return deny(h, s, o, DENIAL_POLICY, "a gateway says whose answer this is: 'by'");
     if (is_stale(h, type, where, body))
         return deny(h, s, o, DENIAL_STALE, "a newer version of it has gone through");
-    if (!gateway && !limits_take(&h->limits, type, text_of(s->who->org), text_of(s->who->subject),
-                                 json_boolean(json_get(body, "offline")), instant_now())) {
+    if (!within_limits(h, s, type, body, gateway)) {
         repeat = type->limit == MSG_RAISE;
         if (!repeat)
             return over_limit(h, s, o, type);

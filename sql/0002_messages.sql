@@ -42,6 +42,7 @@ CREATE TABLE mayday.action (
     level integer,   -- of 'escalate'
     seconds integer, -- of 'hold'
     by text,         -- it came through a gateway, for this person: they are its sender
+    via text,        -- that gateway
     -- The judgement, made in the transaction that stores the row (lib/core/incident.h); never NULL for long.
     verdict text,     -- 'applied', 'noted', or why it changed nothing: 'illegal', 'stale'...
     from_status text,

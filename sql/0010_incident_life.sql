@@ -175,6 +175,19 @@ RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = mayday, pg_catalog,
       AND m.relation IN ('assigned', 'invited') AND coalesce(m.until, 'infinity') = 'infinity'
 $$;
 
+-- Says an incident again to those who just joined it (as tell_membership notified it) and are connected at this broker:
+-- what was said since may have come by before the broker knew of them. Under duress nothing moves where the raiser looks.
+CREATE FUNCTION mayday.say_again(in_node text, joined jsonb) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM mayday.post(a.org, 'alert/' || a.id, CASE WHEN a.duress_at IS NULL THEN 'state' ELSE 'dispatch' END)
+    FROM (SELECT DISTINCT j.org, j.id FROM jsonb_to_recordset(joined) j(family text, org text, id text, person text)
+          WHERE j.family = 'alert' AND EXISTS (SELECT FROM mayday.connection c WHERE c.org = j.org AND c.person = j.person
+                                               AND c.node = in_node)) j
+    JOIN mayday.alert a ON a.org = j.org AND a.id = j.id::uuid;
+END
+$$;
+
 -- What the actions taken so far make of a person, the last one that holds deciding.
 CREATE FUNCTION mayday.settle_belonging(a mayday.alert, in_person text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -508,7 +521,14 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_te
     SELECT EXISTS (SELECT FROM mayday.person p WHERE p.org = in_org AND p.person = in_person)
 $$;
 
--- An action that changes nothing: its row says why, its sender is told. `in_status`: what it met.
+-- Somebody answered by phone: through this gateway.
+CREATE FUNCTION mayday.action_through(in_message uuid, in_gateway text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+    UPDATE mayday.action x SET via = in_gateway WHERE x.id = in_message
+$$;
+
+-- An action that changes nothing: its row says why, its sender is told (who answered by phone has sent nothing: the
+-- gateway did). `in_status`: what it met.
 CREATE FUNCTION mayday.incident_refuse(in_org text, in_message uuid, in_sender text, in_topic text, in_alert uuid,
     in_verdict text, in_detail text, in_standing integer, in_run integer, done_us bigint, in_status text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
@@ -523,9 +543,10 @@ BEGIN
     IF x.action = 'acknowledge' AND in_verdict = 'illegal' AND a.closed_at IS NULL AND a.id IS NOT NULL THEN
         PERFORM mayday.escalation_acted(a, a.status, x); -- somebody else was first; it is their answer all the same
     END IF;
-    PERFORM mayday.reject(in_org, in_sender, in_message, in_topic, in_verdict, in_detail);
+    PERFORM mayday.reject(in_org, coalesce(x.via, in_sender), in_message, in_topic, in_verdict, in_detail);
     PERFORM mayday.record_audit(in_org, 'incident.refused', in_sender, x.person, coalesce(in_alert, x.alert),
-        jsonb_build_object('action', x.action, 'verdict', in_verdict, 'message', in_message));
+        jsonb_strip_nulls(jsonb_build_object('action', x.action, 'verdict', in_verdict, 'message', in_message,
+                                             'via', x.via)));
 END
 $$;
 
@@ -605,7 +626,7 @@ BEGIN
     END LOOP;
     PERFORM mayday.record_audit(in_org, 'incident.' || own.action, own.sender, own.person, a.id, jsonb_strip_nulls(
         jsonb_build_object('from', was, 'to', a.status, 'version', a.version, 'message', own.id, 'offline',
-                           nullif(own.offline, false))));
+                           nullif(own.offline, false), 'via', own.via)));
     IF verdicts = ARRAY['noted'] THEN
         RETURN a.version;
     END IF;
@@ -619,6 +640,9 @@ BEGIN
             ORDER BY y.run, y.offline, y.done_at, y.id LIMIT 1;
         END IF;
     END LOOP;
+    IF own.via IS NOT NULL AND own.action = 'acknowledge' THEN -- so that they may go on in the app
+        PERFORM mayday.join_alert(a.org, a.id, own.sender, 'assigned', own.sender);
+    END IF;
     a := mayday.incident_turned(a, was, own.sender);
     UPDATE mayday.alert y SET status = a.status, version = a.version, changed_at = a.changed_at, run = a.run,
         run_from = a.run_from, acknowledged_at = a.acknowledged_at, acknowledged_by = a.acknowledged_by,
@@ -862,7 +886,7 @@ $$;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA mayday FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     mayday.open_alerts(jsonb, interval), mayday.lock_incidents(text[], uuid[]), mayday.incident_lock(text, uuid, text), mayday.incident_run(text, uuid),
-    mayday.person_known(text, text),
+    mayday.person_known(text, text), mayday.action_through(uuid, text), mayday.say_again(text, jsonb),
     mayday.incident_refuse(text, uuid, text, text, uuid, text, text, integer, integer, bigint, text),
     mayday.incident_apply(text, uuid, uuid, integer, bigint, boolean, text, uuid[], text[], text[], text[]),
     mayday.incident_duress(text, uuid, uuid, text, integer, bigint, boolean),

@@ -151,6 +151,7 @@ CREATE TABLE mayday.attempt (
     outcome text CHECK (outcome IN ('sent', 'retry', 'refused', 'unknown')),
     http_status smallint,
     code text,          -- the provider's own
+    blame text,         -- what it says about more than this attempt: 'provider', 'message', 'number', 'no_text', 'opted_out'
     reference text,     -- the provider's name for the message
     receipt text,       -- the last the provider said of it: 'queued', 'sent', 'delivered', 'failed'...
     receipt_at timestamptz

@@ -22,7 +22,7 @@ extern const hook hook_vonage;
 
 #define PAIRS_MAX   128
 #define MESSAGE_MAX (64 << 10)
-#define AHEAD_S     300 /* how far their clock may be before ours */
+#define AHEAD_S     300 /* how far their clock may be from ours */
 #define BEHIND_S    (24 * 3600 + AHEAD_S)
 
 /* What was said, whatever it came as. The texts lie in a hook_space. */
@@ -126,7 +126,7 @@ static bool claims_good(const json *claims, const http_request *r, instant now) 
     const json *iat = json_get(claims, "iat"), *exp = json_get(claims, "exp");
     if (json_kind_of(iat) != JSON_INTEGER || !is_recent(json_integer(iat), now))
         return false;
-    if (exp && (json_kind_of(exp) != JSON_INTEGER || json_integer(exp) < now / INSTANT_SECOND))
+    if (exp && (json_kind_of(exp) != JSON_INTEGER || json_integer(exp) < now / INSTANT_SECOND - AHEAD_S))
         return false;
     return r->body.len > 0 && digest_is(r->body, json_get_string(claims, "payload_hash"));
 }

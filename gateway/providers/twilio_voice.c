@@ -50,7 +50,8 @@ static void read(const provider_reply *reply, provider_result *ret_result) {
 }
 
 static int search(const accounts *a, const provider_message *m, instant since, provider_request *to) {
-    return twilio_search(&twilio_calls, a, m, since, to);
+    (void)since;
+    return twilio_search(&twilio_calls, a, m, to);
 }
 
 static void found(const provider_reply *reply, const provider_message *m, instant since,

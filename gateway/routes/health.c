@@ -46,10 +46,11 @@ static json *brokers_of(const condition *c) {
     return fault == 0 ? all : json_free(all);
 }
 
-static int answer(const http_scope *scope, http_reply *reply) {
+static int answer(const http_scope *scope, const http_request *request, http_reply *reply) {
     char since[INSTANT_TEXT_LEN + 1];
     CLEANUP(condition_freep) condition *c = condition_look(scope->host);
     CLEANUP(json_freep) json *body = json_new_object();
+    (void)request;
     instant_format(host_since(scope->host), since);
     if (!c || !body || json_put(body, "live", json_new_bool(c->live)) < 0 ||
         json_put(body, "ready", json_new_bool(c->ready)) < 0 || json_put(body, "why", reasons(c)) < 0 ||
@@ -66,4 +67,4 @@ static int answer(const http_scope *scope, http_reply *reply) {
     return 0;
 }
 
-const route route_health = {.method = "GET", .path = "/health", .role = NULL, .answer = answer};
+const route route_health = {.methods = "GET", .path = "/health", .role = NULL, .answer = answer};

@@ -1,5 +1,6 @@
 /* metrics.c - GET /metrics: the gateway's figures and its broker's, as Prometheus reads them. */
 #include <errno.h>
+#include <string.h>
 
 #include "gateway/condition.h"
 #include "gateway/exposition.h"
@@ -52,13 +53,24 @@ static bool print_brokers(const condition *c, buf *to) {
     return any;
 }
 
-static void print_figure(void *context, const char *name, bool is_counter, double value) {
-    exposition_one(context, name, is_counter ? "counter" : "gauge", figure_help(name), value);
+/* Those of one name come together, and have one head. */
+typedef struct figures {
+    buf *to;
+    const char *last;
+} figures;
+
+static void print_figure(void *context, const char *name, const char *labels, bool is_counter, double value) {
+    figures *f = context;
+    if (!f->last || strcmp(f->last, name) != 0)
+        exposition_head(f->to, name, is_counter ? "counter" : "gauge", figure_help(name));
+    f->last = name;
+    exposition_labelled(f->to, name, labels, value);
 }
 
-static int answer(const http_scope *scope, http_reply *reply) {
+static int answer(const http_scope *scope, const http_request *request, http_reply *reply) {
     CLEANUP(condition_freep) condition *c = condition_look(scope->host);
     buf *to = &reply->body;
+    (void)request;
     if (!c)
         return -ENOMEM;
     reply->type = EXPOSITION_TYPE;
@@ -69,10 +81,13 @@ static int answer(const http_scope *scope, http_reply *reply) {
     print_condition(c, to);
     print_services(c, to);
     bool any = print_brokers(c, to);
-    host_figures(scope->host, print_figure, to);
+    exposition_one(to, "mayday_gateway_mail_waiting", "gauge",
+                   "Receipts and answers that wait for the database.",
+                   (double)local_mail_count(host_local(scope->host)));
+    host_figures(scope->host, print_figure, &(figures){.to = to});
     if (any) /* else what the broker said is of long ago */
         broker_figures_print(scope->brokers, to);
     return 0;
 }
 
-const route route_metrics = {.method = "GET", .path = "/metrics", .role = NULL, .answer = answer};
+const route route_metrics = {.methods = "GET", .path = "/metrics", .role = NULL, .answer = answer};

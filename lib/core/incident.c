@@ -16,10 +16,10 @@
 
 #define DESK    (STANDING_DISPATCHER | STANDING_SUPERVISOR)
 #define ANYBODY (STANDING_RAISER | STANDING_ASSIGNED | STANDING_INVITED | DESK | STANDING_GATEWAY)
-#define ANSWERING                                                                                            \
-    (DESK | STANDING_ASSIGNED | STANDING_INVITED | STANDING_GATEWAY) /* invited: whoever was told of it */
-#define DRIVING  (STANDING_ASSIGNED | STANDING_DISPATCHER)
-#define ARRIVING (ENROUTE | ON_SCENE)
+/* Invited is also whoever the escalation told; a gateway speaks for those it reached by phone. */
+#define ANSWERING (DESK | STANDING_ASSIGNED | STANDING_INVITED | STANDING_GATEWAY)
+#define DRIVING   (STANDING_ASSIGNED | STANDING_DISPATCHER)
+#define ARRIVING  (ENROUTE | ON_SCENE)
 
 /* An action may have several rows, with the same `who` and distinct `from`. One row more is one transition
  * more. */

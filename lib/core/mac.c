@@ -43,17 +43,25 @@ int hmac_sha256(text key, text message, uint8_t ret_mac[SHA256_LEN]) {
     return hmac("SHA2-256", key, message, ret_mac, SHA256_LEN);
 }
 
-int sha256(text message, uint8_t ret_digest[SHA256_LEN]) {
+static int digest_of(const char *algorithm, text message, uint8_t *ret_digest, size_t len) {
     unsigned char digest[EVP_MAX_MD_SIZE];
     size_t made = 0;
     ERR_set_mark();
-    bool done = EVP_Q_digest(NULL, "SHA2-256", NULL, bytes_of(message), message.len, digest, &made) == 1 &&
-                made == SHA256_LEN;
+    bool done = EVP_Q_digest(NULL, algorithm, NULL, bytes_of(message), message.len, digest, &made) == 1 &&
+                made == len;
     ERR_pop_to_mark();
     if (!done)
         return -EIO;
-    memcpy(ret_digest, digest, SHA256_LEN);
+    memcpy(ret_digest, digest, len);
     return 0;
+}
+
+int sha256(text message, uint8_t ret_digest[SHA256_LEN]) {
+    return digest_of("SHA2-256", message, ret_digest, SHA256_LEN);
+}
+
+int md5(text message, uint8_t ret_digest[MD5_LEN]) {
+    return digest_of("MD5", message, ret_digest, MD5_LEN);
 }
 
 bool mac_equal(text a, text b) {

@@ -7,11 +7,14 @@
 
 #define SHA1_LEN   20
 #define SHA256_LEN 32
+#define MD5_LEN    16
 
 /* Each returns 0 or -EIO (the library refused). */
 NODISCARD int hmac_sha1(text key, text message, uint8_t ret_mac[SHA1_LEN]);
 NODISCARD int hmac_sha256(text key, text message, uint8_t ret_mac[SHA256_LEN]);
 NODISCARD int sha256(text message, uint8_t ret_digest[SHA256_LEN]);
+/* Names things as PostgreSQL's md5() does; proves nothing. */
+NODISCARD int md5(text message, uint8_t ret_digest[MD5_LEN]);
 
 /* In a time that does not depend on where they differ. Their lengths are no secret. Two empty ones prove
  * nothing and are not equal. */

@@ -171,6 +171,9 @@ static const conf_row rows[] = {
         "The link that shows a position in a text."),
     ROW("notify", "cafile", CONF_TEXT, notify_cafile, 0, 0, "",
         "When set, providers' certificates must come from these authorities instead of the system's."),
+    ROW("notify", "trouble_after", CONF_DURATION, notify_trouble_ms, 1000, 86400000, "30s",
+        "When the broker or the database has been away for so long, those whom an organisation's plan names "
+        "for trouble are told; and once more when it is back. At most once an hour."),
 
     ROW("twilio", "account_sid", CONF_TEXT, twilio_account, 0, 0, "",
         "The account: 'AC' and 32 hexadecimal digits."),

@@ -81,6 +81,7 @@ typedef struct settings {
     char *notify_lang;
     char *notify_map_url;
     char *notify_cafile;
+    int64_t notify_trouble_ms;
     /* [twilio] */
     char *twilio_account;
     char *twilio_token_file;

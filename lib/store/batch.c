@@ -143,7 +143,8 @@ static outcome bind(batch *b, const record *r, const address *where, const json 
     msg_value values[ROW_COLUMNS_MAX];
     const json *offline = json_get(body, "offline");
     text id = json_get_string(body, "id"), ts = json_get_string(body, "ts");
-    row_common common = {.received_at = r->received_at, .org = where->org, .sender = r->sender};
+    text actor = record_actor(r, json_get_string(body, "by"));
+    row_common common = {.received_at = r->received_at, .org = where->org, .sender = actor};
     common.node = text_of(b->node);
     common.offline = json_kind_of(offline) == JSON_BOOL && json_boolean(offline);
     if (!id.ptr || uuid_parse(id, &common.id) < 0)
@@ -154,7 +155,7 @@ static outcome bind(batch *b, const record *r, const address *where, const json 
     if (!lane || row->type->column_count > ROW_COLUMNS_MAX)
         return refused("messages of this type are not stored", ret_why);
     buf_clear(&b->scratch);
-    int r_bind = msg_bind(row->type, body, where, r->sender, &b->scratch, values);
+    int r_bind = msg_bind(row->type, body, where, actor, &b->scratch, values);
     if (r_bind == -ENOMEM)
         return OUTCOME_FAULT;
     if (r_bind < 0)

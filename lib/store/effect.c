@@ -21,14 +21,6 @@ typedef struct effect {
     pg_verdict (*apply)(situation *s);
 } effect;
 
-bool has_role(text roles, text role) {
-    text one;
-    while (text_next(&roles, ' ', &one))
-        if (text_equal(one, role))
-            return true;
-    return false;
-}
-
 static const char *keep(situation *s, char *word) {
     if (!word || s->word_count == ARRAY_LEN(s->words)) {
         free(word);
@@ -75,8 +67,7 @@ bool pin_listens(const situation *s, int64_t failures) {
 
 /* Mayday's gateway raises for people who cannot; nobody else raises for another. */
 static text raiser(const situation *s) {
-    text person = json_get_string(s->body, "person");
-    return person.ptr && has_role(s->r.roles, TEXT("gateway")) ? person : s->r.sender;
+    return record_actor(&s->r, json_get_string(s->body, "person"));
 }
 
 static int put_text(json *to, const char *name, text t) {

@@ -3,7 +3,9 @@
  *
  * What was done without a connection is put in where it belongs in time, among the other late actions since
  * the last one that was done online (incident_replay). A cancel needs the raiser's PIN when there is one. The
- * duress PIN is answered exactly like the PIN; only `dispatch` learns of it. */
+ * duress PIN is answered exactly like the PIN; only `dispatch` learns of it.
+ *
+ * What a gateway sends with `by` is that person's doing: they answered by phone. */
 #include "core/incident.h"
 #include "core/pin.h"
 #include "store/effect_inside.h"
@@ -30,6 +32,7 @@ typedef struct incident {
 /* What is asked, and what comes of it. */
 typedef struct act {
     incident in;
+    bool by_phone;
     incident_request request;
     instant done_at;
     bool late;
@@ -112,6 +115,20 @@ static unsigned standing_of(const situation *s, text relation) {
         if (has_role(s->r.roles, roles[i].name))
             standing |= roles[i].standing;
     return standing;
+}
+
+/* Whoever is told of an incident by phone may take it on, ask for more help and say something about it: they
+ * were asked. Not whoever is in danger themselves, who may be made to, nor those who only follow it. */
+static unsigned standing_by_phone(const act *a) {
+    static const text barred[] = {TEXT("family"), TEXT("former"), TEXT("past")};
+    text relation = a->in.relation;
+    if (a->request.action != ACTION_ACKNOWLEDGE && a->request.action != ACTION_ESCALATE &&
+        a->request.action != ACTION_NOTE)
+        return 0;
+    for (size_t i = 0; i < ARRAY_LEN(barred); i++)
+        if (text_equal(relation, barred[i]))
+            return 0;
+    return text_equal(relation, TEXT("raiser")) ? STANDING_RAISER : STANDING_GATEWAY;
 }
 
 static pg_verdict refuse(situation *s, const act *a, const char *verdict, const char *detail) {
@@ -324,7 +341,7 @@ static pg_verdict cancel(situation *s, const act *a) {
 
 static pg_verdict act_on(situation *s, act *a) {
     const json *expected = json_get(s->body, "expected_version");
-    a->request.standing = standing_of(s, a->in.relation);
+    a->request.standing = a->by_phone ? standing_by_phone(a) : standing_of(s, a->in.relation);
     a->request.expected_version = json_kind_of(expected) == JSON_INTEGER ? json_integer(expected) : -1;
     a->done_at = incident_effective_time(s->offline, s->at, a->in.received_at, s->r.received_at);
     pg_verdict verdict = judge(s, a);
@@ -335,10 +352,21 @@ static pg_verdict act_on(situation *s, act *a) {
     return asks_pin ? cancel(s, a) : finish(s, a);
 }
 
+/* From here on the sender is who answered; the gateway is kept beside the action. */
+static pg_verdict answered_by_phone(situation *s) {
+    static const char sql[] = "SELECT mayday.action_through($1, $2)";
+    const char *params[] = {s->id, say(s, s->r.sender)};
+    s->r.sender = record_actor(&s->r, json_get_string(s->body, "by"));
+    return ask(s, sql, ARRAY_LEN(params), params, NULL);
+}
+
 pg_verdict effect_action(situation *s) {
     act a = {.request.action = incident_action_named(json_get_string(s->body, "action")),
+             .by_phone = has_role(s->r.roles, TEXT("gateway")) && json_get(s->body, "by"),
              .done_at = s->r.received_at};
-    pg_verdict verdict = lock(s, &a.in);
+    pg_verdict verdict = a.by_phone ? answered_by_phone(s) : PG_DONE;
+    if (verdict == PG_DONE)
+        verdict = lock(s, &a.in);
     if (verdict == PG_DONE)
         verdict = a.in.rows ? act_on(s, &a) : refuse(s, &a, "unknown_alert", "no incident has this id");
     free(a.items);

@@ -37,8 +37,6 @@ NODISCARD pg_verdict ask(situation *s, const char *sql, size_t count, const char
 /* An array as PostgreSQL spells it: add_element() between '{' and '}'. */
 void add_element(buf *to, text element);
 
-bool has_role(text roles, text role);
-
 /* A PIN was tried; wrong ones are counted. Hashing costs time: whoever guesses on and on while the PIN is
  * locked is not listened to any more. */
 NODISCARD pg_verdict pin_tried(situation *s, bool fits);

@@ -2,6 +2,8 @@
 #include "store/members.h"
 #include "base/json.h"
 
+#define NEWCOMERS_BYTES (1 << 20) /* thousands; those beyond are told with the next change */
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +36,7 @@ static void reload(members *m) {
 
 void members_release(members *m) {
     forget_place(m);
+    buf_release(&m->newcomers);
 }
 
 pg_verdict members_listen(members *m, pg *c) {
@@ -64,6 +67,30 @@ static void revocation_notified(members *m, const json *change) {
         m->revocations_due = true;
 }
 
+/* The raiser has been there from the start. */
+static void welcome(members *m, text relation_text, const char *payload) {
+    relation r = relation_named(relation_text);
+    if (r != RELATION_ASSIGNED && r != RELATION_INVITED && r != RELATION_FAMILY)
+        return;
+    m->newcomers.limit = NEWCOMERS_BYTES;
+    if (m->newcomers.len + strlen(payload) + 2 > NEWCOMERS_BYTES)
+        return;
+    buf_add_char(&m->newcomers, m->newcomers.len == 0 ? '[' : ',');
+    buf_add_text(&m->newcomers, text_of(payload));
+}
+
+static pg_verdict tell_newcomers(members *m, pg *c) {
+    if (m->newcomers.len == 0)
+        return PG_DONE;
+    buf_add_char(&m->newcomers, ']');
+    const char *params[] = {m->node, m->newcomers.ptr};
+    pg_verdict verdict = PG_DONE;
+    if (buf_failed(&m->newcomers) == 0)
+        verdict = pg_query(c, "SELECT mayday.say_again($1, $2::jsonb)", ARRAY_LEN(params), params, NULL);
+    buf_clear(&m->newcomers);
+    return verdict;
+}
+
 static void notified(void *context, const char *channel, const char *payload) {
     members *m = context;
     CLEANUP(json_freep) json *change = NULL;
@@ -78,6 +105,8 @@ static void notified(void *context, const char *channel, const char *payload) {
     if (!pass_on(m, json_get_string(change, "org"), json_get_string(change, "family"),
                  json_get_string(change, "id"), json_get_string(change, "person"), relation_text))
         reload(m);
+    if (set)
+        welcome(m, relation_text, payload);
 }
 
 /* Remembers how far it got; false when memory is short. */
@@ -146,7 +175,8 @@ static pg_verdict load_revocations(members *m, pg *c) {
 }
 
 pg_verdict members_heed(members *m, pg *c) {
-    return pg_notifications(c, notified, m);
+    pg_verdict verdict = pg_notifications(c, notified, m);
+    return verdict == PG_DONE ? tell_newcomers(m, c) : verdict;
 }
 
 pg_verdict members_step(members *m, pg *c) {

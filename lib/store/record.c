@@ -74,3 +74,15 @@ int record_decode(text bytes, record *ret_record) {
     *ret_record = r;
     return 0;
 }
+
+bool has_role(text roles, text role) {
+    text one;
+    while (text_next(&roles, ' ', &one))
+        if (text_equal(one, role))
+            return true;
+    return false;
+}
+
+text record_actor(const record *r, text by) {
+    return by.ptr && has_role(r->roles, TEXT("gateway")) ? by : r->sender;
+}

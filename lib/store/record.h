@@ -26,4 +26,9 @@ typedef struct record {
 void record_encode(const record *r, buf *to);                /* a fault stays in the buffer */
 NODISCARD int record_decode(text bytes, record *ret_record); /* 0 or -EBADMSG */
 
+bool has_role(text roles, text role); /* of roles as a record spells them */
+
+/* Whose doing the message is: its sender's, unless Mayday's gateway sent it on behalf of the person `by`. */
+text record_actor(const record *r, text by);
+
 #endif

@@ -104,6 +104,7 @@ static writer *writer_new(const writer_options *options, journal *j, results *ba
     CLEANUP(buf_release) buf application = BUF(256);
     buf_printf(&application, "mayday %s", w->node ? w->node : "");
     w->application = buf_steal(&application);
+    w->members.node = w->node;
     w->batch = w->node ? batch_new(w->batch_records, w->node) : NULL;
     if (!w->conninfo || !w->application || !w->batch || w->interrupt_fd < 0)
         return writer_free(w);

@@ -156,6 +156,19 @@ def test_what_only_the_broker_remembers_is_cleared(own_site):
         assert kept in retained(site)
 
 
+def test_who_joins_while_connected_is_told_how_it_stands(site):
+    """Also when what was said since came by before their broker knew of them: here nothing is said at all."""
+    with site.gateway("gw1"), site.client("ivy") as ivy:
+        alert = raise_alert(site)
+        before = wait_state(site, alert)["version"]
+        site.rows("UPDATE mayday.escalation SET status = 'ended', due_at = NULL WHERE alert = %s", [alert])
+        ivy.subscribe(m.topic("alert", "+", "state"))
+        site.wait_rows("SELECT count(*) FROM mayday.connection WHERE person = 'ivy'", [(1,)])
+        site.rows("INSERT INTO mayday.membership (org, family, id, person, relation) VALUES ('acme', 'alert', %s, 'ivy', 'invited')", [alert])
+        told = ivy.receive()
+        assert told.topic == m.topic("alert", alert, "state") and json.loads(told.payload)["version"] >= before
+
+
 class Changes(threading.Thread):
     """Incidents change, as fast as one connection can; and with each change `told` is told its number."""
 

@@ -632,3 +632,64 @@ def test_late_actions_in_any_order_come_out_the_same(writer, count, batches):
 
 def moment_of(value):
     return value.strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
+
+
+# ---- what somebody answered by phone ----
+
+def test_an_answer_by_phone_is_that_person_s_own(writer):
+    alert = writer.raised("ph-ann")
+    body = message(action="acknowledge", by="ph-rob")
+    writer.run(("gw1", "gateway", alert, "action", body))
+    row = writer.database.sql('SELECT sender, "by", via, verdict, to_status FROM mayday.action WHERE id = %s', [body["id"]])
+    assert row == [("ph-rob", "ph-rob", "gw1", "applied", "acknowledged")]
+    assert writer.state(alert)["receipts"]["acknowledged"]["by"] == "ph-rob"
+    assert writer.relation(alert, "ph-rob") == "assigned" and writer.relation(alert, "gw1") is None
+    assert writer.state(alert)["assigned"] == ["ph-rob"]
+    said = writer.database.sql("SELECT actor, detail->>'via' FROM mayday.audit_pending WHERE kind = 'incident.acknowledge' AND alert = %s", [alert])
+    assert said == [("ph-rob", "gw1")]
+
+
+@pytest.mark.parametrize("relation, action, verdict", [
+    (None, "acknowledge", "applied"), (None, "escalate", "applied"), (None, "note", "noted"),
+    ("invited", "acknowledge", "applied"), ("assigned", "acknowledge", "applied"),
+    ("raiser", "acknowledge", "not_allowed"), ("raiser", "escalate", "applied"), ("raiser", "note", "noted"),
+    ("family", "acknowledge", "not_allowed"), ("family", "escalate", "not_allowed"), ("family", "note", "not_allowed"),
+    ("former", "acknowledge", "not_allowed"), ("past", "acknowledge", "not_allowed"),
+    (None, "resolve", "not_allowed"), ("assigned", "resolve", "not_allowed"), (None, "assign", "not_allowed"), ("raiser", "cancel", "not_allowed"),
+])
+def test_who_may_do_what_by_phone(writer, relation, action, verdict):
+    who = f"pw-{relation}-{action}"
+    alert = writer.raised(who if relation == "raiser" else f"{who}-ann")
+    if relation not in (None, "raiser"):
+        writer.database.sql("INSERT INTO mayday.membership (org, family, id, person, relation) VALUES ('acme', 'alert', %s, %s, %s)", [alert, who, relation])
+    members = {"reason": "so"} if action == "note" else {"person": "bob"} if action == "assign" else {}
+    assert writer.act("gw1", "gateway", alert, action, by=who, **members) == verdict
+    assert writer.state(alert)["status"] == ("acknowledged" if (action, verdict) == ("acknowledge", "applied") else "active")
+    if verdict == "not_allowed":
+        assert writer.rejected("gw1")[-1]["code"] == "not_allowed" and not writer.rejected(who), "its sender is told"
+        said = "SELECT actor, detail->>'via' FROM mayday.audit_pending WHERE kind = 'incident.refused' AND alert = %s"
+        assert writer.database.sql(said, [alert]) == [(who, "gw1")]
+
+
+def test_nobody_but_a_gateway_answers_for_another(writer):
+    """The broker refuses it; a journal that holds it nevertheless changes nothing for the one it names."""
+    alert = writer.raised("pn-ann")
+    body = message(action="acknowledge", by="pn-rob")
+    writer.run(("pn-eve", "member", alert, "action", body))
+    assert writer.database.sql("SELECT sender, via, verdict FROM mayday.action WHERE id = %s", [body["id"]]) == [("pn-eve", None, "not_allowed")]
+    assert writer.relation(alert, "pn-rob") is None
+
+
+def test_an_answer_by_phone_over_mqtt(site):
+    alert = uuid7()
+    with site.client("pm-ann", version=5) as ann, site.client("gw-phone", ["gateway"], version=5) as gateway, \
+            site.client("pm-dora", ["dispatcher"], version=5) as dora:
+        at_action = m.topic("alert", alert, "action")
+        ann.publish(m.topic("alert", alert, "raise"), m.dump(raise_()))
+        for client, sent in ((dora, {"action": "acknowledge", "by": "pm-rob"}), (ann, {"action": "escalate", "by": "pm-rob"}), (gateway, {"action": "acknowledge"})):
+            assert client.publish(at_action, m.dump(message(**sent))) == 0x87, sent
+        assert gateway.publish(at_action, m.dump(message(action="resolve", by="pm-rob"))) == 0x87, "by the schema"
+        body = message(action="acknowledge", by="pm-rob")
+        assert gateway.publish(at_action, m.dump(body)) == 0
+        site.wait_rows("SELECT sender, verdict FROM mayday.action WHERE id = %s", [("pm-rob", "applied")], [body["id"]])
+    assert site.rows("SELECT count(*) FROM mayday.action WHERE alert = %s", [alert]) == [(1,)]

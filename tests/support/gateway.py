@@ -28,6 +28,7 @@ class Gateway:
         self.env = {}  # more of the environment
         database = postgres or site.postgres
         values = {key: dict(section) for key, section in site.values.items()}
+        values["node"]["state_dir"] = self.folder
         values.setdefault("gateway", {}).update(
             id=id, broker_port=site.port, http=f"127.0.0.1:{self.http_port}", signing_keys=self.keys, organisations="acme",
             database=database.dsn("mayday_gateway") if database else f"host={self.folder} dbname=nowhere")

@@ -87,9 +87,11 @@ def stored(site, table, message):
 
 
 def opens(site, phone):
-    """An incident of theirs, in the database."""
+    """An incident of theirs, in the database, of which nothing happens by itself: it is notified already, and nobody escalates it."""
     alert = m.uuid7()
     stored(site, "raise", say(site, phone, "alert", alert, "raise", m.raise_()))
+    site.rows("UPDATE mayday.alert SET notified_at = now() WHERE id = %s AND notified_at IS NULL", [alert])
+    site.rows("UPDATE mayday.escalation SET status = 'ended', due_at = NULL WHERE alert = %s", [alert])
     return alert
 
 

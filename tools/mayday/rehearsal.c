@@ -15,8 +15,9 @@
 #include "plan_file.h"
 #include "show.h"
 
-#define STEPS_MAX 2000 /* more than rounds x levels */
-#define SECOND_US INSTANT_SECOND
+#define GAP_EXHAUSTED_MS 60000 /* as mayday.escalation_step_store has it */
+#define STEPS_MAX        2000  /* more than rounds x levels */
+#define SECOND_US        INSTANT_SECOND
 
 typedef struct rehearsal {
     const command *command;
@@ -108,12 +109,10 @@ static void add_targets(const plan_target *targets, size_t count, buf *to) {
 
 /* A level's channels as a PostgreSQL array; false when the own order of each person counts. */
 static bool add_channels(const plan_level *level, buf *to) {
-    static const char *const names[] = {
-        [PLAN_BY_OWN_ORDER] = "", [PLAN_MQTT] = "mqtt", [PLAN_SMS] = "sms", [PLAN_VOICE] = "voice"};
     if (!level || level->channels[0] == PLAN_BY_OWN_ORDER)
         return false;
     for (size_t i = 0; level->channels[i] != PLAN_BY_OWN_ORDER; i++)
-        buf_printf(to, "%c%s", i ? ',' : '{', names[level->channels[i]]);
+        buf_printf(to, "%c%s", i ? ',' : '{', plan_channel_word(level->channels[i]));
     buf_add_char(to, '}');
     return true;
 }
@@ -217,7 +216,7 @@ static int tell_person(rehearsal *r, event e, const plan_level *level, bool fami
                        phoneless && *pg_value(rows, i, 2) ? ", " : "", pg_value(rows, i, 2),
                        *family_note && (phoneless || *pg_value(rows, i, 2)) ? "; " : "",
                        i == 0 ? family_note : "");
-        way.at += level ? (instant)i * level->gap_ms * 1000 : 0;
+        way.at += (instant)i * (level ? level->gap_ms : GAP_EXHAUSTED_MS) * 1000;
         way.how = pg_value(rows, i, 1);
         way.by = carriers(r, kind);
         way.note = note;
@@ -342,6 +341,7 @@ static int play(rehearsal *r) {
         code = play_step(r, &step, at);
         now.status = step.status;
         now.round = step.round;
+        now.first_round = step.first_round;
         now.level = step.level;
         now.forgotten = step.forgotten;
         now.begun_at = step.begun_at;
