@@ -40,7 +40,7 @@ static void back_off(runner *r) {
     if (r->backoff_ms > most)
         r->backoff_ms = most;
     int64_t pause = r->backoff_ms / 2 + random() % (r->backoff_ms / 2 + 1);
-    if (r->row->without && !atomic_load(&r->reached)) {
+    if (r->row->without && r->backoff_ms > FIRST_PAUSE_MS) { /* a new connection did not help */
         r->row->without(&r->s, r->state, (int)pause);
         moved(r);
         return;

@@ -113,8 +113,8 @@ CREATE TRIGGER began BEFORE INSERT ON mayday.escalation FOR EACH ROW EXECUTE FUN
 
 -- What a gateway told by itself, as far as it has come; the same again, with more, as often as there is more. Times are
 -- ages in milliseconds: whatever the gateway's clock says, this server's is the one. Each of `told`:
---   {"id", "org", "alert", "person", "kind", "address", "family", "place", "rank", "lang", "code", "body", "status",
---    "made_ms", "due_ms" (from now on, may be negative), "valid_ms", "why",
+--   {"id", "org", "alert", "purpose", "person", "kind", "address", "family", "place", "rank", "lang", "code", "body", "status",
+--    "made_ms", "due_ms" (from now on, may be negative), "valid_ms", "sent_ms", "why",
 --    "attempts": [{"id", "provider", "begun_ms", "ended_ms", "outcome", "http", "code", "blame", "reference"}]}
 -- An id that exists was made by the engine, or by us before: what is over stays over. `since`: when the gateway's own
 -- connection began, by which requests still under way are known as such.
@@ -134,8 +134,8 @@ BEGIN
         final := n->>'status';
         INSERT INTO mayday.notification (id, org, alert, person, kind, address, purpose, family, round, level, place, rank,
                                          lang, code, status, due_at, made_at, expires_at, attempts, body, why, done_at)
-        VALUES ((n->>'id')::uuid, n->>'org', (n->>'alert')::uuid, n->>'person', n->>'kind', n->>'address', 'raise',
-                (n->>'family')::boolean, 0, 1, (n->>'place')::smallint, (n->>'rank')::smallint, n->>'lang', n->>'code',
+        VALUES ((n->>'id')::uuid, n->>'org', (n->>'alert')::uuid, n->>'person', n->>'kind', n->>'address', n->>'purpose',
+                (n->>'family')::boolean, 0, CASE WHEN n ? 'alert' THEN 1 ELSE 0 END, (n->>'place')::smallint, (n->>'rank')::smallint, n->>'lang', n->>'code',
                 CASE final WHEN 'waiting' THEN 'waiting' WHEN 'withdrawn' THEN 'withdrawn' ELSE 'sending' END,
                 CASE final WHEN 'waiting' THEN moment + (n->>'due_ms')::bigint * interval '1 ms' END,
                 moment - (n->>'made_ms')::bigint * interval '1 ms',
@@ -143,7 +143,7 @@ BEGIN
                 CASE final WHEN 'withdrawn' THEN moment END)
         ON CONFLICT (id) DO NOTHING;
         fresh := FOUND;
-        IF fresh THEN
+        IF fresh AND n ? 'alert' THEN
             made := made || concat_ws(' ', n->>'alert', n->>'org');
         END IF;
         SELECT * INTO known FROM mayday.notification x WHERE x.id = (n->>'id')::uuid FOR UPDATE;

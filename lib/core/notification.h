@@ -4,6 +4,7 @@
 #ifndef MAYDAY_CORE_NOTIFICATION_H
 #define MAYDAY_CORE_NOTIFICATION_H
 
+#include "base/instant.h"
 #include "base/uuid.h"
 
 typedef struct notification_key {
@@ -16,5 +17,8 @@ typedef struct notification_key {
 
 /* Returns 0, -EINVAL (`alert`), -ENOMEM or -EIO (the library refused). */
 NODISCARD int notification_id(const notification_key *k, char ret_id[UUID_TEXT_LEN + 1]);
+
+/* An id made from what it is for and when, as mayday.derived_id (sql/0010) makes it. Returns likewise. */
+NODISCARD int derived_id(text content, instant at, char ret_id[UUID_TEXT_LEN + 1]);
 
 #endif

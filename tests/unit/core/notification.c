@@ -31,11 +31,19 @@ START_TEST(without_an_incident_there_is_no_such_id) {
 }
 END_TEST
 
+START_TEST(what_follows_from_a_letter_is_named_by_it_and_by_its_time) {
+    char id[UUID_TEXT_LEN + 1];
+    ck_assert_int_eq(derived_id(TEXT("a letter's key"), INT64_C(1795257600123999), id), 0);
+    ck_assert_str_eq(id, "01a1fdb1-087b-7aba-a2f8-f0448c9a253d");
+}
+END_TEST
+
 Suite *suite_notification(void) {
     Suite *s = suite_create("notification");
     TCase *c = tcase_create("notification");
     tcase_add_test(c, the_same_purpose_makes_the_id_that_the_database_makes);
     tcase_add_test(c, without_an_incident_there_is_no_such_id);
+    tcase_add_test(c, what_follows_from_a_letter_is_named_by_it_and_by_its_time);
     suite_add_tcase(s, c);
     return s;
 }

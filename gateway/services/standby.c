@@ -1,0 +1,400 @@
+/* standby.c - what goes on when the database is away: a raise is still heard on MQTT, and its first level is
+ * told by this gateway itself, from what it keeps at hand, by the same providers and in the same words.
+ *
+ *   with the database   every half a minute, and when something is changed, what would be needed is put at
+ * hand (shelf "standby" of local.h). Each raise that is heard is soon seen to be stored (its `state` is
+ *                       published, or the database says so) and forgotten; then it is the escalator's.
+ *   without             a raise that is a second old, while the database has been away as long, is told:
+ * policy, people and channels as last known; failover, doubts and further channels as with the database
+ *                       (standby_send.c). All of it is in the ledger (shelf "ledger") before it leaves, under
+ * the ids that the engine would make (core/notification.h). back again          the ledger is brought in
+ * (mayday.standby_bring) at the first step, before the engine looks at an incident that was stored late: what
+ * was told is there, under the engine's own ids, and is not told again. What still waits is the sender's from
+ * then on.
+ *
+ * A raise that the database does not have though it is there (whoever should write it can't) is told after a
+ * while, too. And one that was stored only moments before the database went: nobody knows whether its first
+ * texts got out, and two texts are better than none.
+ *
+ * Several gateways: the one whose id sorts first among those online tells; each of the others ten seconds
+ * after the one before it, unless that one has said in its status that it reached everybody. They share no
+ * ledger: a gateway that dies in between may leave texts that another sends again.
+ *
+ * What stops it: somebody acknowledges, over MQTT or by phone (standby_answers.c). A cancel does not: its PIN
+ * can't be judged here, and one made under duress must stop nothing. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "gateway/mail.h"
+#include "gateway/standby.h"
+
+extern const service service_standby;
+
+#define EVERY_MS    1000
+#define SOON_MS     250
+#define TURN_MS     100
+#define CASES_MAX   20000
+#define TELL_AFTER  (1200 * INSTANT_SECOND / 1000) /* a raise is stored in less, when it can be stored */
+#define AWAY_AFTER  INSTANT_SECOND
+#define ELDER_TIME  (10 * INSTANT_SECOND)
+#define UNSTORED    (15 * INSTANT_SECOND) /* the database is there, and the raise is not in it */
+#define STORED_KEEP (5 * INSTANT_SECOND)  /* its first texts should be out by then */
+#define SAID_MAX    100
+#define SAY_MS      1000
+
+/* ---- the list ---- */
+
+told *standby_add(standby *st, told *t) {
+    told **at = &st->cases;
+    while (*at)
+        at = &(*at)->next;
+    *at = t;
+    st->case_count++;
+    return t;
+}
+
+void standby_drop(standby *st, told *t) {
+    CLEANUP(buf_release) buf name = BUF(1024);
+    told_name(t, &name);
+    if (t->told_at &&
+        (buf_failed(&name) < 0 || local_drop(st->s->local, TEXT("ledger"), buf_text(&name)) < 0))
+        service_log(st->s, LOG_LEVEL_WARNING,
+                    "what was brought in can't be dropped from the ledger; it is brought again");
+    for (told **at = &st->cases; *at; at = &(*at)->next)
+        if (*at == t) {
+            *at = t->next;
+            st->case_count--;
+            break;
+        }
+    (void)told_free(t);
+}
+
+/* ---- what was heard ---- */
+
+/* The case of somebody that one more press of theirs belongs to, as the database would have it. */
+static told *open_case(const standby *st, const heard *one, text raiser) {
+    instant now = standby_now(st), window = st->s->settings->join_window_ms * 1000;
+    for (told *t = st->cases; t; t = t->next) {
+        if (told_is(t, text_of(one->org), text_of(one->alert)))
+            return t;
+        if (raiser.len && t->raise && !t->over && !t->canceled && text_equal(text_of(t->raiser), raiser) &&
+            strcmp(t->org, one->org) == 0 && now < t->heard_at + window)
+            return t;
+    }
+    return NULL;
+}
+
+static void heard_raise(standby *st, const heard *one) {
+    text person = json_get_string(one->body, "person"), raiser = person.ptr ? person : text_of(one->sender);
+    told *known = open_case(st, one, raiser);
+    if (known) {
+        if (!told_is(known, text_of(one->org), text_of(one->alert)) &&
+            known->joined_count < TOLD_JOINED_MAX) {
+            (void)snprintf(known->joined[known->joined_count++], UUID_TEXT_LEN + 1, "%s", one->alert);
+            known->dirty = true;
+        }
+        return;
+    }
+    told *t = st->case_count < CASES_MAX ? told_new(text_of(one->org), text_of(one->alert), raiser, "raise",
+                                                    one->body, standby_now(st))
+                                         : NULL;
+    if (t)
+        (void)standby_add(st, t);
+    else if (!st->flooded)
+        service_log(st->s, LOG_LEVEL_ERROR,
+                    "more incidents at once than can be looked after without the database");
+    st->flooded = !t;
+}
+
+static bool is_one_of(text word, const char *const *words) {
+    for (; *words; words++)
+        if (text_equal(text_of(*words), word))
+            return true;
+    return false;
+}
+
+/* Who is in danger cannot call the help off by acknowledging it; nor can whoever our broker does not name. */
+static void heard_action(standby *st, const heard *one) {
+    static const char *const answers[] = {"acknowledge", "enroute", "on_scene", NULL};
+    text by = json_get_string(one->body, "by"), who = by.ptr ? by : text_of(one->sender);
+    text action = json_get_string(one->body, "action"), everybody = {0};
+    for (told *t = st->cases; t; t = t->next) {
+        if (!*t->alert || !told_is(t, text_of(one->org), text_of(one->alert)))
+            continue;
+        bool own = !who.len || text_equal(who, text_of(t->raiser));
+        t->canceled |= text_equal(action, TEXT("cancel"));
+        if (own)
+            continue;
+        if (text_equal(action, TEXT("resolve"))) {
+            t->over = t->dirty = true;
+            standby_withdraw(t, everybody);
+        } else if (is_one_of(action, answers)) {
+            t->answered |= !t->everyone;
+            t->dirty = true;
+            standby_withdraw(t, t->everyone ? who : everybody);
+        }
+    }
+}
+
+static void heard_state(standby *st, const heard *one) {
+    for (told *t = st->cases; t; t = t->next)
+        if (*t->alert && !t->stored_at && told_is(t, text_of(one->org), text_of(one->alert)))
+            t->stored_at = standby_now(st);
+}
+
+static void listen(standby *st) {
+    heard *next;
+    for (heard *one = ear_take(st->ear); one; one = next) {
+        next = one->next;
+        switch (one->kind) {
+        case HEARD_NOTHING:
+            break;
+        case HEARD_RAISE:
+            heard_raise(st, one);
+            break;
+        case HEARD_ACTION:
+            heard_action(st, one);
+            break;
+        case HEARD_STATE:
+            heard_state(st, one);
+            break;
+        }
+        (void)heard_free(one);
+    }
+}
+
+/* ---- to tell or not ---- */
+
+static bool is_wanted(const standby *st, const told *t) {
+    instant now = standby_now(st), away = st->away_since ? now - st->away_since : -1, age = now - t->heard_at;
+    instant turn = (instant)ear_elders(st->ear, text_of(t->org)) * ELDER_TIME;
+    if (t->over || ear_told(st->ear, text_of(t->org), text_of(t->alert)))
+        return false;
+    if (t->stored_at)
+        return away >= STORED_KEEP + turn;
+    if (away >= 0)
+        return away >= AWAY_AFTER && age >= TELL_AFTER + turn;
+    return age >= UNSTORED + turn;
+}
+
+static void tell(standby *st, told *t) {
+    const at_hand *h = standby_hand(st, text_of(t->org));
+    text everybody = {0};
+    if (!h || at_hand_tell(h, t, standby_now(st)) < 0) {
+        if (!t->helpless)
+            service_log(st->s, LOG_LEVEL_ERROR, "%s: incident %s can't be told without the database: %s",
+                        t->org, t->alert, h ? "out of memory" : "nothing is known of the organisation");
+        t->helpless = true;
+        return;
+    }
+    if (t->answered && !t->everyone)
+        standby_withdraw(t, everybody);
+    service_count(st->s, "mayday_gateway_standby_incidents_total", 1);
+    service_log(st->s, LOG_LEVEL_WARNING, "%s: incident %s is told without the database: %zu messages",
+                t->org, t->alert, t->count);
+}
+
+static void decide(standby *st) {
+    for (told *t = st->cases, *next; t; t = next) {
+        next = t->next;
+        if (t->told_at)
+            continue;
+        if (t->stored_at && !st->away_since && standby_now(st) >= t->stored_at + STORED_KEEP)
+            standby_drop(st, t);
+        else if (is_wanted(st, t))
+            tell(st, t);
+    }
+}
+
+/* ---- what others are told of it ---- */
+
+static size_t newest_told(const standby *st, const char *org, const char *alerts[SAID_MAX]) {
+    size_t count = 0;
+    for (const told *t = st->cases; t; t = t->next)
+        if (*t->alert && t->said && strcmp(t->org, org) == 0) {
+            if (count == SAID_MAX)
+                memmove(alerts, alerts + 1, --count * sizeof *alerts);
+            alerts[count++] = t->alert;
+        }
+    return count;
+}
+
+static void say_told(standby *st, told *t) {
+    const char *alerts[SAID_MAX];
+    CLEANUP(buf_release) buf topic = BUF(4096), status = BUF(64 << 10);
+    t->said = true;
+    size_t count = newest_told(st, t->org, alerts);
+    buf_printf(&topic, "mayday/v1/%s/gateway/%s/status", t->org, st->s->gateway);
+    bus_spell_status(st->s->bus, instant_now(), alerts, count, &status);
+    if (buf_failed(&topic) < 0 || buf_failed(&status) < 0)
+        return;
+    bus_message one = {
+        .org = text_of(t->org), .topic = buf_text(&topic), .payload = buf_text(&status), .retain = true};
+    (void)bus_publish(st->s->bus, &one, 1, SAY_MS);
+}
+
+static void say_all_told(standby *st) {
+    for (told *t = st->cases; t; t = t->next)
+        if (*t->alert && t->told_at && !t->said && told_reached(t))
+            say_told(st, t);
+}
+
+/* ---- the service ---- */
+
+static bool is_busy(const standby *st) {
+    for (const told *t = st->cases; t; t = t->next)
+        if (t->told_at)
+            return true;
+    return false;
+}
+
+static pg_verdict step(service_context *s, void *state, bool *ret_again) {
+    standby *st = state;
+    bool more = false, notified = standby_now(st) < st->slept_until;
+    st->s = s;
+    *ret_again = false;
+    listen(st);
+    pg_verdict verdict = standby_bring(st, &more);
+    if (verdict == PG_DONE)
+        verdict = standby_look(st);
+    if (verdict == PG_DONE)
+        verdict = standby_refresh(st, notified, &more);
+    if (verdict == PG_DONE)
+        verdict = standby_troubles(st, s->c);
+    if (verdict != PG_DONE)
+        return verdict;
+    if (st->away_since)
+        service_log(s, LOG_LEVEL_NOTICE, "the database is back; what was told without it is brought in");
+    st->away_since = 0;
+    decide(st);
+    service_gauge(s, "mayday_gateway_standby_waiting", (double)st->case_count);
+    if (is_busy(st))
+        standby_pump(st, SOON_MS, pg_socket(s->c));
+    *ret_again = more || is_busy(st);
+    s->sleep_ms = st->cases ? SOON_MS : EVERY_MS;
+    st->slept_until = *ret_again ? 0 : standby_now(st) + (s->sleep_ms - 50) * 1000;
+    return PG_DONE;
+}
+
+static void without(service_context *s, void *state, int ms) {
+    standby *st = state;
+    instant until = standby_now(st) + (instant)ms * 1000;
+    st->s = s;
+    if (!st->away_since) {
+        st->away_since = standby_now(st);
+        service_log(s, LOG_LEVEL_WARNING, "the database is away: alarms are told from what is at hand");
+    }
+    while (standby_now(st) < until && !service_stopping(s)) {
+        listen(st);
+        decide(st);
+        standby_answers(st);
+        (void)!standby_troubles(st, NULL);
+        standby_pump(st, TURN_MS, -1);
+        say_all_told(st);
+    }
+}
+
+/* ---- its life ---- */
+
+static void recall_hand(void *context, text name, text spelled) {
+    standby *st = context;
+    json *body = NULL;
+    at_hand *h = NULL;
+    char why[PLAN_WHY_MAX] = "";
+    if (json_parse_once(spelled, &body) != JSON_OK || at_hand_read(name, body, &h, why) < 0) {
+        service_log(st->s, LOG_LEVEL_WARNING, "what was kept of an organisation can't be read: %s", why);
+        return;
+    }
+    h->next = st->hands;
+    st->hands = h;
+    /* So that it is heard also when the database, which names those to be served, is away from the beginning.
+     */
+    if (!(st->s->settings->gateway_orgs && *st->s->settings->gateway_orgs) &&
+        !(st->s->settings->gateway_token_file && *st->s->settings->gateway_token_file) &&
+        bus_serve(st->s->bus, name) < 0)
+        service_log(st->s, LOG_LEVEL_ERROR, "out of memory");
+}
+
+static void recall_case(void *context, text name, text spelled) {
+    standby *st = context;
+    told *t = NULL;
+    (void)name;
+    int fault = told_read(spelled, &t);
+    if (fault == 0)
+        (void)standby_add(st, t);
+    else
+        service_log(st->s, LOG_LEVEL_ERROR, "an entry of the ledger can't be read: %s", strerror(-fault));
+}
+
+static void say_unready(void *context, const char *whose, const char *why) {
+    (void)context; /* the sender says it */
+    (void)whose;
+    (void)why;
+}
+
+static void end(void *state) {
+    standby *st = state;
+    if (!st)
+        return;
+    standby_give_up(st);
+    while (st->cases) {
+        told *t = st->cases;
+        st->cases = t->next;
+        (void)told_free(t);
+    }
+    while (st->hands) {
+        at_hand *h = st->hands;
+        st->hands = h->next;
+        (void)at_hand_free(h);
+    }
+    troubles_free(st);
+    (void)vocabulary_free(st->words);
+    (void)ear_close(st->ear);
+    free(st);
+}
+
+static int64_t clock_ms(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void *begin(service_context *s) {
+    const settings *c = s->settings;
+    standby *st = calloc(1, sizeof *st);
+    if (!st)
+        return NULL;
+    st->s = s;
+    st->base = instant_now();
+    st->base_ms = clock_ms();
+    client_options o = {.timeout_ms = c->notify_timeout_ms,
+                        .cafile = c->notify_cafile && *c->notify_cafile ? c->notify_cafile : NULL,
+                        .most = (size_t)c->notify_concurrency + 16,
+                        .agent = "Mayday/" MAYDAY_VERSION};
+    st->words = vocabulary_new(s->texts);
+    if (!st->words || client_new(&o, &st->client) < 0 || ear_open(s->bus, s->gateway, &st->ear) < 0) {
+        service_log(s, LOG_LEVEL_ERROR, "it can't begin");
+        if (!st->ear) /* what the bus knows can't be freed before it ends */
+            end(st);
+        return NULL;
+    }
+    carriers_begin(&st->carriers, c, s->accounts, st->base_ms, say_unready, st);
+    if (local_each(s->local, TEXT("standby"), recall_hand, st) < 0 ||
+        local_each(s->local, TEXT("ledger"), recall_case, st) < 0)
+        service_log(s, LOG_LEVEL_ERROR, "the gateway's own store can't be read");
+    troubles_load(st);
+    return st;
+}
+
+const service service_standby = {
+    .name = "standby",
+    .channel = "mayday_standby",
+    .every_ms = EVERY_MS,
+    .step = step,
+    .without = without,
+    .begin = begin,
+    .end = end,
+};

@@ -1,0 +1,223 @@
+/* standby_ear.c - see standby.h: what is heard on MQTT, from Paho's thread to the service's.
+ *
+ * Bounded: what a service that stands still would leave in the queue is not kept beyond HEARD_MAX; raises are
+ * the last to be dropped. Which gateways are online is known from their retained status; organisations and
+ * gateways are few. */
+#include "gateway/standby.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/topic.h"
+
+#define HEARD_MAX 50000 /* half of it for raises alone */
+#define PEERS_MAX 1000
+#define TOLD_MAX  100 /* as the schema has it */
+
+/* Another gateway, or we ourselves, in one organisation. */
+typedef struct peer {
+    struct peer *next;
+    char *org, *gateway;
+    bool online;
+    char told[TOLD_MAX][UUID_TEXT_LEN + 1];
+    size_t told_count;
+} peer;
+
+struct standby_ear {
+    char *gateway;
+    int fd;
+    pthread_mutex_t lock;
+    heard *first, **end;
+    size_t count, peer_count;
+    peer *peers;
+};
+
+heard *heard_free(heard *one) {
+    if (!one)
+        return NULL;
+    free(one->org);
+    free(one->sender);
+    (void)json_free(one->body);
+    free(one);
+    return NULL;
+}
+
+static void hear(standby_ear *e, heard_kind kind, text org, text topic, text payload, text sender) {
+    CLEANUP(json_freep) json *body = NULL;
+    address where;
+    uuid alert;
+    if (!address_parse(topic, &where) || uuid_parse(where.id, &alert) < 0 ||
+        (kind != HEARD_STATE && json_parse_once(payload, &body) != JSON_OK))
+        return;
+    heard *one = calloc(1, sizeof *one);
+    if (one) {
+        one->kind = kind;
+        one->org = text_copy(org);
+        one->sender = text_copy(sender);
+        uuid_format(&alert, one->alert);
+        one->body = body;
+        body = NULL;
+    }
+    (void)pthread_mutex_lock(&e->lock);
+    bool room = e->count < (kind == HEARD_RAISE ? HEARD_MAX : HEARD_MAX / 2);
+    if (one && one->org && one->sender && room) {
+        *e->end = one;
+        e->end = &one->next;
+        e->count++;
+        one = NULL;
+        (void)eventfd_write(e->fd, 1);
+    }
+    (void)pthread_mutex_unlock(&e->lock);
+    (void)heard_free(one);
+}
+
+static void hear_raise(void *context, text org, text topic, text payload, text sender, bool retained) {
+    (void)retained;
+    hear(context, HEARD_RAISE, org, topic, payload, sender);
+}
+
+static void hear_action(void *context, text org, text topic, text payload, text sender, bool retained) {
+    (void)retained;
+    hear(context, HEARD_ACTION, org, topic, payload, sender);
+}
+
+/* What is retained was said at some time; only what is said now proves that somebody has the database. */
+static void hear_state(void *context, text org, text topic, text payload, text sender, bool retained) {
+    if (!retained && payload.len)
+        hear(context, HEARD_STATE, org, topic, payload, sender);
+}
+
+static peer *peer_of(standby_ear *e, text org, text gateway) {
+    for (peer *p = e->peers; p; p = p->next)
+        if (text_equal(text_of(p->org), org) && text_equal(text_of(p->gateway), gateway))
+            return p;
+    peer *p = e->peer_count < PEERS_MAX ? calloc(1, sizeof *p) : NULL;
+    if (!p)
+        return NULL;
+    p->org = text_copy(org);
+    p->gateway = text_copy(gateway);
+    if (!p->org || !p->gateway) {
+        free(p->org);
+        free(p->gateway);
+        free(p);
+        return NULL;
+    }
+    p->next = e->peers;
+    e->peers = p;
+    e->peer_count++;
+    return p;
+}
+
+static void hear_status(void *context, text org, text topic, text payload, text sender, bool retained) {
+    standby_ear *e = context;
+    CLEANUP(json_freep) json *body = NULL;
+    address where;
+    (void)sender;
+    (void)retained;
+    if (!address_parse(topic, &where) || json_parse_once(payload, &body) != JSON_OK)
+        return;
+    const json *list = json_get(body, "told");
+    (void)pthread_mutex_lock(&e->lock);
+    peer *p = peer_of(e, org, where.id);
+    if (p) {
+        p->online = text_equal(json_get_string(body, "status"), TEXT("online"));
+        p->told_count = 0;
+        for (size_t i = 0; i < json_length(list) && p->told_count < TOLD_MAX; i++) {
+            text id = json_string(json_at(list, i));
+            (void)snprintf(p->told[p->told_count++], UUID_TEXT_LEN + 1, "%.*s", (int)id.len,
+                           id.ptr ? id.ptr : "");
+        }
+        (void)eventfd_write(e->fd, 1);
+    }
+    (void)pthread_mutex_unlock(&e->lock);
+}
+
+int ear_open(bus *b, const char *gateway, standby_ear **ret_ear) {
+    static const struct {
+        const char *filter;
+        bus_seen seen;
+    } rows[] = {{"alert/+/raise", hear_raise},
+                {"alert/+/action", hear_action},
+                {"alert/+/state", hear_state},
+                {"gateway/+/status", hear_status}};
+    standby_ear *e = calloc(1, sizeof *e);
+    if (!e)
+        return -ENOMEM;
+    (void)pthread_mutex_init(&e->lock, NULL);
+    e->end = &e->first;
+    e->gateway = text_copy(text_of(gateway));
+    e->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (!e->gateway || e->fd < 0) {
+        (void)ear_close(e);
+        return -ENOMEM;
+    }
+    /* From here on the bus knows it. */
+    int fault = 0;
+    for (size_t i = 0; fault == 0 && i < ARRAY_LEN(rows); i++)
+        fault = bus_listen(b, rows[i].filter, rows[i].seen, e);
+    *ret_ear = e;
+    return fault;
+}
+
+standby_ear *ear_close(standby_ear *e) {
+    if (!e)
+        return NULL;
+    while (e->first) {
+        heard *one = e->first;
+        e->first = one->next;
+        (void)heard_free(one);
+    }
+    while (e->peers) {
+        peer *p = e->peers;
+        e->peers = p->next;
+        free(p->org);
+        free(p->gateway);
+        free(p);
+    }
+    if (e->fd >= 0)
+        (void)close(e->fd);
+    free(e->gateway);
+    (void)pthread_mutex_destroy(&e->lock);
+    free(e);
+    return NULL;
+}
+
+int ear_fd(const standby_ear *e) {
+    return e->fd;
+}
+
+heard *ear_take(standby_ear *e) {
+    eventfd_t count;
+    (void)pthread_mutex_lock(&e->lock);
+    (void)eventfd_read(e->fd, &count);
+    heard *all = e->first;
+    e->first = NULL;
+    e->end = &e->first;
+    e->count = 0;
+    (void)pthread_mutex_unlock(&e->lock);
+    return all;
+}
+
+size_t ear_elders(standby_ear *e, text org) {
+    size_t elders = 0;
+    (void)pthread_mutex_lock(&e->lock);
+    for (const peer *p = e->peers; p; p = p->next)
+        elders += p->online && text_equal(text_of(p->org), org) && strcmp(p->gateway, e->gateway) < 0;
+    (void)pthread_mutex_unlock(&e->lock);
+    return elders;
+}
+
+bool ear_told(standby_ear *e, text org, text alert) {
+    bool has = false;
+    (void)pthread_mutex_lock(&e->lock);
+    for (const peer *p = e->peers; p; p = p->next)
+        for (size_t i = 0; i < p->told_count && p->online && strcmp(p->gateway, e->gateway) != 0; i++)
+            has |= text_equal(text_of(p->org), org) && text_equal(text_of(p->told[i]), alert);
+    (void)pthread_mutex_unlock(&e->lock);
+    return has;
+}
