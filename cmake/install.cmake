@@ -16,7 +16,8 @@ install(FILES packaging/systemd/mayday-prune.service packaging/systemd/mayday-pr
               packaging/systemd/mayday-gateway.service
         DESTINATION lib/systemd/system)
 install(FILES packaging/systemd/mayday.sysusers DESTINATION lib/sysusers.d RENAME mayday.conf)
-install(FILES NEWS.md docs/operations.md DESTINATION share/doc/mosquitto-mayday OPTIONAL)
+install(DIRECTORY examples/plans DESTINATION share/mayday FILES_MATCHING PATTERN "*.json")
+install(FILES NEWS.md docs/operations.md docs/escalation.md DESTINATION share/doc/mosquitto-mayday OPTIONAL)
 install(FILES LICENSE DESTINATION share/doc/mosquitto-mayday RENAME copyright OPTIONAL)
 
 # The manual pages, the completion and the sample configuration are printed by the program itself.
@@ -71,7 +72,7 @@ set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_DEPENDS "mosquitto (>= 2.0.11)")
-set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "postgresql-client")
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "postgresql-client, ca-certificates")
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "postgresql, postgresql-postgis, mosquitto-clients")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA

@@ -6,6 +6,7 @@
 broker_pid_file() { echo "$dir/mosquitto.pid"; }
 postgres_pid_file() { echo "$dir/postgres/postmaster.pid"; }
 gateway_pid_file() { echo "$dir/gateway.pid"; }
+phones_pid_file() { echo "$dir/phones.pid"; }
 
 # The pid of a live process of ours, or nothing. Arguments: its pid file, an argument of its command line.
 pid_alive() {
@@ -19,6 +20,7 @@ pid_alive() {
 broker_pid() { pid_alive "$(broker_pid_file)" "$dir/mosquitto.conf"; }
 postgres_pid() { pid_alive "$(postgres_pid_file)" "$dir/postgres"; }
 gateway_pid() { pid_alive "$(gateway_pid_file)" "$dir/mayday.conf"; }
+phones_pid() { pid_alive "$(phones_pid_file)" "$dir/phones"; }
 
 # Ends a process and waits until it is gone; after 30 seconds it is killed. Arguments: pid, signal.
 end_process() {
@@ -41,6 +43,11 @@ stop_gateway() {
     local pid
     pid=$(gateway_pid) && end_process "$pid" TERM || return 1
     rm -f "$(gateway_pid_file)"
+}
+stop_phones() {
+    local pid
+    pid=$(phones_pid) && end_process "$pid" TERM || return 1
+    rm -f "$(phones_pid_file)"
 }
 stop_broker() {
     local pid

@@ -290,12 +290,12 @@ migrate_verdict migrate_look(const char *conninfo, const char *sql_dir, int *ret
     return version == (int)known.count ? MIGRATE_UP_TO_DATE : MIGRATE_DONE;
 }
 
-/* The feed lets go of a part at a time, because writers wait for each. */
-static pg_verdict trim_feed(pg *c, int64_t *ret_lines) {
+/* What lets go of a part at a time, because others wait for each: asked until it has nothing left. */
+static pg_verdict trim(pg *c, const char *sql, int64_t *ret_lines) {
     int64_t lines = 0, all = 0;
     do {
         CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
-        pg_verdict verdict = pg_query(c, "SELECT mayday.trim_feed()", 0, NULL, &rows);
+        pg_verdict verdict = pg_query(c, sql, 0, NULL, &rows);
         if (verdict != PG_DONE)
             return verdict;
         if (text_to_i64(text_of(pg_value(rows, 0, 0)), 0, INT32_MAX, &lines) < 0)
@@ -310,17 +310,20 @@ migrate_verdict migrate_prune(const char *conninfo, migrate_progress progress, v
                               char ret_why[MIGRATE_WHY_MAX]) {
     CLEANUP(pg_closep) pg *c = NULL;
     CLEANUP(pg_rows_freep) pg_rows *dropped = NULL;
-    int64_t lines = 0;
+    int64_t lines = 0, told = 0;
     migrate_verdict verdict = reach(conninfo, &c, ret_why);
     if (verdict != MIGRATE_DONE)
         return verdict;
     if (pg_run(c, "SET ROLE mayday_owner") != PG_DONE ||
         pg_query(c, "SELECT dropped FROM mayday.drop_partitions()", 0, NULL, &dropped) != PG_DONE ||
-        trim_feed(c, &lines) != PG_DONE)
+        trim(c, "SELECT mayday.trim_feed()", &lines) != PG_DONE ||
+        trim(c, "SELECT mayday.prune_reach()", &told) != PG_DONE)
         return refuse(c, "dropping what is past its time", ret_why);
     for (size_t i = 0; progress && i < pg_rows_count(dropped); i++)
         progress(context, 0, pg_value(dropped, i, 0));
     if (progress && lines > 0)
         progress(context, 0, "feed (its oldest lines)");
-    return pg_rows_count(dropped) > 0 || lines > 0 ? MIGRATE_DONE : MIGRATE_UP_TO_DATE;
+    if (progress && told > 0)
+        progress(context, 0, "messages to people (the oldest, and words of old ones)");
+    return pg_rows_count(dropped) > 0 || lines > 0 || told > 0 ? MIGRATE_DONE : MIGRATE_UP_TO_DATE;
 }

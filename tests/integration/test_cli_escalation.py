@@ -4,12 +4,11 @@ import json
 import os
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from support import messages as m
-from support.site import BUILD, ROOT, wait_until
+from support.site import BUILD, ROOT
 
 MAYDAY = BUILD / "bin" / "mayday"
 ANN, BEN = "+27821234567", "+447700900123"
@@ -257,3 +256,187 @@ def test_wrong_usage_is_one_sentence(run):
                   ["person", "channel", "acme", "ann", "add", "fax", ANN]):
         done = run(*wrong)
         assert done.returncode == 2 and done.stderr.count("\n") == 1 and done.stdout == "", (wrong, done)
+
+
+# ---- a test message ----
+
+@pytest.fixture
+def started(env, people):
+    """A running `mayday notify send`, and the message it made."""
+    running = []
+
+    def start(*more):
+        done = subprocess.Popen([MAYDAY, "notify", "send", "acme", "dora", *more], env=env, text=True, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE)
+        running.append(done)
+        first = done.stdout.readline()
+        found = re.match(r"a test to dora by (.+): ([0-9a-f-]{36})\n", first)
+        assert found, (first, done.stderr.read() if done.poll() else "")
+        return done, found[2], found[1]
+    yield start
+    for each in running:
+        each.kill()
+        each.communicate()
+
+
+def attempt(database, note, outcome=None, provider="twilio-sms", **more):
+    columns = {"id": m.uuid7(), "notification": note, "org": "acme", "provider": provider, "gateway": "g1", "pid": 1, "pid_since": "now",
+               "until": "now", "outcome": outcome, "ended_at": "now" if outcome else None, **more}
+    database.sql(f"INSERT INTO mayday.attempt ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))}) RETURNING 1",
+                 tuple(columns.values()))
+    return columns["id"]
+
+
+def settle(database, note, status, why=None):
+    database.sql("UPDATE mayday.notification SET status = %s, why = %s WHERE id = %s RETURNING 1", (status, why, note))
+
+
+def test_each_step_of_a_test_message_is_told(started, database, site):
+    done, note, how = started("--wait", "60s")
+    assert how.startswith("sms +44") and BEN not in how
+    assert site.rows("SELECT purpose, rank, kind, alert, address FROM mayday.notification WHERE id = %s", (note,)) == [("test", 0, "sms", None, BEN)]
+    attempt(database, note, "retry", "vonage-sms", http_status=503, code="http 503")
+    at = attempt(database, note, "sent", http_status=201)
+    settle(database, note, "sent")
+    lines = [done.stdout.readline() for _ in range(4)]
+    assert [line.split("  ", 1)[1].split(",")[0].strip() for line in lines if "asked" not in line] == ["vonage-sms: retry", "twilio-sms: sent"]
+    database.sql("UPDATE mayday.attempt SET receipt = 'delivered', receipt_at = now() WHERE id = %s RETURNING 1", (at,))
+    settle(database, note, "delivered")
+    out, err = done.communicate(timeout=60)
+    assert done.returncode == 0 and "twilio-sms says: delivered" in out and out.endswith("\ndelivered\n"), (out, err)
+    assert [e[3]["notification"] for e in audited(site, "notify.test")][-1] == note
+    assert not any(BEN in json.dumps(e[3]) for e in audited(site, "notify.test"))
+
+
+def test_a_test_message_that_fails_says_why(started, database):
+    done, note, _ = started()
+    settle(database, note, "failed", "opted_out")
+    _, err = done.communicate(timeout=60)
+    assert done.returncode == 1 and "it failed: opted_out" in err
+
+
+def test_stopping_to_watch_stops_nothing(started, site):
+    done, note, _ = started()
+    done.send_signal(2)
+    _, err = done.communicate(timeout=60)
+    assert done.returncode == 3 and "it is waiting, and goes on without you" in err
+    assert site.rows("SELECT status FROM mayday.notification WHERE id = %s", (note,)) == [("waiting",)]
+
+
+def test_when_nobody_sends_it_that_is_said(run, people):
+    done = run("notify", "send", "acme", "dora", "--wait", "1s")
+    assert done.returncode == 3 and "nobody has tried: does a gateway run?" in done.stderr, done
+    done = run("notify", "send", "acme", "dora", "--channel", "voice")
+    assert done.returncode == 1 and "no voice number is entered for dora" in done.stderr
+    done = run("notify", "send", "acme", "nobody-known")
+    assert done.returncode == 1 and "there is no person nobody-known" in done.stderr
+
+
+def test_how_providers_do_is_told(run, people, database):
+    database.sql("INSERT INTO mayday.provider_state (gateway, provider, breaker, in_flight, sent, retry, refused, unknown, last_failure, "
+                 "last_failure_at) VALUES ('g1', 'vonage-sms', 'open', 0, 3, 9, 1, 2, 'http 503', now()) RETURNING 1")
+    status = run("provider", "status").stdout
+    assert re.search(r"vonage-sms +g1 +open +0 +3 +9 +1 +2 +http 503, 0 s ago", status), status
+    assert re.search(r"vonage-sms +retry +http 503 +1 ", status)
+    rows = [json.loads(line) for line in run("provider", "status", "--json").stdout.splitlines()]
+    twilio = next(r for r in rows if r["what"] == "outcomes" and r["provider"] == "twilio-sms")
+    assert (twilio["requests"], twilio["sent"], twilio["delivered"], len(twilio["accept_ms"]), len(twilio["deliver_s"])) == (1, 1, 1, 3, 3)
+
+
+# ---- what is under way ----
+
+def test_an_escalation_is_listed_shown_hurried_and_held(run, people, site, gateway, database, tmp_path):
+    assert run("plan", "apply", "acme", plan_file(tmp_path, NIGHT)).returncode == 0
+    assert run("escalation", "list", "acme").stdout == "no escalation is under way\n"
+    raised = run("raise", "--sub", "ann", "--org", "acme", "--json")
+    alert = json.loads(raised.stdout)["alert"]
+    site.wait_rows("SELECT status, level FROM mayday.escalation WHERE alert = %s", [("running", 1)], (alert,))
+    listed = json.loads(run("escalation", "list", "acme", "--json").stdout)
+    assert (listed["alert"], listed["status"], listed["policy"], listed["level"], listed["raised_by"]) == (alert, "running", "night", 1, "ann")
+    assert re.search(rf"{alert} +running +critical +panic +ann .* night +1 +1 +in \d+ s", run("escalation", "list", "acme").stdout)
+    note = site.rows("SELECT id FROM mayday.notification WHERE alert = %s AND person = 'dora'", (alert,))[0][0]
+    attempt(database, note, "sent", alert=alert, http_status=201, reference="SM1", receipt="delivered", receipt_at="now")
+    shown = run("escalation", "show", "acme", alert).stdout
+    for pattern in (r"incident +" + alert + " of acme: critical panic of ann, active", r"escalation +running, round 1, level 1",
+                    r"policy +night, edition \d+", r"dora +sms \+44•+23 +1\.1 +raise ", r"twilio-sms +g1 +sent +201 .*delivered .*SM1"):
+        assert re.search(pattern, shown), (pattern, shown)
+    assert BEN not in shown and ANN not in shown and BEN not in run("escalation", "show", "acme", alert, "--json").stdout
+    assert [e for e in audited(site, "read") if e[3].get("with") == "mayday escalation show"]
+
+    def do(*words):
+        return run("escalation", *words, "--sub", "dora", "--org", "acme")
+    held = do("hold", alert, "--for", "2m")
+    assert held.returncode == 0 and held.stdout.startswith("held"), held
+    site.wait_rows("SELECT status, held_until > now() + interval '100 seconds' FROM mayday.escalation WHERE alert = %s", [("held", True)], (alert,))
+    now = do("now", alert)
+    assert now.returncode == 0 and now.stdout.startswith("escalated"), now
+    site.wait_rows("SELECT status, level FROM mayday.escalation WHERE alert = %s", [("running", 2)], (alert,))
+    again = do("level", alert, 1)
+    assert again.returncode == 0, again
+    site.wait_rows("SELECT round, level FROM mayday.escalation WHERE alert = %s", [(1, 1)], (alert,))
+    assert run("escalation", "show", "acme", m.uuid7()).returncode == 1
+    for word in ("ack", "resolve"):
+        assert run("alert", word, alert, "--sub", "dora", "--org", "acme").returncode == 0
+    site.wait_rows("SELECT status FROM mayday.escalation WHERE alert = %s", [("ended",)], (alert,))
+    assert run("escalation", "list", "acme").stdout == "no escalation is under way\n"
+    assert alert in run("escalation", "list", "acme", "--all").stdout
+
+
+# ---- the doctor ----
+
+class Examined:
+    """What the doctor finds, by check."""
+
+    def __init__(self, run):
+        self.findings = json.loads(run("doctor", "--json", "--sql", ROOT / "sql").stdout)["findings"]
+
+    def __getitem__(self, check):
+        return [(f["finding"], f["what"]) for f in self.findings if f["check"] == check]
+
+    def has(self, check, finding, *words):
+        assert any(f == finding and all(w in what for w in words) for f, what in self[check]), (check, finding, words, self[check])
+
+
+def test_the_doctor_looks_at_gateway_providers_plans_and_trail(run, people, site, gateway, database, tmp_path):
+    secret = tmp_path / "token"
+    secret.write_text("12345\n")
+    secret.chmod(0o600)
+    keys = {"gateway__database": database.dsn("mayday_gateway"), "gateway__http": f"127.0.0.1:{gateway.http_port}", "notify__sms": "twilio vonage",
+            "twilio__account_sid": "AC" + "0" * 32, "twilio__token_file": secret, "twilio__sms_from": "*=+15005550006"}
+    site.configure(**keys)
+    mute = {"v": 1, "policies": [{"name": "a", "levels": [{"after": 0, "targets": [{"role": "fireman"}, {"nearest": 1}]}]}]}
+    assert run("plan", "apply", "mute", plan_file(tmp_path, mute)).returncode == 0
+    said = Examined(run)
+    assert [f[0] for f in said["gateway"]] == ["ok"]
+    said.has("providers", "FAIL", "vonage for sms: [vonage] api_key is not set")
+    assert not any("twilio" in what for _, what in said["providers"])
+    said.has("providers", "warn", "public_url is not set")
+    said.has("audit", "warn", "it is not signed")
+    said.has("escalation", "FAIL", "mute, policy a tells nobody at all")
+    said.has("escalation", "warn", "acme: ", "without a phone")
+    database.sql("DELETE FROM mayday.plan WHERE org = 'mute' RETURNING 1")
+
+    secret.chmod(0o644)
+    site.configure(**{**keys, "notify__sms": "twilio pigeon", "gateway__http": "127.0.0.1:1"})
+    said = Examined(run)
+    said.has("secrets", "FAIL", str(secret))
+    said.has("providers", "FAIL", "there is no provider 'pigeon'")
+    said.has("gateway", "FAIL", "no gateway answers at 127.0.0.1:1")
+    assert not any("mute" in what for _, what in said["escalation"])
+
+    site.configure(gateway__database=database.dsn("mayday_gateway"), gateway__http="127.0.0.1:1")
+    said = Examined(run)
+    assert [f[0] for f in said["providers"]] == ["warn"]
+    assert said["gateway"][0][0] == "warn", "without providers much works without a gateway"
+
+
+def test_the_old_is_forgotten_and_the_open_is_not(run, people, database, site):
+    for days, alert in [(800, "NULL"), (100, "NULL"), (10, "NULL")]:
+        database.sql("INSERT INTO mayday.notification (id, org, alert, person, kind, purpose, rank, made_at, expires_at, body) "
+                     f"VALUES (gen_random_uuid(), 'old', {alert}, '{days}', 'sms', 'test', 0, now() - interval '{days} days', now(), 'x') RETURNING 1")
+    database.sql("INSERT INTO mayday.provider_event (id, provider, kind, said, received_at) "
+                 "SELECT gen_random_uuid(), 'twilio-sms', 'receipt', d::text, now() - d * interval '1 day' FROM unnest('{31,29}'::int[]) d RETURNING 1")
+    for _ in range(2):
+        assert run("migrate", "--prune").returncode in (0, 1)
+    assert site.rows("SELECT person FROM mayday.notification WHERE org = 'old'") == [("10",)]
+    assert site.rows("SELECT said FROM mayday.provider_event WHERE received_at < now() - interval '1 day'") == [("29",)]

@@ -7,6 +7,7 @@ import os
 import queue
 import re
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -450,6 +451,11 @@ BROKEN = [  # what is done to a good site, the check that must notice, and a wor
     ("policy", "FAIL", "line 2", lambda s: s.policy.write_text("role member\n  fly mayday/v1/{org}/x\n")),
     ("policy", "FAIL", "cannot be read", lambda s: s.policy.unlink()),
     ("schemas", "FAIL", "chat.json", lambda s: (s.schemas / "chat.json").write_text("{")),
+    ("texts", "FAIL", "en.json: malformed", lambda s: (s.schemas / "texts/en.json").write_text("{")),
+    ("texts", "FAIL", '"raise.sms": a fact', lambda s: s.reword("af", "raise.sms", "{hoe}")),
+    ("texts", "FAIL", "No such file", lambda s: shutil.rmtree(s.schemas / "texts")),
+    ("texts", "FAIL", "[notify] lang is 'fr'", lambda s: s.conf("[notify]\nlang = fr\n")),
+    ("texts", "warn", "'af' lacks 1 that 'en' has: raise.sms", lambda s: s.reword("af", "raise.sms", None)),
     ("state", "FAIL", "No such file", lambda s: s.state.rmdir()),
     ("database", "FAIL", "cannot be reached", lambda s: None),
     ("broker", "FAIL", "no broker", lambda s: None),
@@ -462,10 +468,14 @@ class Site:
         self.path = folder / "doctor.conf"
         self.policy.write_text("role member\n    publish mayday/v1/{org}/alert/+/raise\n")
         self.state.mkdir()
-        self.schemas.mkdir()
-        for schema in (Path(__file__).parents[2] / "schemas").glob("*.json"):
-            (self.schemas / schema.name).write_bytes(schema.read_bytes())
+        shutil.copytree(Path(__file__).parents[2] / "schemas", self.schemas)
         self.conf("[database]\nwriter = host=127.0.0.1 port=1 dbname=none\n")
+
+    def reword(self, lang, name, words):
+        file = self.schemas / f"texts/{lang}.json"
+        texts = json.loads(file.read_text())
+        texts.pop(name)
+        file.write_text(json.dumps({**texts, **({name: words} if words else {})}))
 
     def conf(self, more, mode=0o600):
         self.path.write_text(f"[node]\nstate_dir = {self.state}\n[token]\nkeys_file = {self.keys}\n[access]\n"

@@ -84,6 +84,21 @@ def test_the_doctor_finds_a_running_site_in_order(site, run):
     assert re.search(r"the plugin tells \d+ figures", by_check["broker"][1]["what"])
 
 
+def test_the_doctor_notices_people_whom_no_text_speaks_to(site, run):
+    """The gateway's role may read languages; where it can't log in, the rest is looked at nevertheless."""
+    original = site.conf.read_text()
+    for gateway, finding, words in ((site.postgres.dsn("mayday_gateway"), "warn", "2 of the people speak 'zu-ZA'"),
+                                    ("host=127.0.0.1 port=1", "skip", "people's languages")):
+        site.rows("SELECT mayday.enter_person('acme', x, NULL, 'zu-ZA') IS NULL FROM unnest('{zola,zandile}'::text[]) x")
+        site.rows("SELECT mayday.enter_person('acme', 'anna', NULL, 'af-ZA') IS NULL")
+        site.conf.write_text(f"{original}\n[gateway]\ndatabase = {gateway}\n")
+        report = json.loads(run("doctor", "--json", "--sql", ROOT / "sql").stdout)
+        said = [f for f in report["findings"] if f["check"] == "texts"]
+        assert said[0]["finding"] == "ok" and "af en" in said[0]["what"], said
+        assert len(said) == 2 and said[1]["finding"] == finding and words in said[1]["what"], said
+    site.conf.write_text(original)
+
+
 def test_the_doctor_notices_a_database_that_is_behind(site, run):
     site.rows("DELETE FROM mayday.migration WHERE version = (SELECT max(version) FROM mayday.migration) RETURNING 1")
     done = run("doctor", "--json", "--sql", ROOT / "sql")

@@ -54,6 +54,7 @@ class Ours:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None  # connections end as they may
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -348,6 +349,23 @@ def test_a_good_receipt_that_is_refused_is_our_fault(sim, ours):
     twilio(sim, form=text())
     sim.wait(lambda: len(sim.violations) == 2, "two violations")
     assert "answered 403" in sim.violations[0]
+
+
+def test_a_test_may_say_what_it_likes_when_it_likes(sim, ours):
+    sim.script(receipts="never")
+    twilio(sim, form=text())
+    vonage(sim)
+    twilio(sim, "Calls.json", form=call(BEN))
+    ring(sim)
+    one, other = sim.phone(ANN).texts
+    assert sim.receipt(one, "undelivered", 30006) == [204] and sim.receipt(other, "failed", 6, times=2) == [204, 204]
+    assert ours.forms()[0]["ErrorCode"] == "30006" and [j["err-code"] for j in ours.jsons("/hooks/vonage/status")] == ["6", "6"]
+    assert sim.receipt(sim.phone(BEN).wait_menu(), "busy") == [204] and ours.forms()[1]["CallStatus"] == "busy"
+    assert sim.receipt(sim.phone(ANN).wait_menu(), "busy") == [204] and ours.jsons("/hooks/vonage/event")[0]["status"] == "busy"
+    ours.answers["/hooks/twilio/status"] = 403, "text/plain", ""
+    hook = sim.twilio.receipt(sim.twilio.record(one.sid), "delivered")
+    assert sim.flood("twilio", [hook] * 100, forged=True) == [403] * 100
+    sim.assert_strict()
 
 
 def test_receipts_carry_parameters_nobody_knew_of(sim, ours):

@@ -21,9 +21,9 @@ os.environ["MAYDAY_BUILD_DIR"] = str(BUILD)  # for tools/up
 
 
 def free_base():
-    """The first of four free ports in a row."""
+    """The first of five free ports in a row."""
     for base in range(23000 + os.getpid() % 4000, 32000, 5):
-        sockets = [socket.socket() for _ in range(4)]
+        sockets = [socket.socket() for _ in range(5)]
         try:
             for offset, s in enumerate(sockets):
                 s.bind(("127.0.0.1", base + offset))
@@ -101,7 +101,7 @@ def test_the_shell_file_reaches_broker_and_database(folder):
     env = env_of(folder)
     assert [env[name] for name in ("MQTT_HOST", "MQTT_PORT", "WS_PORT", "PGPORT", "HTTP_PORT")] == \
         ["127.0.0.1", *(str(base + i) for i in range(4))]
-    for port in base, base + 1, base + 3:
+    for port in base, base + 1, base + 3, base + 4:
         socket.create_connection(("127.0.0.1", port), 5).close()
     assert query(folder, "select count(*) from mayday.raise") == [(0,)]
     assert run("mayday", "config", "check", env=env).returncode == 0
@@ -127,7 +127,7 @@ def test_nobody_gets_into_the_database_without_a_password(folder):
 
 def test_no_daemon_runs_as_root(folder):
     assert up(folder, "--port-base", free_base()).returncode == 0
-    for name in "mosquitto.pid", "postgres/postmaster.pid", "gateway.pid":
+    for name in "mosquitto.pid", "postgres/postmaster.pid", "gateway.pid", "phones.pid":
         assert os.stat(f"/proc/{pid_of(folder, name)}").st_uid != 0
 
 
@@ -175,7 +175,7 @@ def test_two_folders_live_side_by_side(folder):
         run(DOWN, "--dir", other)
 
 
-@pytest.mark.parametrize("offset", [0, 1, 2, 3])
+@pytest.mark.parametrize("offset", [0, 1, 2, 3, 4])
 def test_a_taken_port_is_a_sentence_and_leaves_nothing_running(folder, offset):
     base = free_base()
     with socket.socket() as squatter:
@@ -234,10 +234,10 @@ def test_ctrl_c_stops_everything_it_started(folder, end):
     for line in shell.stdout:
         if "Ctrl-C stops it" in line:
             break
-    daemons = [pid_of(folder, f) for f in ("mosquitto.pid", "postgres/postmaster.pid", "gateway.pid")]
+    daemons = [pid_of(folder, f) for f in ("mosquitto.pid", "postgres/postmaster.pid", "gateway.pid", "phones.pid")]
     assert all(map(alive, daemons))
     shell.send_signal(end)
-    assert "stopped: gateway\nstopped: broker\nstopped: postgres\n" in shell.stdout.read()
+    assert "stopped: phones\nstopped: gateway\nstopped: broker\nstopped: postgres\n" in shell.stdout.read()
     assert shell.wait(60) == 128 + end
     assert not any(map(alive, daemons))
 
@@ -260,7 +260,7 @@ def test_down_twice_does_no_harm_and_spares_strangers(folder):
     assert up(folder, "--port-base", free_base()).returncode == 0
     broker = pid_of(folder, "mosquitto.pid")
     down = run(DOWN, "--dir", folder)
-    assert (down.returncode, down.stdout) == (0, "stopped: gateway\nstopped: broker\nstopped: postgres\n")
+    assert (down.returncode, down.stdout) == (0, "stopped: phones\nstopped: gateway\nstopped: broker\nstopped: postgres\n")
     assert not alive(broker)
     # A pid file of another day may name a stranger by now.
     stranger = subprocess.Popen(["sleep", "60"])

@@ -143,8 +143,9 @@ const command command_doctor = {
     .help =
         "Usage: mayday [--config FILE] doctor [OPTION...]\n"
         "\n"
-        "Looks at the configuration, keys, secrets, policy, schemas, state, journal, database, partitions,\n"
-        "progress, broker, gateway, providers, escalation, audit, clock and versions. Each line begins with\n"
+        "Looks at the configuration, keys, secrets, policy, schemas, texts, state, journal, database,\n"
+        "partitions, progress, broker, gateway, providers, escalation, audit, clock and versions. Each line\n"
+        "begins with\n"
         "  ok     this is as it should be\n"
         "  warn   it works, but not as it should\n"
         "  FAIL   something people rely on does not work\n"

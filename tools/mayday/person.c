@@ -48,10 +48,8 @@ static int list(const person_options *o, pg *db) {
 static int enter(const person_options *o, pg *db, const char *who) {
     CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
     const char *params[] = {o->org, who, o->roles, o->lang, o->name};
-    int code = database_ask(self, db,
-                            o->name ? "SELECT mayday.enter_person($1, $2, string_to_array($3, ','), $4, $5)"
-                                    : "SELECT mayday.enter_person($1, $2, string_to_array($3, ','), $4)",
-                            o->name ? 5 : 4, params, &rows);
+    int code = database_ask(self, db, "SELECT mayday.enter_person($1, $2, string_to_array($3, ','), $4, $5)",
+                            ARRAY_LEN(params), params, &rows);
     if (code == EXIT_DONE)
         printf("%s: %s\n", strcmp(pg_value(rows, 0, 0), "t") == 0 ? "entered" : "known already", who);
     return code;

@@ -15,8 +15,9 @@
 #include "plan_file.h"
 #include "show.h"
 
-#define STEPS_MAX 2000 /* more than rounds x levels */
-#define SECOND_US INSTANT_SECOND
+#define GAP_EXHAUSTED_MS 60000 /* as mayday.escalation_step_store has it */
+#define STEPS_MAX        2000  /* more than rounds x levels */
+#define SECOND_US        INSTANT_SECOND
 
 typedef struct rehearsal {
     const command *command;
@@ -215,7 +216,7 @@ static int tell_person(rehearsal *r, event e, const plan_level *level, bool fami
                        phoneless && *pg_value(rows, i, 2) ? ", " : "", pg_value(rows, i, 2),
                        *family_note && (phoneless || *pg_value(rows, i, 2)) ? "; " : "",
                        i == 0 ? family_note : "");
-        way.at += level ? (instant)i * level->gap_ms * 1000 : 0;
+        way.at += (instant)i * (level ? level->gap_ms : GAP_EXHAUSTED_MS) * 1000;
         way.how = pg_value(rows, i, 1);
         way.by = carriers(r, kind);
         way.note = note;

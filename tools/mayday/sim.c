@@ -255,7 +255,8 @@ static bool take_center(sim *s, const char *value) {
 static bool take_scenario(sim *s, const char *name) {
     s->scene.play = scene_named(name);
     if (!s->scene.play)
-        (void)command_fail(self, EXIT_USAGE, "--scenario: '%s' is not one of calm, panic, evening", name);
+        (void)command_fail(self, EXIT_USAGE, "--scenario: '%s' is not one of calm, panic, evening, night",
+                           name);
     return s->scene.play;
 }
 
@@ -359,7 +360,8 @@ const command command_sim = {
         "\n"
         "  --people N         how many (default 10)\n"
         "  --rate HZ          positions a second from each (default 1)\n"
-        "  --seconds T        how long, such as 90, 5m or 2h (default 30; an evening ends when it is over)\n"
+        "  --seconds T        how long, such as 90, 5m or 2h (default 30; an evening or night ends when it "
+        "is over)\n"
         "  --org NAME         the organisation (default demo)\n"
         "  --center LAT,LON   around where (default 51.5072,-0.1276)\n"
         "  --radius M         how far from there, in metres (default 800)\n"
@@ -369,9 +371,12 @@ const command command_sim = {
         "that\n"
         "                     is answered, a responder who is assigned, and a phone that is away and "
         "catches\n"
-        "                     up. Each thing must come about, or the evening fails; it needs the gateway\n"
+        "                     up. Each thing must come about, or the evening fails; it needs the gateway;\n"
+        "                     night: a panic that nobody sees, until somebody answers by telephone. It "
+        "needs\n"
+        "                     the gateway, providers, and a plan whose first level reaches somebody\n"
         "  --raise-after T    when the alert is raised (default 5s); implies --scenario panic\n"
-        "  --bound T          how long each thing of an evening may take to come about (default 20s)\n"
+        "  --bound T          how long each thing of an evening or night may take (default 20s)\n"
         "  --seed N           of the paths (default 1)\n"
         "  --prefix NAME      the people are NAME-0001 and so on (default walker)\n"
         "  --role NAMES       their roles, separated by commas (default member)\n"

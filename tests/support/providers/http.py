@@ -145,7 +145,7 @@ class Carrier:
 
     def places(self, url):
         base = "/".join(url.split("/")[:3])
-        if base in self.routes:
+        if self.routes.get(base):
             return self.routes[base]
         parts = urllib.parse.urlsplit(url)
         if parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost"):

@@ -100,9 +100,11 @@ class Simulator:
         server.close()
         for each in list(self.connections):
             each.transport.abort()
-        for task in list(self.tasks):
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        while self.tasks:  # a call that ends has more to tell
+            leaving = list(self.tasks)
+            for task in leaving:
+                task.cancel()
+            await asyncio.gather(*leaving, return_exceptions=True)
         self.carrier.close()
 
     def stop(self):
@@ -187,6 +189,26 @@ class Simulator:
         vonage.key, vonage.secret, vonage.signature, vonage.application, vonage.pem = known["vonage"]
         vonage.public = signing.public_of(vonage.pem)
         self.webhook_secret = known["webhook"]
+
+    def receipt(self, thing, status, code=None, times=1, **how):
+        """Says something of a text or call once more, whenever a test wants it: receipt(phone.texts[0], "undelivered", 30006). `how` as in
+        Script: forged, extra... Returns the statuses of the answers."""
+        account = self.providers[thing.provider]
+        hook = account.receipt(account.record(thing.sid), status, code)
+        return self.flood(account.name, [hook] * times, at_once=1, **how)
+
+    def flood(self, provider, hooks, at_once=16, **how):
+        """Sends many webhooks at once; the statuses of the answers, 0 where there was none. `hooks`: as an account's receipt() and inbound()
+        make them."""
+        account, script, left = self.providers[provider], Script(**how), iter(hooks)
+
+        async def carry():
+            return [(await self.send_once(account, hook, script))[0] for hook in left]
+
+        async def all_of_them():
+            return await asyncio.gather(*(carry() for _ in range(at_once)))
+        found = asyncio.run_coroutine_threadsafe(all_of_them(), self.loop).result(600)
+        return [status for part in found for status in part]
 
     # ---- what tests ask
 
@@ -490,33 +512,36 @@ class Simulator:
 
     async def post(self, provider, hook, script=None, method="POST"):
         """Sends one webhook, again where the provider would; what was answered, or None."""
-        good = not (script and (script.forged or script.unsigned))
         waits = iter(self.retries if provider.name == "vonage" else ())
         while True:
-            how, url, headers, body = provider.sealed(hook, script, method)
-            began = time.monotonic()
-            try:
-                got = await self.carrier.send(how, url, headers, body)
-            except (Unreachable, asyncio.TimeoutError) as why:
-                got = None
-                if isinstance(why, asyncio.TimeoutError):
-                    self.violate(f"{provider.name}: {url} did not answer within 15 seconds")
-            status = got[0] if got else 0
-            self.note(provider, hook, status, good, time.monotonic() - began)
-            if status == 429 or status >= 500 or not status:
-                wait = next(waits, None)
-                if wait is not None:
-                    await asyncio.sleep(wait)
-                    continue
+            got = await self.send_once(provider, hook, script, method)
+            if got[0] != 429 and 0 < got[0] < 500:
+                if got[0] in (200, 204) and hook[0].split("?")[0].endswith("/text"):
+                    provider.heard_back(hook, got)
+                return got if got[0] in (200, 204) else None
+            wait = next(waits, None)
+            if wait is None:
                 return None
-            if good and status not in (200, 204):
-                self.violate(f"{provider.name}: {url} answered {status}")
-                return None
-            if not good and status in (200, 204):
-                self.violate(f"{provider.name}: {url} took a forged webhook")
-            if good and not isinstance(hook[1], dict) and hook[0].split("?")[0].endswith("/text"):
-                provider.heard_back(hook, got)
-            return got
+            await asyncio.sleep(wait)
+
+    async def send_once(self, provider, hook, script=None, method="POST"):
+        """(status, headers, body); status 0 when nobody answered."""
+        good = not (script and (script.forged or script.unsigned))
+        how, url, headers, body = provider.sealed(hook, script, method)
+        began = time.monotonic()
+        try:
+            got = await self.carrier.send(how, url, headers, body)
+        except Unreachable:
+            got = (0, {}, b"")
+        except asyncio.TimeoutError:
+            got = (0, {}, b"")
+            self.violate(f"{provider.name}: {url} did not answer within 15 seconds")
+        self.note(provider, hook, got[0], good, time.monotonic() - began)
+        if good and 200 <= got[0] < 500 and got[0] not in (200, 204, 429):
+            self.violate(f"{provider.name}: {url} answered {got[0]}")
+        if not good and got[0] in (200, 204):
+            self.violate(f"{provider.name}: {url} took a forged webhook")
+        return got
 
     def note(self, provider, hook, status, good, seconds):
         with self.lock:

@@ -161,10 +161,10 @@ class Twilio:
             sid, now = "SM" + uuid.uuid4().hex, time.time()
             record = {"sid": sid, "to": to, "from": sender, "body": values["Body"], "created": now, "sent": None, "updated": now,
                       "status": "accepted" if "MessagingServiceSid" in values else "queued", "code": None,
-                      "service": values.get("MessagingServiceSid")}
+                      "service": values.get("MessagingServiceSid"), "callback": callback}
             self.messages[sid] = record
             body = json.dumps(self.message(record)).encode()
-            hooks = self.deliver(record, callback, script)
+            hooks = self.deliver(record, script)
             return Answer(201, body), lambda: self.simulator.tell(self, script, hooks)
         return self.simulator.under(self, script, "sms", to, do)
 
@@ -178,7 +178,7 @@ class Twilio:
                 "price_unit": "USD", "sid": sid, "status": record["status"], "subresource_uris": {"media": uri + "/Media.json"},
                 "to": record["to"], "uri": uri + ".json"}
 
-    def deliver(self, record, callback, script):
+    def deliver(self, record, script):
         """What becomes of a text, at once: in the provider's books and at the phone. Returns the webhooks that tell of it."""
         steps = {"queued": [], "sent": ["sent"], "failed": ["failed"]}.get(script.text, ["sent", script.text])
         code = script.text_code if script.text in ("undelivered", "failed") else None
@@ -186,14 +186,20 @@ class Twilio:
             record.update(status=steps[-1], code=code, updated=time.time(), sent=time.time())
         if script.text == "delivered":
             self.simulator.receive(record["to"], Text(record["body"], record["from"], "twilio", record["sid"], time.time()))
-        hooks = []
-        for status in steps if callback else ():
+        return [self.receipt(record, status, code if status == steps[-1] else None) for status in steps if record["callback"]]
+
+    def receipt(self, record, status, code=None):
+        """The webhook that says so of a text or call."""
+        if "call" in record:
+            pairs = [("AccountSid", self.account), ("ApiVersion", "2010-04-01"), ("CallSid", record["sid"]), ("CallStatus", status),
+                     ("From", record["from"]), ("SequenceNumber", "9"), ("To", record["to"])]
+        else:
             pairs = [("AccountSid", self.account), ("ApiVersion", "2010-04-01"), ("From", record["from"]), ("MessageSid", record["sid"]),
                      ("MessageStatus", status), ("SmsSid", record["sid"]), ("SmsStatus", status), ("To", record["to"])]
-            if code and status == steps[-1]:
-                pairs.append(("ErrorCode", str(code)))
-            hooks.append((callback, pairs))
-        return hooks
+        return record["callback"], pairs + ([("ErrorCode", str(code))] if code else [])
+
+    def record(self, sid):
+        return self.messages.get(sid) or self.calls[sid]
 
     # ---- reading
 
@@ -286,7 +292,7 @@ class Twilio:
             sid, now = "CA" + uuid.uuid4().hex, time.time()
             call = Call(to, values["From"], "twilio", sid, now)
             record = {"sid": sid, "to": to, "from": values["From"], "created": now, "updated": now, "started": None, "ended": None,
-                      "status": "queued", "call": call, "answered_by": None}
+                      "status": "queued", "call": call, "answered_by": None, "callback": callback}
             self.calls[sid] = record
             call.facts = {"callback": callback, "events": set(events) or {"completed"}, "sequence": 0, "record": record,
                           "detect": "MachineDetection" in values, "asynchronous": values.get("AsyncAmd") == "true", "url": values.get("Url"), "method": values.get("Method", "POST")}

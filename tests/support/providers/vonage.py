@@ -159,8 +159,8 @@ class Vonage:
         if values.get("type") == "unicode":
             length = len(values["text"].encode("utf-16-le")) // 2
             parts = 1 if length <= 70 else -(-length // 67)
-        if parts > 20:
-            return self.wrong(12, f"{parts} parts")
+        if len(values["text"]) > 3200:
+            return self.wrong(12, f"a text of {len(values['text'])} characters")
         if len(values.get("client-ref", "")) > 100:
             return self.wrong(6, "client-ref has more than 100 characters")
         if "ttl" in values and not (values["ttl"].isdigit() and 20000 <= int(values["ttl"]) <= 604800000):
@@ -182,14 +182,15 @@ class Vonage:
             for place, id_ in enumerate(ids):
                 if not int(fates[place]):
                     records.append({"id": id_, "to": values["to"], "from": values["from"], "body": values["text"], "at": now, "done": None,
-                                    "status": "accepted", "code": "0", "ref": values.get("client-ref")})
+                                    "status": "accepted", "code": "0", "ref": values.get("client-ref"),
+                                    "callback": values.get("callback") or self.simulator.public_url + "/hooks/vonage/status"})
                     self.messages[id_] = records[-1]
             answer = self.statuses(fates[:parts], values["to"], values.get("client-ref"), ids)
-            hooks = self.deliver(records, values.get("callback"), script, len(records) == parts)
+            hooks = self.deliver(records, script, len(records) == parts)
             return answer, lambda: self.simulator.tell(self, script, hooks)
         return self.simulator.under(self, script, "sms", to, do)
 
-    def deliver(self, records, callback, script, whole):
+    def deliver(self, records, script, whole):
         """What becomes of a text, at once. Returns the webhooks that tell of it."""
         if script.text in ("queued", "sent") or not records:
             return []
@@ -201,17 +202,24 @@ class Vonage:
         if status == "delivered" and whole:
             self.simulator.receive("+" + first["to"], Text(first["body"], ("+" if first["from"].isdigit() else "") + first["from"], "vonage",
                                                            first["id"], time.time()))
-        url = callback or self.simulator.public_url + "/hooks/vonage/status"
-        hooks = []
-        for each in [["accepted", "0"]] * (script.receipts == "reversed") + [[status, code]]:
-            for record in records:
-                values = {"msisdn": record["to"], "to": record["from"], "network-code": "65501", "messageId": record["id"],
-                          "price": "0.03330000", "status": each[0], "scts": iso(time.time(), "%y%m%d%H%M"), "err-code": each[1],
-                          "api-key": self.key, "message-timestamp": iso(time.time(), "%Y-%m-%d %H:%M:%S")}
-                if record["ref"]:
-                    values["client-ref"] = record["ref"]
-                hooks.append((url, values, "sms"))
-        return hooks
+        told = [["accepted", "0"]] * (script.receipts == "reversed") + [[status, code]]
+        return [self.receipt(record, *each) for each in told for record in records]
+
+    def receipt(self, record, status, code="0"):
+        """The webhook that says so of a text or call."""
+        if "call" in record:
+            values = {"from": record["from"], "to": record["to"], "uuid": record["id"], "conversation_uuid": record["conversation"],
+                      "status": status, "direction": "outbound", "timestamp": iso(time.time())}
+            return record["call"].facts["event"], values, "voice"
+        values = {"msisdn": record["to"], "to": record["from"], "network-code": "65501", "messageId": record["id"], "price": "0.03330000",
+                  "status": status, "scts": iso(time.time(), "%y%m%d%H%M"), "err-code": str(code or "0"), "api-key": self.key,
+                  "message-timestamp": iso(time.time(), "%Y-%m-%d %H:%M:%S")}
+        if record["ref"]:
+            values["client-ref"] = record["ref"]
+        return record["callback"], values, "sms"
+
+    def record(self, id_):
+        return self.messages.get(id_) or self.calls[id_]
 
     def records(self, request):
         said = "Basic " + base64.b64encode(f"{self.key}:{self.secret}".encode()).decode()

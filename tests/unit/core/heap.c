@@ -5,6 +5,7 @@
 #include "core/policy.h"
 #include "core/rate.h"
 #include "core/revocation.h"
+#include "core/texts.h"
 #include "support/heap.h"
 #include "token_support.h"
 
@@ -23,6 +24,47 @@ START_TEST(a_policy_is_parsed_whole_or_not_at_all) {
     ck_assert_int_eq(fault, 0);
     ck_assert_int_gt(failures, 3);
     policy_free(p);
+}
+END_TEST
+
+START_TEST(a_language_is_added_whole_or_not_at_all) {
+    CLEANUP(texts_freep) texts *t = texts_new();
+    CLEANUP(json_freep) json *templates = NULL;
+    ck_assert_int_eq(json_parse_once(TEXT("{\"a.sms\":\"{who}\",\"b\":\"b\",\"c\":\"c\"}"), &templates),
+                     JSON_OK);
+    char why[TEXTS_WHY_MAX] = "";
+    int fault = -ENOMEM;
+    long failures = 0;
+    for (; fault == -ENOMEM && failures < 100; failures++) {
+        heap_allow(failures);
+        fault = texts_add(t, TEXT("en"), templates, why);
+        (void)heap_allow_all();
+        ck_assert_uint_eq(texts_languages(t), fault == 0);
+        ck_assert_str_eq(why, fault == 0 ? "" : "out of memory");
+    }
+    ck_assert_int_eq(fault, 0);
+    ck_assert_int_gt(failures, 7);
+}
+END_TEST
+
+/* Words for a fact that memory is too short to look up are no reason to say nothing. */
+START_TEST(what_is_said_is_whole_or_a_fault_when_memory_is_short) {
+    CLEANUP(texts_freep) texts *t = texts_new();
+    CLEANUP(json_freep) json *templates = NULL;
+    const text facts[FACTS] = {[FACT_WHAT] = TEXT("panic")};
+    char why[TEXTS_WHY_MAX] = "";
+    ck_assert_int_eq(json_parse_once(TEXT("{\"x\":\"{what}!\",\"type.panic\":\"PANIC\"}"), &templates),
+                     JSON_OK);
+    ck_assert_int_eq(texts_add(t, TEXT("en"), templates, why), 0);
+    for (long n = 0; n < 5; n++) {
+        CLEANUP(buf_release) buf to = BUF(64);
+        heap_allow(n);
+        int fault = texts_render(t, TEXT("en"), TEXT("en"), TEXT("x"), facts, &to, NULL);
+        (void)heap_allow_all();
+        ck_assert_int_eq(fault, n < 2 ? -ENOMEM : 0);
+        if (fault == 0)
+            ck_assert_str_eq(to.ptr, "PANIC!");
+    }
 }
 END_TEST
 
@@ -244,6 +286,8 @@ Suite *suite_heap(void) {
     Suite *s = suite_create("heap");
     TCase *t = tcase_create("all");
     tcase_add_test(t, a_policy_is_parsed_whole_or_not_at_all);
+    tcase_add_test(t, a_language_is_added_whole_or_not_at_all);
+    tcase_add_test(t, what_is_said_is_whole_or_a_fault_when_memory_is_short);
     tcase_add_test(t, a_membership_that_finds_no_memory_changes_nothing);
     tcase_add_test(t, a_key_set_is_taken_whole_or_not_at_all);
     tcase_add_test(t, rules_are_made_whole_or_not_at_all);

@@ -14,7 +14,8 @@ const char *test_pem(void) {
         return pem;
     key = EVP_RSA_gen(2048);
     BIO *to = BIO_new(BIO_s_mem());
-    ck_assert(key && to && PEM_write_bio_PrivateKey(to, key, NULL, NULL, 0, NULL, NULL) == 1);
+    if (!key || !to || PEM_write_bio_PrivateKey(to, key, NULL, NULL, 0, NULL, NULL) != 1)
+        abort(); /* there may be no test yet that could fail */
     char *bytes = NULL;
     long len = BIO_get_mem_data(to, &bytes);
     pem = text_copy((text){bytes, (size_t)len});

@@ -47,16 +47,16 @@ static inline accounts test_accounts(const settings *s) {
 }
 
 static inline provider_message test_message(const char *kind) {
-    bool hook = strcmp(kind, "webhook") == 0;
-    return (provider_message){.id = TEXT(NOTIFICATION),
-                              .attempt = TEXT(ATTEMPT),
-                              .to = hook ? TEXT("https://hooks.example.com/mayday?team=1")
-                                         : TEXT("+27829876540"),
-                              .body = hook ? TEXT("{\"v\":1}") : TEXT("MAYDAY: Anna - panic. Reply OK 4821."),
-                              .lang = TEXT("en"),
-                              .menu = TEXT("Press 1 to take it."),
-                              .validity_ms = 3600000,
-                              .now = NOW};
+    bool posts = strcmp(kind, "webhook") == 0;
+    return (provider_message){
+        .id = TEXT(NOTIFICATION),
+        .attempt = TEXT(ATTEMPT),
+        .to = posts ? TEXT("https://hooks.example.com/mayday?team=1") : TEXT("+27829876540"),
+        .body = posts ? TEXT("{\"v\":1}") : TEXT("MAYDAY: Anna - panic. Reply OK 4821."),
+        .lang = TEXT("en"),
+        .menu = TEXT("Press 1 to take it."),
+        .validity_ms = 3600000,
+        .now = NOW};
 }
 
 static inline provider_result read_with(const provider *p, int status, const char *body) {

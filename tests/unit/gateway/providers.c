@@ -49,7 +49,7 @@ static const char *const nothing[] = {
 typedef struct sample {
     const char *name, *taken, *list, *one, *reference;
 } sample;
-#define SID  "0123456789abcdef0123456789abcdef"
+#define SID  "fedcba98fedcba98fedcba98fedcba98"
 #define WHEN "Fri, 15 Jan 2027 08:00:00 +0000"
 static const sample samples[] = {
     {"twilio-sms", "{\"sid\":\"SM" SID "\",\"status\":\"queued\",\"error_code\":null}",
@@ -384,6 +384,7 @@ END_TEST
 
 Suite *suite_providers(void) {
     Suite *s = suite_create("providers");
+    (void)test_pem(); /* once, for all the processes of these tests */
     TCase *t = tcase_create("the family");
     tcase_add_test(t, each_row_is_complete_and_has_its_own_name);
     tcase_add_test(t, nothing_is_ready_without_its_account);

@@ -316,6 +316,42 @@ BEGIN
 END
 $$;
 
+-- Retention, as `mayday migrate --prune` asks for it until it returns 0: at most so many rows of each kind at once. Words
+-- that were sent are forgotten after 90 days, tests with them; what providers said after 30, when nobody repeats it any
+-- more; who was told, how and what they answered after 2 years, but not of an incident that is still open.
+CREATE FUNCTION mayday.prune_reach(most integer DEFAULT 5000) RETURNS integer
+LANGUAGE plpgsql SET search_path = mayday, pg_catalog, pg_temp AS $$
+DECLARE
+    gone integer;
+    of_all integer := 0;
+    past CONSTANT timestamptz := now() - interval '2 years';
+    old uuid[];
+BEGIN
+    DELETE FROM mayday.provider_event v WHERE v.id IN (
+        SELECT x.id FROM mayday.provider_event x WHERE x.received_at < now() - interval '30 days' LIMIT most);
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    of_all := of_all + gone;
+    UPDATE mayday.notification n SET body = NULL WHERE n.id IN (
+        SELECT x.id FROM mayday.notification x WHERE x.body IS NOT NULL AND x.made_at < now() - interval '90 days' LIMIT most);
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    of_all := of_all + gone;
+    old := ARRAY(SELECT n.id FROM mayday.notification n
+                 WHERE n.made_at < CASE WHEN n.alert IS NULL THEN now() - interval '90 days' ELSE past END
+                   AND NOT EXISTS (SELECT FROM mayday.alert a WHERE a.org = n.org AND a.id = n.alert AND a.closed_at IS NULL)
+                 LIMIT most);
+    DELETE FROM mayday.attempt t WHERE t.notification = ANY (old);
+    DELETE FROM mayday.answer w WHERE w.notification = ANY (old);
+    DELETE FROM mayday.notification n WHERE n.id = ANY (old);
+    of_all := of_all + cardinality(old);
+    old := ARRAY(SELECT e.alert FROM mayday.escalation e JOIN mayday.alert a ON a.org = e.org AND a.id = e.alert
+                 WHERE a.closed_at < past AND NOT EXISTS (SELECT FROM mayday.notification n WHERE n.alert = e.alert) LIMIT most);
+    DELETE FROM mayday.escalation_step x WHERE x.alert = ANY (old);
+    DELETE FROM mayday.answer w WHERE w.alert = ANY (old);
+    DELETE FROM mayday.escalation e WHERE e.alert = ANY (old);
+    RETURN of_all + cardinality(old);
+END
+$$;
+
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA mayday FROM PUBLIC;
 -- `mayday doctor` looks with the gateway's eyes.
 GRANT EXECUTE ON FUNCTION mayday.mask_number(text), mayday.plan_of(text), mayday.plan_reach(text, jsonb),
