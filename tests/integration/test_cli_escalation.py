@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from support import messages as m
+from support.providers import Simulator
 from support.site import BUILD, ROOT
 
 MAYDAY = BUILD / "bin" / "mayday"
@@ -341,6 +342,20 @@ def test_how_providers_do_is_told(run, people, database):
     rows = [json.loads(line) for line in run("provider", "status", "--json").stdout.splitlines()]
     twilio = next(r for r in rows if r["what"] == "outcomes" and r["provider"] == "twilio-sms")
     assert (twilio["requests"], twilio["sent"], twilio["delivered"], len(twilio["accept_ms"]), len(twilio["deliver_s"])) == (1, 1, 1, 3, 3)
+
+
+def test_a_gateway_sends_it_and_the_phone_has_it(run, people, site):
+    with Simulator() as sim, site.gateway(id="sends", providers=sim):
+        done = run("notify", "send", "acme", "dora", "--wait", "60s")
+        assert done.returncode == 0 and done.stdout.endswith("\ndelivered\n"), done
+        assert sim.phone(BEN).wait_text("TEST of Mayday")
+        run("person", "channel", "acme", "dora", "add", "voice", BEN)
+        done = run("notify", "send", "acme", "dora", "--channel", "voice", "--wait", "60s", "--json")
+        assert done.returncode == 0 and json.loads(done.stdout)["status"] in ("delivered", "answered"), done
+        done = run("notify", "send", "acme", "dan", "--wait", "60s")
+        assert done.returncode == 0 and "posted: the app shows it" in done.stdout, done
+        run("person", "channel", "acme", "dora", "remove", "voice", BEN)
+        sim.assert_strict()
 
 
 # ---- what is under way ----
