@@ -61,7 +61,6 @@ static int start_one(service_host *h, const service *row) {
                              .bus = h->o.bus,
                              .accounts = h->o.accounts,
                              .texts = h->o.texts,
-                             .langs = h->o.langs,
                              .local = h->o.local,
                              .channel = row->channel};
     atomic_store(&r->moved_ms, host_clock_ms());

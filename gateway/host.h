@@ -14,7 +14,6 @@ typedef struct host_options {
     bus *bus;
     const accounts *accounts;
     const texts *texts;
-    const char *langs; /* of `texts`, with spaces between them */
     local *local;
 } host_options;
 

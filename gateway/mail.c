@@ -8,9 +8,8 @@
 
 #include "core/mac.h"
 
-#define WORDS_MAX    (64u << 10)
-#define SAID_MAX     320 /* two segments: longer is a story, not an answer */
-#define TEMPLATE_MAX (4u << 10)
+#define WORDS_MAX (64u << 10)
+#define SAID_MAX  320 /* two segments: longer is a story, not an answer */
 
 /* ---- spelling ---- */
 
@@ -109,26 +108,22 @@ vocabulary *vocabulary_free(vocabulary *v) {
     return NULL;
 }
 
-/* What a language has no words for is answered in the others'. */
 static int add_words(const texts *t, text lang, const char *template, buf *to) {
     static const text nothing[FACTS];
-    CLEANUP(buf_release) buf own = BUF(TEMPLATE_MAX);
-    bool elsewhere = false;
-    if (texts_render(t, lang, lang, text_of(template), nothing, &own, &elsewhere) == 0 && !elsewhere) {
-        buf_add_text(to, buf_text(&own));
-        buf_add_char(to, ' ');
-    }
-    return buf_failed(&own) == -ENOMEM || buf_failed(to) < 0 ? -ENOMEM : 0;
+    if (!texts_has(t, lang, text_of(template)))
+        return 0;
+    int fault = texts_render(t, lang, lang, text_of(template), nothing, to, NULL);
+    buf_add_char(to, ' ');
+    return fault < 0 ? fault : buf_failed(to);
 }
 
-vocabulary *vocabulary_new(const texts *t, text langs) {
+vocabulary *vocabulary_new(const texts *t) {
     vocabulary *v = calloc(1, sizeof *v);
-    text lang;
     for (size_t i = 0; v && i < ARRAY_LEN(meanings); i++)
         v->words[i] = BUF(WORDS_MAX);
-    while (v && text_next(&langs, ' ', &lang))
-        for (size_t i = 1; v && lang.len && i < ARRAY_LEN(meanings); i++)
-            if (add_words(t, lang, meanings[i].template, &v->words[i]) < 0)
+    for (size_t l = 0; v && l < texts_languages(t); l++)
+        for (size_t i = 1; v && i < ARRAY_LEN(meanings); i++)
+            if (add_words(t, texts_language(t, l), meanings[i].template, &v->words[i]) < 0)
                 v = vocabulary_free(v);
     return v;
 }

@@ -32,9 +32,8 @@ const char *mail_meaning_name(mail_meaning m); /* as in mayday.answer.answer */
 /* The words of all languages: templates "answer.ok", "answer.escalate", "answer.help", "answer.stop",
  * "answer.start". */
 typedef struct vocabulary vocabulary;
-/* `langs` with spaces between them. NULL when memory is short. */
-NODISCARD vocabulary *vocabulary_new(const texts *t, text langs);
-vocabulary *vocabulary_free(vocabulary *v); /* takes NULL, returns NULL */
+NODISCARD vocabulary *vocabulary_new(const texts *t); /* NULL when memory is short */
+vocabulary *vocabulary_free(vocabulary *v);           /* takes NULL, returns NULL */
 DEFINE_CLEANUP(vocabulary, vocabulary_free)
 
 #define MAIL_CODE_LEN 4

@@ -17,7 +17,7 @@
 #include "gateway/host.h"
 #include "gateway/http.h"
 #include "gateway/log.h"
-#include "gateway/wording.h"
+#include "msg/texts_dir.h"
 
 enum {
     EXIT_DONE = 0,
@@ -35,7 +35,6 @@ typedef struct gateway {
     char *id, *only_org;
     accounts *accounts;
     texts *texts;
-    char *langs;
     local *local;
     bus *bus;
     service_host *host;
@@ -58,17 +57,23 @@ static void usage(FILE *to) {
           to);
 }
 
-/* What reaches people: the providers' accounts, and the words. */
+static void complain(void *context, const char *why) {
+    (void)context;
+    fprintf(stderr, "mayday-gateway: %s\n", why);
+}
+
+/* What reaches people: the providers' accounts, and the words. A language that can't be read leaves the
+ * others. */
 static int load_what_it_says(gateway *g) {
-    char accounts_why[ACCOUNTS_WHY_MAX] = "", texts_why[WORDING_WHY_MAX] = "";
+    char accounts_why[ACCOUNTS_WHY_MAX] = "", texts_why[TEXTS_DIR_WHY_MAX] = "";
     const char *why = accounts_why;
     int fault = accounts_read(&g->conf, &g->accounts, accounts_why);
     if (fault == 0) {
         why = texts_why;
-        fault = wording_read(g->conf.schema_dir, g->conf.notify_lang, &g->texts, &g->langs, texts_why);
+        fault = texts_load_dir(g->conf.schema_dir, complain, NULL, &g->texts, texts_why);
     }
     if (fault < 0)
-        fprintf(stderr, "mayday-gateway: %s\n", *why ? why : strerror(-fault));
+        complain(NULL, *why ? why : strerror(-fault));
     return fault < 0 ? EXIT_REFUSED : EXIT_DONE;
 }
 
@@ -128,7 +133,6 @@ static int start(gateway *g) {
                              .bus = g->bus,
                              .accounts = g->accounts,
                              .texts = g->texts,
-                             .langs = g->langs,
                              .local = g->local};
     if (fault == 0)
         fault = host_new(&for_host, &g->host);
@@ -293,7 +297,6 @@ int main(int argc, char **argv) {
     free(g.id);
     free(g.only_org);
     (void)texts_free(g.texts);
-    free(g.langs);
     (void)accounts_free(g.accounts);
     if (g.has_conf)
         conf_release(&settings_table, &g.conf);

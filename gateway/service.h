@@ -24,7 +24,6 @@ typedef struct service_context {
     bus *bus;
     const accounts *accounts; /* the providers' */
     const texts *texts;       /* what is said to people, in every language there is */
-    const char *langs;        /* the languages of `texts`, with spaces between them */
     local *local;             /* what must survive while the database is away */
     pg *c;                    /* NULL while there is no connection */
     const char *channel;      /* what the service LISTENs to; from its row */

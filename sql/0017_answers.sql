@@ -103,16 +103,18 @@ LANGUAGE sql STABLE AS $$
     SELECT n.id, n.org, n.alert, n.person, n.code, a.closed_at IS NULL, n.made_at
     FROM mayday.notification n JOIN mayday.alert a ON a.org = n.org AND a.id = n.alert
     WHERE n.address = in_number AND n.kind IN ('sms', 'voice') AND n.person IS NOT NULL AND NOT n.family
-      AND n.purpose IN ('raise', 'forgotten', 'exhausted') AND n.status <> 'withdrawn'
+      AND n.purpose IN ('raise', 'forgotten', 'exhausted', 'unclear', 'answered') AND n.status <> 'withdrawn'
       AND (n.status <> 'waiting' OR n.attempts > 0) AND n.made_at > now() - interval '7 days'
     ORDER BY n.made_at DESC
 $$;
 
 -- Who has that number: whoever was last called at it, else whose it is.
-CREATE FUNCTION mayday.who_has(in_number text, OUT org text, OUT alert uuid, OUT person text, OUT family boolean)
+CREATE FUNCTION mayday.who_has(in_number text, OUT org text, OUT alert uuid, OUT person text, OUT family boolean,
+    OUT notification uuid, OUT purpose text)
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    SELECT n.org, n.alert, n.person, n.family INTO org, alert, person, family FROM mayday.notification n
+    SELECT n.org, n.alert, n.person, n.family, n.id, n.purpose INTO org, alert, person, family, notification, purpose
+    FROM mayday.notification n
     WHERE n.address = in_number AND n.kind IN ('sms', 'voice') AND n.person IS NOT NULL ORDER BY n.made_at DESC LIMIT 1;
     IF person IS NULL THEN
         SELECT c.org, c.person, false INTO org, person, family FROM mayday.channel c WHERE c.number = in_number
@@ -166,6 +168,12 @@ BEGIN
 END
 $$;
 
+-- An answer to a test: it is seen that the way is good.
+CREATE FUNCTION mayday.test_answered(in_notification uuid) RETURNS void LANGUAGE sql AS $$
+    UPDATE mayday.notification n SET status = 'answered', due_at = NULL, done_at = clock_timestamp()
+    WHERE n.id = in_notification AND n.alert IS NULL AND n.status IN ('sending', 'doubt', 'sent', 'delivered')
+$$;
+
 -- A key in a call: by the call, or by our own address, while the call is not known yet. Family only listens.
 CREATE FUNCTION mayday.take_key(e mayday.provider_event, in_key text, meaning text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -177,6 +185,7 @@ BEGIN
     IF n.id IS NOT NULL THEN
         PERFORM mayday.store_answer(e, in_key, n.org, n.alert, n.person, n.id, 'voice',
                                     CASE WHEN n.family THEN 'unclear' ELSE meaning END);
+        PERFORM mayday.test_answered(n.id);
     END IF;
 END
 $$;
@@ -190,12 +199,15 @@ DECLARE
     who record;
     open_ones integer;
 BEGIN
+    SELECT * INTO who FROM mayday.who_has(in_number);
     IF meaning = 'start' THEN
         PERFORM mayday.number_started(in_number);
+        IF who.person IS NOT NULL THEN
+            PERFORM mayday.text_back(who.org, NULL, who.person, in_number, 'opted_in');
+        END IF;
     ELSIF meaning = 'stop' THEN
         PERFORM mayday.number_stopped(in_number);
     END IF;
-    SELECT * INTO who FROM mayday.who_has(in_number);
     IF meaning NOT IN ('acknowledge', 'escalate') THEN
         PERFORM mayday.store_answer(e, in_key, who.org, who.alert, who.person, NULL, 'sms', meaning);
         IF meaning IN ('help', 'unclear') AND who.person IS NOT NULL AND NOT who.family THEN
@@ -213,6 +225,10 @@ BEGIN
         RETURN false;
     ELSIF early AND c.alert IS NULL THEN
         RETURN true;
+    ELSIF open_ones = 0 AND in_code IS NULL AND who.purpose = 'test' THEN
+        PERFORM mayday.store_answer(e, in_key, who.org, NULL, who.person, who.notification, 'sms', meaning);
+        PERFORM mayday.test_answered(who.notification);
+        RETURN false;
     END IF;
     PERFORM mayday.store_answer(e, in_key, who.org, NULL, who.person, NULL, 'sms', 'unclear');
     IF who.person IS NOT NULL AND NOT who.family THEN
@@ -235,9 +251,9 @@ BEGIN
     SELECT * INTO n FROM mayday.notification x WHERE x.id = r.notification;
     IF n.id IS NOT NULL THEN
         PERFORM mayday.text_back(n.org, n.alert, n.person, n.address, CASE
-            WHEN NEW.verdict = 'applied' AND NEW.action = 'acknowledge' THEN 'taken'
+            WHEN NEW.verdict = 'applied' AND NEW.action = 'acknowledge' THEN 'answered'
             WHEN NEW.verdict = 'applied' THEN 'escalated'
-            WHEN closed THEN 'closed'
+            WHEN closed THEN 'over'
             WHEN NEW.verdict = 'illegal' THEN 'late'
             ELSE 'barred' END);
     END IF;

@@ -108,13 +108,13 @@ static int speak(const http_scope *scope, const hook *h, const hook_event *e, ht
     else if (meaning == MEANING_ESCALATE)
         add_words(scope, in, "voice.escalated", &words);
     else if (e->said.len == 0)
-        add_words(scope, in, "voice.goodbye", &words);
+        add_words(scope, in, "voice.bye", &words);
     else if (text_equal(e->said, TEXT("9")) && known)
         buf_add_text(&words, buf_text(&spoken));
     else if (text_equal(e->said, TEXT("9")))
-        add_words(scope, in, "voice.lost", &words);
+        add_words(scope, in, "voice.gone", &words);
     else
-        add_words(scope, in, "voice.again", &words);
+        add_words(scope, in, "voice.unclear", &words);
     int fault = buf_failed(&words) < 0 ? buf_failed(&words) : buf_failed(&menu);
     return fault < 0 ? fault
                      : h->speak(host_accounts(scope->host), e->notification, buf_text(&words),

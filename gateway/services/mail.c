@@ -321,7 +321,7 @@ static pg_verdict step(service_context *s, void *state, bool *ret_again) {
 
 static void *begin(service_context *s) {
     carrier *k = calloc(1, sizeof *k);
-    if (k && !(k->words = vocabulary_new(s->texts, text_of(s->langs)))) {
+    if (k && !(k->words = vocabulary_new(s->texts))) {
         free(k);
         k = NULL;
     }

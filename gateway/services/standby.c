@@ -374,7 +374,7 @@ static void *begin(service_context *s) {
                         .cafile = c->notify_cafile && *c->notify_cafile ? c->notify_cafile : NULL,
                         .most = (size_t)c->notify_concurrency + 16,
                         .agent = "Mayday/" MAYDAY_VERSION};
-    st->words = vocabulary_new(s->texts, text_of(s->langs));
+    st->words = vocabulary_new(s->texts);
     if (!st->words || client_new(&o, &st->client) < 0 || ear_open(s->bus, s->gateway, &st->ear) < 0) {
         service_log(s, LOG_LEVEL_ERROR, "it can't begin");
         if (!st->ear) /* what the bus knows can't be freed before it ends */
