@@ -378,6 +378,11 @@ def test_an_escalation_is_listed_shown_hurried_and_held(run, people, site, gatew
     assert BEN not in shown and ANN not in shown and BEN not in run("escalation", "show", "acme", alert, "--json").stdout
     assert [e for e in audited(site, "read") if e[3].get("with") == "mayday escalation show"]
 
+    timeline = run("alert", "show", alert).stdout
+    for pattern in (r"escalation +mayday +told, round 1, level 1, 2 people", r"notification +mayday +dora: raise by sms -> ",
+                    r"attempt +mayday +dora: twilio-sms -> sent \(delivered\)"):
+        assert re.search(pattern, timeline), (pattern, timeline)
+
     def do(*words):
         return run("escalation", *words, "--sub", "dora", "--org", "acme")
     held = do("hold", alert, "--for", "2m")
