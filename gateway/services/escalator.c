@@ -19,8 +19,8 @@
 extern const service service_escalator;
 
 #define EVERY_MS    30000
-#define LOCKED_MS   20 /* what is due, and somebody has locked: until we look again */
-#define CLAIMS      "64"
+#define LOCKED_MS   20   /* what is due, and somebody has locked: until we look again */
+#define CLAIMS      "16" /* whoever answers one of them waits for the others */
 #define STEPS_LIMIT (16u << 20)
 #define PLANS_MAX   64
 #define KEY_MAX     320
