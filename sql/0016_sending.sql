@@ -176,7 +176,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp 
 DECLARE
     x jsonb;
 BEGIN
-    FOR x IN SELECT y.value FROM jsonb_array_elements(rows) y ORDER BY y.value->>'id' LOOP
+    FOR x IN SELECT y.value FROM jsonb_array_elements(rows) WITH ORDINALITY y(value, i) ORDER BY y.i LOOP
         IF x->>'do' = 'send' THEN
             UPDATE mayday.notification n SET status = 'sending', due_at = NULL, attempts = n.attempts + 1, body = x->>'body'
             WHERE n.id = (x->>'id')::uuid;
