@@ -27,7 +27,7 @@ typedef struct service_context {
     local *local;             /* what must survive while the database is away */
     pg *c;                    /* NULL while there is no connection */
     const char *channel;      /* what the service LISTENs to; from its row */
-    int sleep_ms;             /* a step may set it: to be woken so much later at the latest; 0: after every_ms */
+    int sleep_ms; /* a step may set it: to be woken so much later at the latest; 0: after every_ms */
 } service_context;
 
 typedef struct service {
