@@ -270,12 +270,10 @@ RETURNS TABLE (place integer, kind text, number text, trouble text)
 LANGUAGE sql STABLE SET search_path = mayday, pg_catalog, pg_temp AS $$
     SELECT w.place, w.kind, w.number,
            CASE WHEN w.kind = 'mqtt' AND NOT coalesce(p.connected, false) THEN 'not connected now'
-                WHEN n.bad_since IS NOT NULL THEN 'no such number, a provider said'
-                WHEN w.kind = 'sms' AND n.opted_out_at IS NOT NULL THEN 'wants no texts: STOP'
-                WHEN w.kind = 'sms' AND n.no_text_since IS NOT NULL THEN 'takes no texts' END
+                ELSE CASE mayday.number_fault(w.kind, w.number) WHEN 'bad_number' THEN 'no such number, a provider said'
+                     WHEN 'opted_out' THEN 'wants no texts: STOP' WHEN 'no_text' THEN 'takes no texts' END END
     FROM mayday.places_of(in_org, in_person, in_kinds) w
          LEFT JOIN mayday.person p ON p.org = in_org AND p.person = in_person
-         LEFT JOIN mayday.number_note n ON n.number = w.number
 $$;
 
 -- For a dry run: an incident that is never committed, so that the engine's own functions can be asked about it. It must be

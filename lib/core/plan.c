@@ -83,8 +83,17 @@ PRINTF_LIKE(2, 3) static int refuse(reader *r, const char *format, ...) {
     return -EBADMSG;
 }
 
+/* Cut when it is too long: it is for people to read. */
+static void spell(char place[PLACE_MAX], const char *format, ...) PRINTF_LIKE(2, 3);
+static void spell(char place[PLACE_MAX], const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(place, PLACE_MAX, format, args);
+    va_end(args);
+}
+
 static void join(char place[PLACE_MAX], const char *above, const char *name, size_t index) {
-    (void)snprintf(place, PLACE_MAX, "%s%s%s[%zu]", above, *above ? "." : "", name, index);
+    spell(place, "%s%s%s[%zu]", above, *above ? "." : "", name, index);
 }
 
 /* ---- members ---- */
@@ -356,7 +365,7 @@ static int when(reader *r, const json *in, const char *place, policy *to) {
     const json *value = NULL;
     if (!json_member(in, "when", &value))
         return 0;
-    (void)snprintf(here, sizeof here, "%s.when", place);
+    spell(here, "%s.when", place);
     int fault = object(r, value, here, members, ARRAY_LEN(members));
     if (fault == 0)
         fault = words(r, value, here, "types", plan_type, &to->types);

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from support import messages as m
+from support.providers import Simulator
 from support.site import BUILD, ROOT
 
 MAYDAY = BUILD / "bin" / "mayday"
@@ -343,6 +344,20 @@ def test_how_providers_do_is_told(run, people, database):
     assert (twilio["requests"], twilio["sent"], twilio["delivered"], len(twilio["accept_ms"]), len(twilio["deliver_s"])) == (1, 1, 1, 3, 3)
 
 
+def test_a_gateway_sends_it_and_the_phone_has_it(run, people, site):
+    with Simulator() as sim, site.gateway(id="sends", providers=sim):
+        done = run("notify", "send", "acme", "dora", "--wait", "60s")
+        assert done.returncode == 0 and done.stdout.endswith("\ndelivered\n"), done
+        assert sim.phone(BEN).wait_text("TEST of Mayday")
+        run("person", "channel", "acme", "dora", "add", "voice", BEN)
+        done = run("notify", "send", "acme", "dora", "--channel", "voice", "--wait", "60s", "--json")
+        assert done.returncode == 0 and json.loads(done.stdout)["status"] in ("delivered", "answered"), done
+        done = run("notify", "send", "acme", "dan", "--wait", "60s")
+        assert done.returncode == 0 and "posted: the app shows it" in done.stdout, done
+        run("person", "channel", "acme", "dora", "remove", "voice", BEN)
+        sim.assert_strict()
+
+
 # ---- what is under way ----
 
 def test_an_escalation_is_listed_shown_hurried_and_held(run, people, site, gateway, database, tmp_path):
@@ -362,6 +377,11 @@ def test_an_escalation_is_listed_shown_hurried_and_held(run, people, site, gatew
         assert re.search(pattern, shown), (pattern, shown)
     assert BEN not in shown and ANN not in shown and BEN not in run("escalation", "show", "acme", alert, "--json").stdout
     assert [e for e in audited(site, "read") if e[3].get("with") == "mayday escalation show"]
+
+    timeline = run("alert", "show", alert).stdout
+    for pattern in (r"escalation +mayday +told, round 1, level 1, 2 people", r"notification +mayday +dora: raise by sms -> ",
+                    r"attempt +mayday +dora: twilio-sms -> sent \(delivered\)"):
+        assert re.search(pattern, timeline), (pattern, timeline)
 
     def do(*words):
         return run("escalation", *words, "--sub", "dora", "--org", "acme")

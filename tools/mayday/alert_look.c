@@ -105,9 +105,24 @@ static const char members_sql[] = "SELECT m.person, m.relation, " MOMENT("m.sinc
     " FROM mayday.timeline(" alert ") t LEFT JOIN mayday.action x ON t.kind = 'action' AND x.id = t.id"      \
     " WHERE t.kind NOT IN ('check', 'reply') UNION ALL SELECT * FROM mayday.checks_of(" alert "))"
 
+/* What Mayday itself did to reach somebody; everything about it is in 'mayday escalation show'. */
+#define REACHED                                                                                              \
+    "CASE t.kind"                                                                                            \
+    " WHEN 'escalation' THEN concat_ws(', ', replace(t.detail->>'step', '_', ' '),"                          \
+    "  'round ' || (t.detail->>'round')::integer + 1, 'level ' || nullif(t.detail->>'level', '0'),"          \
+    "  (t.detail->>'people') || ' people')"                                                                  \
+    " WHEN 'notification' THEN concat_ws(' ', coalesce(t.detail->>'person', 'a webhook') || ':',"            \
+    "  t.detail->>'purpose', 'by ' || (t.detail->>'by'), '-> ' || (t.detail->>'status'),"                    \
+    "  '(' || (t.detail->>'why') || ')')"                                                                    \
+    " WHEN 'attempt' THEN concat_ws(' ', coalesce(t.detail->>'person', 'a webhook') || ':',"                 \
+    "  t.detail->>'provider', '-> ' || coalesce(t.detail->>'outcome', 'under way'), t.detail->>'code',"      \
+    "  '(' || (t.detail->>'receipt') || ')')"                                                                \
+    " END"
+
 /* The detail in a line: what was done or said, the rest as 'name value', and what came of it. */
 static const char timeline_sql[] = "SELECT " CLOCK(
-    "t.at") ", t.kind, t.sender, concat_ws('  ', t.detail->>'action', CASE t.kind WHEN 'reply' THEN "
+    "t.at") ", t.kind, t.sender, coalesce(" REACHED
+            ", concat_ws('  ', t.detail->>'action', CASE t.kind WHEN 'reply' THEN "
             "t.detail->>'answer' END,"
             " '\"' || (t.detail->>'text') || '\"', (SELECT string_agg(d.key || ' ' || d.value, '  ')"
             "  FROM jsonb_each_text(t.detail - "
@@ -116,7 +131,7 @@ static const char timeline_sql[] = "SELECT " CLOCK(
             "  WHERE d.value <> 'false'),"
             " CASE t.detail->>'verdict' WHEN 'applied' THEN '-> ' || (t.detail->>'to_status') || ', version '"
             "  || (t.detail->>'version') WHEN 'noted' THEN NULL ELSE '-> changed nothing: ' || "
-            "(t.detail->>'verdict') END)"
+            "(t.detail->>'verdict') END))"
             " FROM " TIMELINE("$1::uuid") " t WHERE ($2::text IS NULL OR t.org = $2)"
                                           " AND ($3::boolean OR t.kind <> 'location') ORDER BY t.at, t.id";
 

@@ -250,7 +250,7 @@ START_TEST(the_shipped_policy_says_who_publishes_and_who_reads) {
         {"gateway", 'p', ORG "gateway/ann/status", true},
         {"gateway", 'p', ORG "gateway/other/status", false},
         {"gateway", 'p', A ALIEN "/raise", true},
-        {"gateway", 'p', A ALIEN "/action", false},
+        {"gateway", 'p', A ALIEN "/action", true},
         {"gateway", 'r', U "bob/sync", true},
         {"gateway", 'r', U "bob/inbox", false},
         {"gateway", 'p', "$CONTROL/mayday/v1", false},
