@@ -133,9 +133,9 @@ int64_t carriers_wait(const carriers *c, int64_t now) {
 /* ---- the breaker ---- */
 
 carrier_breaker carriers_breaker(const carrier *one, int64_t now) {
-    if (one->failures < BREAKER_FAILURES && one->open_until == 0)
-        return BREAKER_CLOSED;
-    return now < one->open_until ? BREAKER_OPEN : BREAKER_TRYING;
+    if (now < one->open_until) /* it failed, or asked for a pause */
+        return BREAKER_OPEN;
+    return one->failures < BREAKER_FAILURES ? BREAKER_CLOSED : BREAKER_TRYING;
 }
 
 const char *carrier_breaker_name(carrier_breaker b) {

@@ -162,6 +162,7 @@ typedef struct standby {
     int64_t base_ms; /* of the monotonic clock, when `base` was the time */
     instant base;
     instant away_since;   /* 0: the database is there */
+    instant changed_at;   /* when we were last told so */
     instant slept_until;  /* a step before that was called for by NOTIFY */
     int64_t answers_at;   /* when they were last looked for */
     int64_t answers_seen; /* number of the last letter looked at */
@@ -190,8 +191,8 @@ told *standby_add(standby *st, told *t); /* at the end of the list */
 
 /* ---- standby_bring.c: with the database ---- */
 
-/* Refreshes what is at hand; of all when `all`. *ret_more: there are others. */
-NODISCARD pg_verdict standby_refresh(standby *st, bool all, bool *ret_more);
+/* Refreshes what is at hand and old, or changed. *ret_more: there are others. */
+NODISCARD pg_verdict standby_refresh(standby *st, bool *ret_more);
 /* Which incidents that were heard are stored? */
 NODISCARD pg_verdict standby_look(standby *st);
 /* Brings what was told without it. *ret_more likewise. */

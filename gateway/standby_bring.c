@@ -62,13 +62,14 @@ static void take(standby *st, const char *org, const char *spelled) {
         replace(st, fresh);
 }
 
-static bool is_stale(const standby *st, const char *org, bool all) {
+static bool is_stale(const standby *st, const char *org) {
     const at_hand *h = standby_hand(st, text_of(org));
     instant age = h ? standby_now(st) - h->refreshed_at : 0;
-    return !h || h->refreshed_at == 0 || age >= FRESH_FOR || (all && age >= INSTANT_SECOND);
+    return !h || h->refreshed_at == 0 || age >= FRESH_FOR ||
+           (h->refreshed_at < st->changed_at && age >= INSTANT_SECOND);
 }
 
-pg_verdict standby_refresh(standby *st, bool all, bool *ret_more) {
+pg_verdict standby_refresh(standby *st, bool *ret_more) {
     CLEANUP(freep) orgs *o = calloc(1, sizeof *o);
     size_t refreshed = 0;
     pg_verdict verdict = PG_DONE;
@@ -78,7 +79,7 @@ pg_verdict standby_refresh(standby *st, bool all, bool *ret_more) {
     for (size_t i = 0; i < o->count; i++) {
         CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
         const char *params[] = {o->names[i]};
-        bool stale = verdict == PG_DONE && is_stale(st, o->names[i], all);
+        bool stale = verdict == PG_DONE && is_stale(st, o->names[i]);
         *ret_more |= stale && refreshed == REFRESHES;
         if (stale && refreshed++ < REFRESHES)
             verdict = pg_query(st->s->c, "SELECT mayday.standby_snapshot($1)", 1, params, &rows);

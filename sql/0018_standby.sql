@@ -30,9 +30,11 @@ BEGIN
           FROM (SELECT DISTINCT x.value->>'role' AS role FROM jsonb_array_elements(targets) x WHERE x.value ? 'role') t) r;
     -- For two days, by the hour: whom a change of shift brings.
     SELECT coalesce(jsonb_object_agg(t.team, t.turns), '{}') INTO teams
-    FROM (SELECT d.team, (SELECT jsonb_agg(jsonb_build_object('from', extract(epoch FROM h.at)::bigint,
-                                           'person', mayday.on_call(in_org, d.team, h.at)) ORDER BY h.at)
-                          FROM generate_series(now(), now() + interval '48 hours', interval '1 hour') h(at)) AS turns
+    FROM (SELECT d.team, (SELECT jsonb_agg(jsonb_build_object('from', extract(epoch FROM h.at)::bigint, 'person', h.who)
+                                           ORDER BY h.at) FILTER (WHERE h.who IS DISTINCT FROM h.before)
+                          FROM (SELECT g.at, w.who, lag(w.who) OVER (ORDER BY g.at) AS before
+                                FROM generate_series(now(), now() + interval '48 hours', interval '1 hour') g(at)
+                                CROSS JOIN LATERAL mayday.on_call(in_org, d.team, g.at) w(who)) h) AS turns
           FROM (SELECT DISTINCT x.value->>'team' AS team FROM jsonb_array_elements(targets) x WHERE x.value ? 'team'
                 LIMIT 50) d) t;
     IF EXISTS (SELECT FROM jsonb_array_elements(targets) x WHERE x.value ? 'nearest') THEN
@@ -203,8 +205,8 @@ $$;
 CREATE INDEX ON mayday.notification (org, purpose, made_at) WHERE alert IS NULL;
 
 -- Whoever the plan names hears that Mayday itself is in trouble, or that this is over: by text, and who has no number over
--- MQTT. At most once an hour for each organisation, whichever gateways see it; that it is over is said to those who heard
--- that it was. Returns how many are told.
+-- MQTT. At most once an hour for each organisation, whichever gateways see it; that it is over is said by the gateway that
+-- said that it was. Returns how many are told.
 CREATE FUNCTION mayday.standby_trouble(in_org text, in_purpose text, since interval DEFAULT interval '1 hour')
 RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 DECLARE
@@ -214,7 +216,7 @@ BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('mayday.trouble'), hashtext(in_org));
     SELECT max(n.made_at) INTO last_at FROM mayday.notification n
     WHERE n.org = in_org AND n.alert IS NULL AND n.purpose = in_purpose AND n.made_at > now() - since;
-    IF last_at IS NOT NULL THEN
+    IF last_at IS NOT NULL AND in_purpose = 'trouble' THEN
         RETURN 0;
     END IF;
     SELECT count(mayday.notify(in_org, NULL, w.person, c.kind, c.number, in_purpose, 1, false, 0, 0, c.place,

@@ -253,15 +253,17 @@ static bool is_busy(const standby *st) {
 
 static pg_verdict step(service_context *s, void *state, bool *ret_again) {
     standby *st = state;
-    bool more = false, notified = standby_now(st) < st->slept_until;
+    bool more = false;
     st->s = s;
     *ret_again = false;
+    if (standby_now(st) < st->slept_until)
+        st->changed_at = standby_now(st);
     listen(st);
     pg_verdict verdict = standby_bring(st, &more);
     if (verdict == PG_DONE)
         verdict = standby_look(st);
     if (verdict == PG_DONE)
-        verdict = standby_refresh(st, notified, &more);
+        verdict = standby_refresh(st, &more);
     if (verdict == PG_DONE)
         verdict = standby_troubles(st, s->c);
     if (verdict != PG_DONE)

@@ -231,12 +231,20 @@ const char *pg_sqlstate(const pg *c) {
 
 /* The administrator's string first, then what it leaves open: libpq lets the later of two equal keywords win,
  * so ours come before the expanded string. Keepalives end a connection whose host vanished while it was idle.
- */
+ * Our statements run for milliseconds; on a server that compiles plans (jit, as PostgreSQL is shipped) some
+ * of them would be compiled for half a second first. */
 static PGconn *start(const pg_options *options) {
-    static const char *const keywords[] = {
-        "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
-        "client_encoding", "application_name",    "dbname",           NULL};
-    const char *values[] = {"10", "5", "3", "30000", "UTF8", options->application, options->conninfo, NULL};
+    static const char *const keywords[] = {"keepalives_idle",
+                                           "keepalives_interval",
+                                           "keepalives_count",
+                                           "tcp_user_timeout",
+                                           "client_encoding",
+                                           "application_name",
+                                           "options",
+                                           "dbname",
+                                           NULL};
+    const char *values[] = {
+        "10", "5", "3", "30000", "UTF8", options->application, "-c jit=off", options->conninfo, NULL};
     return PQconnectStartParams(keywords, values, 1);
 }
 

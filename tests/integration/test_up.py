@@ -278,10 +278,21 @@ def test_the_scenario_ends_with_rows_and_commands_that_work(folder):
     played = run(UP, "--detach", "--dir", folder, "--port-base", free_base())
     assert played.returncode == 0, played.stdout + played.stderr
     assert query(folder, "select count(*) > 50 from mayday.location") == [(True,)]
-    assert query(folder, "select count(*) from mayday.raise") == [(1,)]
-    assert query(folder, "select status, acknowledged_by from mayday.alert") == [("resolved", "dora")]
+    assert query(folder, "select org, status, acknowledged_by from mayday.alert order by org") == [
+        ("demo", "resolved", "dora"), ("night", "canceled", "nora")]
     for line in "ann's phone shows version 1: active", "23 of 23 things came about", "--- mayday audit verify ---":
         assert line in played.stdout, played.stdout
+    night = played.stdout.split("--- a night")[1]
+    assert "notified" in night
+    for order in (["ann raises a panic", "twilio-sms to nora's phone (+27821110001): 503, not done", "text by vonage: ", "call by twilio: ringing",
+                   "hears: ", "presses 1", "--- mayday escalation show ---"],
+                  ["ann raises a panic", "acknowledged by nora", "5 of 5 things came about", "--- mayday escalation show ---"]):
+        places = [night.find(words) for words in order]
+        assert -1 not in places and places == sorted(places), list(zip(order, places))
+    assert query(folder, "select provider, outcome from mayday.attempt where org = 'night' order by begun_at") == [
+        ("twilio-sms", "retry"), ("vonage-sms", "sent"), ("twilio-voice", "sent")]
+    listed = run(REPO / "tools/phones", "list", env=dict(os.environ, **env_of(folder)))
+    assert "pressed ['1']" in listed.stdout and "text by vonage: " in listed.stdout
     command = next(line for line in played.stdout.splitlines() if "mosquitto_pub" in line)
     pasted = run("bash", "-c", command)
     assert pasted.returncode == 0 and pasted.stderr == "", pasted.stderr

@@ -1,0 +1,102 @@
+"""Gateways that are killed while they send, and many alerts at once: what each phone received is counted."""
+import random
+import time
+
+import pytest
+
+from support.providers import Simulator
+from support.site import wait_until
+
+ROUNDS = 120
+EACH = 4  # notifications of a round
+
+
+@pytest.fixture(scope="module")
+def sim():
+    with Simulator() as running:
+        yield running
+
+
+def phones(start, count):
+    return [f"+2782{start + n:07}" for n in range(count)]
+
+
+def notify(site, numbers, rank="3"):
+    """All in one transaction."""
+    return [row[0] for row in site.rows(
+        f"""SELECT mayday.notify('acme', NULL, 'bob', 'sms', u.number, 'test', {rank}, false, 0, 1, 1, now(), '1 hour')::text
+            FROM unnest(%s::text[]) WITH ORDINALITY u(number, i) ORDER BY u.i""", [numbers])]
+
+
+def test_gateways_killed_at_any_instant_lose_nothing_and_double_nothing(site, sim):
+    """Between claim, send and record: the kill falls anywhere into the first tenth of a second of a round's work. Requests are slow
+    enough to be cut in the middle, on both sides of what the provider does."""
+    seed = random.randrange(1 << 30)
+    chance = random.Random(seed)
+    print(f"seed {seed}")
+    sim.script("*", "twilio", "sms", slow=0.03, receipts="never")
+    sim.script("*", "vonage", "sms", slow=0.03, receipts="never")
+    all_phones, ids, orphans = [], [], 0
+    gateway = site.gateway(providers=sim, notify__timeout="1s", notify__rate="1000 1000")
+    gateway.start()
+    for n in range(ROUNDS):
+        numbers = phones(n * EACH, EACH)
+        all_phones += numbers
+        ids += notify(site, numbers)
+        time.sleep(chance.uniform(0, 0.12))  # where the kill falls
+        gateway.kill()
+        orphans += site.rows("SELECT count(*) FROM mayday.attempt WHERE outcome IS NULL")[0][0]
+        gateway.spawn()
+        wait_until(lambda g=gateway: "serves as" in g.log().rsplit("mayday-gateway", 1)[-1] or g.alive(), "it runs again")
+        wait_until(lambda i=ids[-EACH:]: site.rows("SELECT count(*) FROM mayday.notification WHERE id = ANY(%s::uuid[])"
+                                                   " AND status = 'waiting'", [i]) == [(0,)], "it works", 60)
+    site.wait_rows("SELECT DISTINCT status FROM mayday.notification WHERE id = ANY(%s::uuid[])", [("sent",)], [ids], timeout=90)
+    gateway.stop()
+    print(f"{orphans} requests were left behind in {ROUNDS} kills")
+    assert orphans > ROUNDS // 20, "the kills fell beside what they were to hit"
+    got = {number: len(sim.phone(number).texts) for number in all_phones}
+    assert [number for number, count in got.items() if count == 0] == []
+    assert [number for number, count in got.items() if count > 1] == []
+    assert site.rows("SELECT count(*) FROM mayday.attempt WHERE outcome IS NULL OR outcome = 'unknown'") == [(0,)]
+    sim.up()
+    sim.assert_strict()
+
+
+def test_five_hundred_at_once_go_out_within_ten_seconds_the_most_urgent_first(site, sim):
+    """With the limits as shipped: thirty a second and sixty at once for each provider."""
+    numbers = phones(5000000, 500)
+    with site.gateway(providers=sim):
+        ids = notify(site, numbers, rank="1 + (u.i % 4)::integer")
+        site.wait_rows("SELECT count(*) FROM mayday.notification WHERE id = ANY(%s::uuid[]) AND status IN ('sent', 'delivered')",
+                       [(500,)], [ids], timeout=60)
+    assert [len(sim.phone(n).texts) for n in numbers] == [1] * 500
+    took, = site.rows("""SELECT extract(epoch FROM max(a.begun_at) - min(n.made_at)) FROM mayday.attempt a
+                         JOIN mayday.notification n ON n.id = a.notification WHERE n.id = ANY(%s::uuid[])""", [ids])[0]
+    print(f"500 in {took:.1f} s")
+    assert took < 10
+    # By the moment they were handed over: no less urgent one before a more urgent one.
+    ranks = [r for r, in site.rows("""SELECT n.rank FROM mayday.attempt a JOIN mayday.notification n ON n.id = a.notification
+                                      WHERE n.id = ANY(%s::uuid[]) ORDER BY a.begun_at""", [ids])]
+    assert ranks == sorted(ranks, reverse=True)
+    sim.assert_strict()
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_gateways_side_by_side_and_one_is_killed(site, sim, both):
+    """The other takes over what it had begun, at once."""
+    sim.script("*", "*", "sms", slow=0.2, receipts="never")
+    start = 6000000 + 1000 * both
+    numbers = phones(start, 80)
+    one, two = (site.gateway(id=f"{name}{both}", providers=sim, notify__timeout="1s", notify__rate="1000 1000") for name in ("a", "b"))
+    with two:
+        one.start()
+        ids = notify(site, numbers)
+        sim.wait(lambda: any(sim.phone(n).texts for n in numbers), "it is under way")
+        one.kill()
+        if both:
+            two.kill()
+            two.start()
+        site.wait_rows("SELECT DISTINCT status FROM mayday.notification WHERE id = ANY(%s::uuid[])", [("sent",)], [ids], timeout=60)
+    assert [len(sim.phone(n).texts) for n in numbers] == [1] * 80
+    sim.up()
+    sim.assert_strict()
