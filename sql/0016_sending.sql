@@ -374,6 +374,10 @@ BEGIN
         SELECT * INTO n FROM mayday.notification y WHERE y.id = (x->>'id')::uuid FOR UPDATE;
         SELECT * INTO t FROM mayday.attempt z WHERE z.id = (x->>'attempt')::uuid FOR UPDATE;
         CONTINUE WHEN n.id IS NULL OR t.id IS NULL OR t.outcome <> 'unknown';
+        IF EXISTS (SELECT FROM mayday.attempt o
+                   WHERE o.provider = t.provider AND o.reference = x->>'reference' AND o.id <> t.id) THEN
+            x := x || '{"found": "unclear"}'; -- what was found is another message to the same number
+        END IF;
         IF x->>'found' = 'sent' THEN
             UPDATE mayday.attempt z SET outcome = 'sent', reference = x->>'reference' WHERE z.id = t.id
               AND NOT EXISTS (SELECT FROM mayday.attempt o WHERE o.provider = t.provider AND o.reference = x->>'reference');

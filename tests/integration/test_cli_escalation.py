@@ -66,6 +66,11 @@ def test_every_sample_plan_is_well_formed(run, file):
     assert done.returncode == 0 and "is well-formed" in done.stdout, done
 
 
+def test_the_guide_shows_the_plan_that_is_shipped(run):
+    told = re.search(r"```json\n(.*?)```", (ROOT / "docs" / "escalation.md").read_text(), re.S)[1]
+    assert json.loads(run("plan", "show", "*").stdout) == json.loads(told)
+
+
 @pytest.mark.parametrize("body,place", [
     ('{"v": 1,\n "policies": [}', "plan.json:2:"),
     ({"v": 1, "policies": []}, "/policies"),

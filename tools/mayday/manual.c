@@ -193,7 +193,7 @@ static void completion(buf *to) {
                  "        esac\n"
                  "    done\n"
                  "    case $before in\n"
-                 "    -c | --config | --file | --out | --in | --dir | --key | --keys | --token-file) "
+                 "    -c | --config | --file | --plan | --out | --in | --dir | --key | --keys | --token-file) "
                  "COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n"
                  "    esac\n"
                  "    local words\n"

@@ -7,7 +7,7 @@
 
 bool once(buf *said, const char *line) {
     CLEANUP(buf_release) buf one = BUF(LINE_MAX_BYTES);
-    buf_printf(&one, "\n%s\n", line);
+    buf_printf(&one, "\x1e%s\n", line); /* the separator of records: no line has it */
     if (buf_failed(&one) < 0)
         return true;
     if (said->len > 0 && strstr(said->ptr, one.ptr))
