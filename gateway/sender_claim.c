@@ -292,9 +292,10 @@ static pg_verdict take(batch *b, pg_rows **ret_rows) {
     pg_array_end(&routine);
     if (buf_failed(&names) < 0 || buf_failed(&most) < 0 || buf_failed(&routine) < 0)
         return PG_RETRY;
-    return pg_query(x->s->c,
-                    "SELECT * FROM mayday.claim_notifications($1::text[], $2::integer[], $3::integer[])", 3,
-                    (const char *[]){names.ptr, most.ptr, routine.ptr}, ret_rows);
+    return pg_query(
+        x->s->c,
+        "SELECT * FROM mayday.claim_notifications($1::text[], $2::text[], $3::integer[], $4::integer[])", 4,
+        (const char *[]){sender_orgs(x), names.ptr, most.ptr, routine.ptr}, ret_rows);
 }
 
 static pg_verdict store(batch *b) {

@@ -63,6 +63,7 @@ struct sender {
     client *client;
     carriers carriers;
     speech speech;
+    buf orgs; /* that are served, as an array; empty: all */
     errand *errands;
     size_t searching, asking;
     results ended, settled, receipts; /* rows for end_attempts(), settle_doubts(), settle_receipts_asked() */
@@ -76,6 +77,7 @@ struct sender {
 };
 
 int64_t sender_clock_ms(void);
+const char *sender_orgs(const sender *x);                               /* NULL: all */
 NODISCARD int put_text(json *row, const char *name, const char *value); /* NULL: leaves it out */
 
 /* sender_claim.c: takes what is due and sends it. */

@@ -231,12 +231,23 @@ static void count(sender *x, const errand *e, const provider_result *r) {
     service_count_of(x->s, "mayday_gateway_attempts_total", labels, 1);
 }
 
+/* Said when it begins and when it is over. */
+static void say_breaker(sender *x, const carrier *one, carrier_breaker before) {
+    carrier_breaker now = carriers_breaker(one, sender_clock_ms());
+    if (before == BREAKER_CLOSED && now == BREAKER_OPEN)
+        service_log(x->s, LOG_LEVEL_WARNING, "%s fails: it is left alone for a while", one->row->name);
+    else if (before != BREAKER_CLOSED && now == BREAKER_CLOSED)
+        service_log(x->s, LOG_LEVEL_NOTICE, "%s works again", one->row->name);
+}
+
 static void settle(errand *e, const provider_reply *reply, const provider_result *r) {
     sender *x = e->owner;
     if (e->try_count == TRIES_MAX)
         memmove(e->tries, e->tries + 1, --e->try_count * sizeof *e->tries);
     e->tries[e->try_count++] = (carrier_try){.row = e->row};
+    carrier_breaker before = carriers_breaker(e->by, sender_clock_ms());
     carriers_ended(&x->carriers, e->by, e->rank, e->trying, r, sender_clock_ms());
+    say_breaker(x, e->by, before);
     next_step v = next_of(e, reply, r);
     count(x, e, r);
     results_add(&x->ended, row_of(e, reply, r, &v));

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/pg_array.h"
 #include "gateway/sender_inside.h"
 
 extern const service service_sender;
@@ -121,7 +122,8 @@ static pg_verdict now_and_then(sender *x, int64_t now) {
 /* When there is something to do again, by the database. */
 static pg_verdict ask_when(sender *x, int64_t now) {
     CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
-    pg_verdict verdict = pg_query(x->s->c, "SELECT mayday.sending_sleep()", 0, NULL, &rows);
+    pg_verdict verdict = pg_query(x->s->c, "SELECT mayday.sending_sleep($1::text[])", 1,
+                                  (const char *[]){sender_orgs(x)}, &rows);
     if (verdict != PG_DONE)
         return verdict;
     int64_t ms = pg_is_null(rows, 0, 0) ? SLEEP_MS : strtoll(pg_value(rows, 0, 0), NULL, 10);
@@ -145,6 +147,29 @@ static pg_verdict look(sender *x, int64_t now) {
 
 static bool has_results(const sender *x) {
     return x->ended.count + x->settled.count + x->receipts.count > 0;
+}
+
+static void add_org(void *context, text org, bool up, uint64_t generation) {
+    (void)up;
+    (void)generation;
+    pg_array_add(context, org);
+}
+
+/* Those it was told to serve; NULL is all. */
+static bool find_orgs(sender *x) {
+    const settings *s = x->s->settings;
+    bool some = (s->gateway_orgs && *s->gateway_orgs) || (s->gateway_token_file && *s->gateway_token_file);
+    buf_clear(&x->orgs);
+    if (!some)
+        return true;
+    pg_array_begin(&x->orgs);
+    bus_each(x->s->bus, add_org, &x->orgs);
+    pg_array_end(&x->orgs);
+    return buf_failed(&x->orgs) == 0;
+}
+
+const char *sender_orgs(const sender *x) {
+    return x->orgs.len > 0 ? x->orgs.ptr : NULL;
 }
 
 static pg_verdict turn(sender *x) {
@@ -177,7 +202,7 @@ static void finish(sender *x, int64_t most_ms, bool ending) {
 static pg_verdict step(service_context *s, void *state, bool *ret_again) {
     sender *x = state;
     x->s = s;
-    pg_verdict verdict = turn(x);
+    pg_verdict verdict = find_orgs(x) ? turn(x) : PG_RETRY;
     if (verdict != PG_DONE) {
         x->look = true;
         finish(x, s->settings->notify_timeout_ms + TURN_MS, false);
@@ -225,6 +250,7 @@ static void end(void *state) {
     x->client = client_free(x->client);
     while (x->errands)
         errand_free(x->errands);
+    buf_release(&x->orgs);
     results_release(&x->ended);
     results_release(&x->settled);
     results_release(&x->receipts);
@@ -243,6 +269,7 @@ static void *begin(service_context *s) {
         return NULL;
     x->s = s;
     x->look = true;
+    x->orgs = BUF(1 << 20);
     x->speech = (speech){
         .texts = s->texts, .fallback = s->settings->notify_lang, .map_url = s->settings->notify_map_url};
     carriers_begin(&x->carriers, s->settings, s->accounts, sender_clock_ms(), say_missing, s);

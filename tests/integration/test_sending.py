@@ -436,6 +436,15 @@ def test_a_webhook_is_told_and_can_tell_that_it_is_us(site, gw, sim):
     (got,) = sim.webhooks["desk"]
     assert got["id"] == id_ and got["body"]["purpose"] == "raise" and got["body"]["org"] == "acme"
     assert becomes(site, notify(site, "nowhere", kind="webhook", person=None), "failed") == ("failed", "no_webhook")
+    site.rows("DELETE FROM mayday.plan WHERE org = 'acme' RETURNING 1")
+
+
+def test_organisations_that_are_somebody_else_s_are_left_to_them(site, gw, sim):
+    heal(site, sim)
+    to = number()
+    theirs, = site.rows("SELECT mayday.notify('other', NULL, 'bob', 'sms', %s, 'test', 4, false, 0, 1, 1, now(), '1 hour')::text", [to])[0]
+    becomes(site, notify(site, number(), purpose="test"), "delivered")
+    assert status(site, theirs)[0] == "waiting" and not sim.phone(to).texts
 
 
 def test_without_a_provider_it_says_so_once_and_the_next_place_goes_on(site, sim, own_gateway):
