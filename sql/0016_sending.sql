@@ -176,7 +176,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp 
 DECLARE
     x jsonb;
 BEGIN
-    FOR x IN SELECT y.value FROM jsonb_array_elements(rows) y ORDER BY y.value->>'id' LOOP
+    FOR x IN SELECT y.value FROM jsonb_array_elements(rows) WITH ORDINALITY y(value, i) ORDER BY y.i LOOP
         IF x->>'do' = 'send' THEN
             UPDATE mayday.notification n SET status = 'sending', due_at = NULL, attempts = n.attempts + 1, body = x->>'body'
             WHERE n.id = (x->>'id')::uuid;
@@ -374,6 +374,10 @@ BEGIN
         SELECT * INTO n FROM mayday.notification y WHERE y.id = (x->>'id')::uuid FOR UPDATE;
         SELECT * INTO t FROM mayday.attempt z WHERE z.id = (x->>'attempt')::uuid FOR UPDATE;
         CONTINUE WHEN n.id IS NULL OR t.id IS NULL OR t.outcome <> 'unknown';
+        IF EXISTS (SELECT FROM mayday.attempt o
+                   WHERE o.provider = t.provider AND o.reference = x->>'reference' AND o.id <> t.id) THEN
+            x := x || '{"found": "unclear"}'; -- what was found is another message to the same number
+        END IF;
         IF x->>'found' = 'sent' THEN
             UPDATE mayday.attempt z SET outcome = 'sent', reference = x->>'reference' WHERE z.id = t.id
               AND NOT EXISTS (SELECT FROM mayday.attempt o WHERE o.provider = t.provider AND o.reference = x->>'reference');

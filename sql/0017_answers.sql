@@ -266,20 +266,24 @@ CREATE TRIGGER tell_answer AFTER UPDATE OF verdict ON mayday.action FOR EACH ROW
 
 -- ---- letters ----
 
--- All incidents that letters are about, in one order for everybody.
+-- All incidents that letters are about, then all notifications, in one order for everybody. Whoever stores what became of a
+-- request has its notification locked: so either we find what they stored, or they find what we did (receipts_before).
 CREATE FUNCTION mayday.lock_for_mail(letters jsonb) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM FROM mayday.alert a
-    WHERE (a.org, a.id) IN (
-        SELECT n.org, n.alert FROM jsonb_to_recordset(letters) l(notification text) JOIN mayday.notification n
-            ON n.id = CASE WHEN l.notification ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN l.notification::uuid END
+DECLARE
+    ids uuid[] := ARRAY(
+        SELECT l.notification::uuid FROM jsonb_to_recordset(letters) l(notification text)
+        WHERE l.notification ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
         UNION
-        SELECT t.org, t.alert FROM jsonb_to_recordset(letters) l(provider text, reference text)
+        SELECT t.notification FROM jsonb_to_recordset(letters) l(provider text, reference text)
             JOIN mayday.attempt t ON t.provider = l.provider AND t.reference = l.reference
         UNION
-        SELECT n.org, n.alert FROM jsonb_to_recordset(letters) l("from" text, meaning text) JOIN mayday.notification n
-            ON n.address = l."from" AND n.kind = 'sms' AND n.status = 'waiting' WHERE l.meaning = 'stop')
+        SELECT n.id FROM jsonb_to_recordset(letters) l("from" text, meaning text) JOIN mayday.notification n
+            ON n.address = l."from" AND n.kind = 'sms' AND n.status = 'waiting' WHERE l.meaning = 'stop');
+BEGIN
+    PERFORM FROM mayday.alert a
+    WHERE (a.org, a.id) IN (SELECT n.org, n.alert FROM mayday.notification n WHERE n.id = ANY (ids))
     ORDER BY a.org, a.id FOR UPDATE;
+    PERFORM FROM mayday.notification n WHERE n.id = ANY (ids) ORDER BY n.id FOR UPDATE;
 END
 $$;
 

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import random
+import re
 import socket
 import threading
 import time
@@ -559,3 +560,81 @@ def test_a_gateway_killed_at_any_moment_loses_no_answer_and_doubles_none(desk):
         desk.wait_action(each.alert, ("acknowledge", each.person, "applied"))
     desk.site.wait_rows("SELECT count(*) FROM mayday.answer WHERE person LIKE 'kil-%%' AND NOT done", [(0,)])
     assert desk.site.rows("SELECT count(*) FROM mayday.action WHERE sender LIKE 'kil-rob%%'") == [(len(taken),)]
+
+
+# ---- the whole way ----
+
+@pytest.fixture(scope="module")
+def plan(desk):
+    """Of medical incidents rob hears by text, and, when that fails, by a call; of no others anybody."""
+    nobody = {"after": 0, "targets": [{"role": "auditor"}]}
+    body = {"v": 1, "policies": [{"name": "medical", "when": {"types": ["medical"]}, "levels": [{"after": 0, "targets": [{"person": "way-rob"}], "gap": 600}]},
+                                 {"name": "rest", "levels": [nobody]}]}
+    desk.site.rows("INSERT INTO mayday.plan (org, edition, body) VALUES ('acme', 1, %s)", [json.dumps(body)])
+    desk.site.rows("INSERT INTO mayday.person (org, person, name) VALUES ('acme', 'way-rob', 'Rob')")
+    numbers = [f"+{next(NUMBERS)}" for _ in range(2)]
+    desk.site.rows("INSERT INTO mayday.channel (org, person, place, kind, number) VALUES ('acme', 'way-rob', 1, 'sms', %s), ('acme', 'way-rob', 2, 'voice', %s)",
+                   numbers)
+    yield [desk.sim.phone(n) for n in numbers]
+    desk.site.rows("DELETE FROM mayday.plan WHERE org = 'acme'")
+
+
+@pytest.fixture
+def medical(desk, plan):
+    """Raises a medical incident."""
+    def raised(person):
+        alert = uuid7()
+        with desk.site.client(person, version=5) as c:
+            assert c.publish(m.topic("alert", alert, "raise"), m.dump(raise_(type="medical"))) == 0
+        return alert
+    yield raised
+    desk.sim.up()
+    desk.sim.assert_strict()
+
+
+def test_from_the_alarm_to_a_text_to_an_answer(desk, plan, medical):
+    texts, _ = plan
+    had = len(texts.texts)
+    alert = medical("way-ann")
+    told = texts.wait_texts(had + 1)[-1]
+    assert "way-ann" in told.body
+    code = re.search(r"Reply OK (\d{4})", told.body)[1]
+    assert texts.reply(f"ok {code}") == [204]
+    desk.wait_action(alert, ("acknowledge", "way-rob", "applied"))
+    texts.wait_texts(had + 2)
+    assert "You have it: way-ann" in texts.texts[-1].body
+    shown = desk.truth(alert)
+    assert shown["receipts"]["acknowledged"]["by"] == "way-rob" and shown["receipts"]["notified"]
+    wait_until(lambda: desk.truth(alert)["receipts"].get("delivered"), "and it was delivered")
+    desk.site.wait_rows("SELECT status FROM mayday.notification WHERE alert = %s AND purpose = 'raise' ORDER BY place", [("answered",), ("withdrawn",)], [alert])
+
+
+@pytest.mark.parametrize("provider", ["twilio", "vonage"])
+def test_from_a_text_that_fails_to_a_call_to_a_key(desk, plan, medical, provider):
+    texts, calls = plan
+    desk.sim.script(texts.number, text="undelivered", text_code=30008 if provider == "twilio" else None)
+    if provider == "vonage":
+        desk.sim.script(calls.number, "twilio", "voice", http=503)
+    had = len(calls.calls)
+    alert = medical(f"way-{provider}")
+    calls.wait_calls(had + 1)
+    heard = calls.wait_menu().said
+    assert f"way-{provider}" in heard and "Press 1" in heard
+    again = calls.press("9").said
+    assert again.count(f"way-{provider}") > heard.count(f"way-{provider}"), "it is heard again"
+    calls.press("1")
+    assert "You have it" in calls.calls[-1].said
+    desk.wait_action(alert, ("acknowledge", "way-rob", "applied"))
+
+
+def test_a_machine_that_takes_the_call_is_nobody(desk, plan, medical):
+    texts, calls = plan
+    desk.sim.script(texts.number, text="undelivered")
+    desk.sim.script(calls.number, call="machine")
+    had = len(calls.calls)
+    alert = medical("way-machine")
+    calls.wait_calls(had + 1)
+    calls.wait_over(had + 1)
+    desk.sim.quiet()
+    desk.carried()
+    assert desk.actions(alert) == [] and desk.truth(alert)["status"] == "active"

@@ -506,3 +506,18 @@ def test_whose_gateway_was_killed_is_looked_for_and_found(site, sim, own_gateway
     becomes(site, id_, "sent")
     assert len(sim.phone(to).texts) == 1
     assert attempts(site, id_) == [("twilio-sms", "sent")]
+
+
+def test_from_the_press_to_the_text(site, gw, sim):
+    """The whole way: raise, plan, text."""
+    heal(site, sim)
+    to = number()
+    site.rows("INSERT INTO mayday.person (org, person, roles) VALUES ('acme', 'dispatch-1', '{dispatcher}') RETURNING 1")
+    site.rows("INSERT INTO mayday.channel (org, person, place, kind, number) VALUES ('acme', 'dispatch-1', 1, 'sms', %s) RETURNING 1", [to])
+    try:
+        alert = raise_alert(site)
+        assert "MAYDAY: ann-" in sim.phone(to).wait_text("MAYDAY", alert[-6:]).body
+        site.wait_rows("SELECT notified_at IS NOT NULL FROM mayday.alert WHERE id = %s", [(True,)], [alert])
+    finally:
+        site.rows("DELETE FROM mayday.channel WHERE person = 'dispatch-1' RETURNING 1")
+        site.rows("DELETE FROM mayday.person WHERE person = 'dispatch-1' RETURNING 1")
