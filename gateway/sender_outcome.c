@@ -121,6 +121,7 @@ void results_add_id(results *r, const char *id) {
 }
 
 static void forget(results *r, size_t count) {
+    r->kept -= count < r->kept ? count : r->kept;
     for (size_t i = 0; i < count; i++)
         free(r->rows[i]);
     memmove(r->rows, r->rows + count, (r->count - count) * sizeof *r->rows);
@@ -339,8 +340,56 @@ static pg_verdict mark(pg *c, results *r, bool delivered) {
     return PG_DONE;
 }
 
+/* ---- while the database is away ---- */
+
+static const text shelf = {"outcomes", 8};
+
+void sender_keep(sender *x) {
+    for (; x->s->local && x->ended.kept < x->ended.count; x->ended.kept++) {
+        CLEANUP(json_freep) json *row = NULL;
+        text spelled = text_of(x->ended.rows[x->ended.kept]);
+        if (json_parse_once(spelled, &row) != JSON_OK ||
+            local_put(x->s->local, shelf, json_get_string(row, "attempt"), spelled) < 0)
+            return; /* no room: it is an orphan then, should we end before the database is back */
+        x->shelved = true;
+    }
+}
+
+static void recall(void *context, text name, text body) {
+    sender *x = context;
+    (void)name;
+    add_copy(&x->ended, text_copy(body));
+}
+
+void sender_recall(sender *x) {
+    if (x->s->local && local_each(x->s->local, shelf, recall, x) == 0)
+        x->ended.kept = x->ended.count;
+    x->shelved = x->ended.kept > 0;
+}
+
+static void note_name(void *context, text name, text body) {
+    (void)body;
+    add_copy(context, text_copy(name));
+}
+
+/* Storing one twice changes nothing: what can't be dropped now, is stored once more by whoever comes next. */
+static void drop_kept(sender *x) {
+    results names = {0};
+    if (!x->shelved)
+        return;
+    bool good = local_each(x->s->local, shelf, note_name, &names) == 0;
+    for (size_t i = 0; good && i < names.count; i++)
+        good = local_drop(x->s->local, shelf, text_of(names.rows[i])) == 0;
+    results_release(&names);
+    x->shelved = false;
+}
+
 pg_verdict sender_store(sender *x, pg *c) {
-    pg_verdict verdict = store(x, c, "SELECT * FROM mayday.end_attempts($1::jsonb)", &x->ended, &x->notified);
+    pg_verdict verdict = PG_DONE;
+    while (x->ended.count > 0 && verdict == PG_DONE)
+        verdict = store(x, c, "SELECT * FROM mayday.end_attempts($1::jsonb)", &x->ended, &x->notified);
+    if (verdict == PG_DONE)
+        drop_kept(x);
     if (verdict == PG_DONE)
         verdict = store(x, c, "SELECT * FROM mayday.settle_doubts($1::jsonb)", &x->settled, &x->notified);
     if (verdict == PG_DONE)

@@ -181,6 +181,7 @@ static pg_verdict step(service_context *s, void *state, bool *ret_again) {
     if (verdict != PG_DONE) {
         x->look = true;
         finish(x, s->settings->notify_timeout_ms + TURN_MS, false);
+        sender_keep(x);
         return verdict;
     }
     *ret_again = client_count(x->client) > 0 || has_results(x) || x->look || service_stopping(s);
@@ -205,10 +206,12 @@ static void store_last(sender *x) {
                           .connect_ms = CONNECT_MS,
                           .patience_ms = CONNECT_MS,
                           .interrupt_fd = -1};
-    if (pg_connect(&options, &c, why) != PG_DONE || sender_store(x, c) != PG_DONE)
-        service_log(x->s, LOG_LEVEL_WARNING,
-                    "what came of %zu requests can't be stored: another gateway will ask their providers",
-                    x->ended.count);
+    if (pg_connect(&options, &c, why) == PG_DONE && sender_store(x, c) == PG_DONE)
+        return;
+    sender_keep(x);
+    service_log(x->s, LOG_LEVEL_WARNING,
+                "what came of %zu requests can't be stored: it will be when this gateway is back",
+                x->ended.count);
 }
 
 static void end(void *state) {
@@ -243,6 +246,7 @@ static void *begin(service_context *s) {
     x->speech = (speech){
         .texts = s->texts, .fallback = s->settings->notify_lang, .map_url = s->settings->notify_map_url};
     carriers_begin(&x->carriers, s->settings, s->accounts, sender_clock_ms(), say_missing, s);
+    sender_recall(x);
     client_options options = {.timeout_ms = s->settings->notify_timeout_ms,
                               .cafile = s->settings->notify_cafile,
                               .most = (size_t)s->settings->notify_concurrency + SEARCHES_MAX + ASKS_MAX,

@@ -42,8 +42,8 @@ def own_gateway(site, sim):
         shared.pop().stop()
     made = []
 
-    def make(**settings):
-        made.append(site.gateway(id=f"own-{m.uuid7()[-8:]}", **{"providers": sim, **SETTINGS, **settings}))
+    def make(id=None, **settings):
+        made.append(site.gateway(id=id or f"own-{m.uuid7()[-8:]}", **{"providers": sim, **SETTINGS, **settings}))
         return made[-1].start()
     yield make
     for each in made:
@@ -521,3 +521,34 @@ def test_from_the_press_to_the_text(site, gw, sim):
     finally:
         site.rows("DELETE FROM mayday.channel WHERE person = 'dispatch-1' RETURNING 1")
         site.rows("DELETE FROM mayday.person WHERE person = 'dispatch-1' RETURNING 1")
+
+
+def test_what_came_of_it_while_the_database_was_away_survives_the_gateway(site, sim, own_gateway):
+    """The database is lost while a request is under way, and the gateway ends before it is back."""
+    gateway = own_gateway(id="away", notify__timeout="3s")
+    to = number()
+    sim.script(to, "twilio", "sms", slow=1.0, receipts="never")
+    id_ = notify(site, to)
+    sim.phone(to).wait_texts()
+    run_sql(site, "ALTER ROLE mayday_gateway NOLOGIN")
+    try:
+        run_sql(site, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'mayday_gateway'")
+        wait_until(lambda: re.search("^.*sender: .*; trying again", gateway.log(), re.M), "it has lost the database")
+        sim.wait_hits(1, provider="twilio", kind="sms", number=to)
+        gateway.stop()
+        assert status(site, id_)[0] == "sending"
+    finally:
+        run_sql(site, "ALTER ROLE mayday_gateway LOGIN")
+    listed = len(sim.found(provider="twilio", kind="list"))
+    own_gateway(id="away")
+    becomes(site, id_, "sent")
+    assert attempts(site, id_) == [("twilio-sms", "sent")]
+    assert len(sim.phone(to).texts) == 1 and len(sim.found(provider="twilio", kind="list")) == listed
+
+
+def run_sql(site, statement):
+    import psycopg2
+    connection = psycopg2.connect(site.postgres.dsn())
+    connection.autocommit = True
+    connection.cursor().execute(statement)
+    connection.close()
