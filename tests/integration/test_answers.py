@@ -627,6 +627,14 @@ def test_from_a_text_that_fails_to_a_call_to_a_key(desk, plan, medical, provider
     desk.wait_action(alert, ("acknowledge", "way-rob", "applied"))
 
 
+def test_family_is_called_without_a_menu(desk, plan, medical):
+    alert, to = medical("way-kin"), f"+{next(NUMBERS)}"
+    desk.site.wait_rows("SELECT count(*) FROM mayday.notification WHERE alert = %s AND place = 1", [(1,)], [alert])
+    desk.site.rows("SELECT mayday.notify('acme', %s, 'way-mum', 'voice', %s, 'raise', 3, true, 0, 1, 1, now(), interval '1 hour')", [alert, to])
+    (call,) = desk.sim.phone(to).wait_over()
+    assert "way-kin" in call.said and call.menus == 0 and "Press" not in call.said
+
+
 def test_a_machine_that_takes_the_call_is_nobody(desk, plan, medical):
     texts, calls = plan
     desk.sim.script(texts.number, text="undelivered")
