@@ -58,6 +58,7 @@ static const char *const words[LOCAL_STATEMENTS] = {
                   " ON CONFLICT (shelf, name) DO UPDATE SET body = excluded.body",
     [LOCAL_EACH] = "SELECT name, body FROM document WHERE shelf = ?1 ORDER BY name",
     [LOCAL_GET] = "SELECT body FROM document WHERE shelf = ?1 AND name = ?2",
+    [LOCAL_ANY] = "SELECT 1 FROM document WHERE shelf = ?1 LIMIT 1",
     [LOCAL_DROP] = "DELETE FROM document WHERE shelf = ?1 AND name = ?2",
 };
 

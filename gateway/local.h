@@ -69,6 +69,7 @@ typedef void (*local_visit)(void *context, text name, text body);
 NODISCARD int local_each(local *l, text shelf, local_visit visit, void *context); /* by name */
 /* Returns 0, -ENOENT, or a fault. Appends to `to`. */
 NODISCARD int local_get(local *l, text shelf, text name, buf *to);
+bool local_empty(local *l, text shelf);                    /* also when that can't be found out */
 NODISCARD int local_drop(local *l, text shelf, text name); /* what is not there is dropped already */
 
 #endif

@@ -24,6 +24,7 @@ typedef enum local_statement {
     LOCAL_PUT,
     LOCAL_EACH,
     LOCAL_GET,
+    LOCAL_ANY,
     LOCAL_DROP,
     LOCAL_STATEMENTS,
 } local_statement;

@@ -49,6 +49,17 @@ int local_get(local *l, text shelf, text name, buf *to) {
     return fault;
 }
 
+bool local_empty(local *l, text shelf) {
+    local_lock(l);
+    sqlite3_stmt *s = local_ready(l, LOCAL_ANY);
+    local_bind(s, 1, shelf);
+    bool any = sqlite3_step(s) == SQLITE_ROW;
+    (void)sqlite3_reset(s);
+    (void)sqlite3_clear_bindings(s);
+    local_unlock(l);
+    return !any;
+}
+
 int local_drop(local *l, text shelf, text name) {
     local_lock(l);
     (void)named(l, LOCAL_DROP, shelf, name);

@@ -217,7 +217,7 @@ BEGIN
     LEFT JOIN (SELECT o.org AS wanted, y.* FROM (SELECT DISTINCT x.org FROM new_alerts x) o CROSS JOIN LATERAL
                (SELECT z.org, z.edition FROM mayday.plan z WHERE z.org IN (o.org, '*')
                 ORDER BY z.org = '*', z.edition DESC LIMIT 1) y) p ON p.wanted = n.org
-    CROSS JOIN LATERAL (SELECT now() + CASE WHEN NOT n.offline AND n.stored_at - n.received_at > interval '3 seconds'
+    CROSS JOIN LATERAL (SELECT now() + CASE WHEN n.stored_at - n.received_at > interval '1200 milliseconds'
                                        THEN interval '2 seconds' ELSE '0' END AS at) d
     WHERE n.joined_to IS NULL AND n.closed_at IS NULL
     ON CONFLICT DO NOTHING;

@@ -37,7 +37,7 @@ extern const service service_standby;
 #define SOON_MS     250
 #define TURN_MS     100
 #define CASES_MAX   20000
-#define TELL_AFTER  (1200 * INSTANT_SECOND / 1000) /* a raise is stored in less, when it can be stored */
+#define TELL_AFTER  (1500 * INSTANT_SECOND / 1000) /* more than what the engine takes for late (sql/0015) */
 #define AWAY_AFTER  INSTANT_SECOND
 #define ELDER_TIME  (10 * INSTANT_SECOND)
 #define UNSTORED    (15 * INSTANT_SECOND) /* the database is there, and the raise is not in it */
@@ -141,7 +141,7 @@ static void heard_action(standby *st, const heard *one) {
 
 static void heard_state(standby *st, const heard *one) {
     for (told *t = st->cases; t; t = t->next)
-        if (*t->alert && !t->stored_at && told_is(t, text_of(one->org), text_of(one->alert)))
+        if (*t->alert && told_is(t, text_of(one->org), text_of(one->alert)))
             t->stored_at = standby_now(st);
 }
 
@@ -171,10 +171,10 @@ static void listen(standby *st) {
 static bool is_wanted(const standby *st, const told *t) {
     instant now = standby_now(st), away = st->away_since ? now - st->away_since : -1, age = now - t->heard_at;
     instant turn = (instant)ear_elders(st->ear, text_of(t->org)) * ELDER_TIME;
-    if (t->over || ear_told(st->ear, text_of(t->org), text_of(t->alert)))
+    if (t->over || (t->answered && turn > 0) || ear_told(st->ear, text_of(t->org), text_of(t->alert)))
         return false;
-    if (t->stored_at)
-        return away >= STORED_KEEP + turn;
+    if (t->stored_at) /* known since we have no database: then somebody else has it */
+        return t->stored_at < st->away_since && away >= STORED_KEEP + turn;
     if (away >= 0)
         return away >= AWAY_AFTER && age >= TELL_AFTER + turn;
     return age >= UNSTORED + turn;
@@ -202,7 +202,7 @@ static void decide(standby *st) {
         next = t->next;
         if (t->told_at)
             continue;
-        if (t->stored_at && !st->away_since && standby_now(st) >= t->stored_at + STORED_KEEP)
+        if (t->stored_at && t->stored_at >= st->away_since && standby_now(st) >= t->stored_at + STORED_KEEP)
             standby_drop(st, t);
         else if (is_wanted(st, t))
             tell(st, t);

@@ -10,6 +10,7 @@ from support import messages as m
 from support.mortal import mortal_server, open_folder
 from support.passing import pass_time
 from support.providers import Simulator
+from support.proxy import Proxy
 from support.site import Site, wait_until
 
 PLAN = {
@@ -303,6 +304,39 @@ def test_when_the_first_gateway_is_gone_the_second_tells(site, server, sim):
         press(site)
         sim.phone(DORA).wait_texts()
         assert "is told without the database" in second.log()
+
+
+def through(server, proxy):
+    return f"host=127.0.0.1 port={proxy.port} user=mayday_gateway dbname=mayday"
+
+
+def test_a_database_that_hangs_is_away_and_what_was_told_is_brought_in_before_the_engine_looks(site, server, sim):
+    with Proxy(server.port) as proxy, site.gateway(providers=sim, gateway__database=through(server, proxy)) as gateway:
+        at_hand(gateway, DORA)
+        proxy.stall()
+        alert = press(site)  # the broker stores it in time: the engine will find it due at once
+        sim.phone(DORA).wait_texts()
+        assert "is told without the database" in gateway.log()
+        proxy.cut()
+        site.wait_rows("SELECT level FROM mayday.escalation WHERE alert = %s", [(1,)], [alert])
+        site.wait_rows("SELECT count(*) FROM mayday.notification WHERE alert = %s AND place = 1 AND status = 'delivered'", [(3,)], [alert])
+        sim.quiet()
+        assert [len(sim.phone(n).texts) for n in (DORA, NINA, FAY)] == [1, 1, 1]
+
+
+def test_while_another_gateway_has_the_database_it_is_left_to_that_one(site, server, sim):
+    with Proxy(server.port) as proxy, site.gateway("gw0", providers=sim, gateway__database=through(server, proxy)) as alone, \
+            site.gateway("gw1", providers=sim) as well:
+        at_hand(alone, DORA)
+        proxy.stall()
+        wait_until(lambda: "the database is away" in alone.log(), "it notices")
+        press(site)
+        sim.phone(DORA).wait_texts()
+        heard = time.time()
+        wait_until(lambda: time.time() > heard + 8, "there was time to tell")
+        sim.quiet()
+        assert len(sim.phone(DORA).texts) == 1 and "is told without the database" not in alone.log() + well.log()
+        proxy.cut()
 
 
 def test_from_the_beginning_without_the_database_what_was_known_is_enough(site, server, sim, gateway):

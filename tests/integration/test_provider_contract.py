@@ -15,8 +15,8 @@ from support.site import BUILD, as_ini
 ANN = "+27821110001"
 TEXTS, CALLS = ["twilio-sms", "vonage-sms"], ["twilio-voice", "vonage-voice"]
 SENT = {"outcome": "sent", "blame": 0}
-WORDS = ["PANIC: Ann. https://maps.google.com/?q=-33.92,18.42 Answer OK 4821", "Ann het gevaar gedruk: sê OK 4821 \U0001f6a8", "a < b & \"c\" [d] €",
-         "x" * 1500, "ê" * 1500]
+WORDS = ["PANIC: Ann. https://maps.google.com/?q=-33.92,18.42 Answer OK 4821", "Ann het gevaar gedruk: sê OK 4821 \U0001f6a8",
+         "a < b & \"c\" [d] €", "x" * 1500, "ê" * 1500]
 
 
 @pytest.fixture

@@ -172,7 +172,7 @@ class Twilio:
         sid, parts = record["sid"], segments(record["body"])[0]
         uri = f"/2010-04-01/Accounts/{self.account}/Messages/{sid}"
         return {"account_sid": self.account, "api_version": "2010-04-01", "body": record["body"], "date_created": rfc2822(record["created"]),
-                "date_sent": rfc2822(record["sent"]), "date_updated": rfc2822(record["updated"]), "direction": record.get("direction", "outbound-api"),
+                "date_sent": rfc2822(record["sent"]), "date_updated": rfc2822(record["updated"]), "direction": "outbound-api",
                 "error_code": record["code"], "error_message": None, "from": None if record["service"] else record["from"],
                 "messaging_service_sid": record["service"], "num_media": "0", "num_segments": str(parts), "price": None,
                 "price_unit": "USD", "sid": sid, "status": record["status"], "subresource_uris": {"media": uri + "/Media.json"},
@@ -295,7 +295,8 @@ class Twilio:
                       "status": "queued", "call": call, "answered_by": None, "callback": callback}
             self.calls[sid] = record
             call.facts = {"callback": callback, "events": set(events) or {"completed"}, "sequence": 0, "record": record,
-                          "detect": "MachineDetection" in values, "asynchronous": values.get("AsyncAmd") == "true", "url": values.get("Url"), "method": values.get("Method", "POST")}
+                          "detect": "MachineDetection" in values, "asynchronous": values.get("AsyncAmd") == "true",
+                          "url": values.get("Url"), "method": values.get("Method", "POST")}
             body = self.call_body(record)
             return Answer(201, json.dumps(body).encode()), lambda: self.simulator.ring(call, self.dial(call, steps, script))
         return self.simulator.under(self, script, "voice", to, do)

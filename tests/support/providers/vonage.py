@@ -384,7 +384,8 @@ class Vonage:
             raise Refuse(400, f"order is {values['order']!r}")
         if values.get("order") == "desc":
             rows.reverse()
-        size, start = voice.positive(values.get("page_size", "10"), "page_size", 1, 100), voice.positive(values.get("record_index", "0"), "record_index", 0)
+        size = voice.positive(values.get("page_size", "10"), "page_size", 1, 100)
+        start = voice.positive(values.get("record_index", "0"), "record_index", 0)
         body = {"count": len(rows), "page_size": size, "record_index": start,
                 "_links": {"self": {"href": f"/calls?page_size={size}&record_index={start}"}},
                 "_embedded": {"calls": [self.call_body(r) for r in rows[start:start + size]]}}

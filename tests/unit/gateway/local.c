@@ -155,6 +155,7 @@ START_TEST(documents_are_replaced_found_by_name_and_dropped) {
     ck_assert_str_eq(got.ptr, "three");
     ck_assert_int_eq(local_get(l, TEXT("ledger"), TEXT("b"), &small), -EMSGSIZE);
     ck_assert_int_eq(local_get(l, TEXT("ledger"), TEXT("c"), &got), -ENOENT);
+    ck_assert(!local_empty(l, TEXT("ledger")) && local_empty(l, TEXT("nothing")));
     ck_assert_int_eq(local_get(l, TEXT("other"), TEXT("a"), &got), 0);
     ck_assert_uint_eq(got.len, 5);
     ck_assert_int_eq(local_drop(l, TEXT("ledger"), TEXT("a")), 0);
@@ -162,6 +163,7 @@ START_TEST(documents_are_replaced_found_by_name_and_dropped) {
     ck_assert_int_eq(local_drop(l, TEXT("ledger"), TEXT("b")), 0);
     ck_assert_int_eq(local_each(l, TEXT("ledger"), hear_document, &none), 0);
     ck_assert_uint_eq(none.count, 0);
+    ck_assert(local_empty(l, TEXT("ledger")));
     (void)local_close(l);
 }
 END_TEST
