@@ -345,7 +345,7 @@ static pg_verdict step(service_context *s, void *state, bool *ret_again) {
         k->since_ms = clock_ms();
         k->said_ms = 0;
     }
-    pg_verdict verdict = any ? carry(s, k, &more) : PG_DONE;
+    pg_verdict verdict = any && !service_waits(s) ? carry(s, k, &more) : PG_DONE;
     if (verdict == PG_DONE && (any || clock_ms() - k->said_ms >= EVERY_MS))
         verdict = say(s, k);
     if (verdict != PG_DONE) {
