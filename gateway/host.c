@@ -11,6 +11,8 @@
 
 #include "gateway/log.h"
 
+#define STANDBY_TIME (5 * INSTANT_SECOND)
+
 int64_t host_clock_ms(void) {
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
@@ -189,6 +191,11 @@ void host_figures(service_host *h, figure_visit visit, void *context) {
 bool service_stopping(const service_context *s) {
     atomic_store(&s->runner->moved_ms, host_clock_ms());
     return atomic_load(&s->host->stopping);
+}
+
+bool service_waits(const service_context *s) {
+    instant age = instant_now() - s->connected_at;
+    return age >= 0 && age < STANDBY_TIME && !local_empty(s->local, TEXT("ledger"));
 }
 
 void service_log(const service_context *s, log_level level, const char *format, ...) {

@@ -16,7 +16,7 @@
 #define FIRST_PAUSE_MS 50
 /* Of a service that has something to do meanwhile. */
 #define SHORT_CONNECT_MS  1500
-#define SHORT_PATIENCE_MS 5000
+#define SHORT_PATIENCE_MS 3000
 #define SHORT_PAUSE_MS    300
 #define STILL_MS          30000 /* beyond its own pauses: then a service hangs */
 

@@ -91,6 +91,15 @@ static bool new_id(char ret_id[UUID_TEXT_LEN + 1]) {
     return true;
 }
 
+/* Whoever only hears how it goes on has no keys: pressing one would seem to do something. */
+static bool asks_for_answer(const speech_about *about) {
+    static const char *const purposes[] = {"raise", "forgotten", "exhausted", "test"};
+    for (size_t i = 0; !about->family && i < ARRAY_LEN(purposes); i++)
+        if (strcmp(about->purpose, purposes[i]) == 0)
+            return true;
+    return false;
+}
+
 /* What it says; what it said the last time, if that may have gone out: so that it can be found in a list. */
 static int compose(batch *b, size_t row, const json *facts, errand *e) {
     sender *x = b->x;
@@ -109,7 +118,7 @@ static int compose(batch *b, size_t row, const json *facts, errand *e) {
         fault = speech_webhook(&about, text_of(e->id), instant_now(), &body);
     else
         fault = speech_say(&x->speech, &about, &body, &lang);
-    if (fault == 0 && strcmp(kind, "voice") == 0)
+    if (fault == 0 && strcmp(kind, "voice") == 0 && asks_for_answer(&about))
         fault = speech_menu(&x->speech, lang, &menu);
     if (fault < 0 || buf_failed(&body) < 0)
         return fault < 0 ? fault : buf_failed(&body);

@@ -18,15 +18,13 @@
 
 extern const service service_escalator;
 
-#define EVERY_MS        30000
-#define LOCKED_MS       20   /* what is due, and somebody has locked: until we look again */
-#define CLAIMS          "16" /* whoever answers one of them waits for the others */
-#define STEPS_LIMIT     (16u << 20)
-#define PLANS_MAX       64
-#define KEY_MAX         320
-#define ORGS_LIMIT      (1u << 20)
-#define STANDBY_TIME    (5 * INSTANT_SECOND) /* at most, of each connection */
-#define STANDBY_LOOK_MS 50
+#define EVERY_MS    30000
+#define LOCKED_MS   20   /* what is due, and somebody has locked: until we look again */
+#define CLAIMS      "16" /* whoever answers one of them waits for the others */
+#define STEPS_LIMIT (16u << 20)
+#define PLANS_MAX   64
+#define KEY_MAX     320
+#define ORGS_LIMIT  (1u << 20)
 
 /* For an organisation whose plan cannot be read: whoever dispatches, then whoever can help. */
 static const char last_resort[] =
@@ -366,19 +364,12 @@ static pg_verdict sleep_until_due(service_context *s, const escalator *e, size_t
     return PG_DONE;
 }
 
-/* What this gateway told while it had no database is brought in first (services/standby.c): so it is not told
- * again. */
-static bool waits_for_standby(const service_context *s) {
-    instant age = instant_now() - s->connected_at;
-    return age >= 0 && age < STANDBY_TIME && !local_empty(s->local, TEXT("ledger"));
-}
-
 static pg_verdict step(service_context *s, void *state, bool *ret_again) {
     escalator *e = state;
     size_t count = 0;
     *ret_again = false;
-    if (waits_for_standby(s)) {
-        s->sleep_ms = STANDBY_LOOK_MS;
+    if (service_waits(s)) {
+        s->sleep_ms = LOCKED_MS;
         return PG_DONE;
     }
     if (!find_orgs(s, e))

@@ -25,6 +25,7 @@ extern const service service_sender;
 
 #define SLEEP_MS   1000 /* at most, between two looks */
 #define TURN_MS    100  /* at most, while requests are under way: then somebody may want us to stop */
+#define WAIT_MS    50   /* for what was told without the database */
 #define ORPHANS_MS 1000
 #define STATE_MS   3000
 #define END_MS     2000 /* for what is under way, when the gateway ends */
@@ -177,6 +178,10 @@ static pg_verdict turn(sender *x) {
     if (verdict == PG_DONE)
         verdict = now_and_then(x, sender_clock_ms());
     int64_t now = sender_clock_ms();
+    if (service_waits(x->s)) {
+        x->look = false;
+        x->look_at = now + WAIT_MS;
+    }
     if (verdict == PG_DONE && (x->look || now >= x->look_at))
         verdict = look(x, now);
     /* What a search without a request came to, is settled before anything is waited for. */

@@ -259,7 +259,9 @@ static pg_verdict step(service_context *s, void *state, bool *ret_again) {
     if (standby_now(st) < st->slept_until)
         st->changed_at = standby_now(st);
     listen(st);
-    pg_verdict verdict = standby_bring(st, &more);
+    pg_verdict verdict = pg_run(s->c, "SELECT 1"); /* so that one that hangs is known before it is needed */
+    if (verdict == PG_DONE)
+        verdict = standby_bring(st, &more);
     if (verdict == PG_DONE)
         verdict = standby_look(st);
     if (verdict == PG_DONE)

@@ -8,6 +8,7 @@ import os
 import random
 import re
 import socket
+import sqlite3
 import threading
 import time
 import uuid
@@ -625,6 +626,34 @@ def test_from_a_text_that_fails_to_a_call_to_a_key(desk, plan, medical, provider
     calls.press("1")
     assert "You have it" in calls.calls[-1].said
     desk.wait_action(alert, ("acknowledge", "way-rob", "applied"))
+
+
+def test_what_calls_said_is_forgotten_after_days(desk, plan, medical):
+    """The gateway's own store; a call of today is there, one of last week is not after its next start."""
+    at = desk.gateway.folder / "gateway-gw1.db"
+    names = {"old": uuid7(time.time() - 7 * 86400), "young": uuid7()}
+    desk.gateway.stop()
+    with closing(sqlite3.connect(at)) as db:
+        (table,) = [r[0] for r in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'") if {"shelf", "name", "body"} <= {
+            c[1] for c in db.execute(f"PRAGMA table_info({r[0]})")}]
+        for name in names.values():
+            db.execute(f"INSERT INTO {table} (shelf, name, body) VALUES (?, ?, ?)", [b"spoken", name.encode(), b'{"text": "x", "lang": "en"}'])
+        db.commit()
+    desk.gateway.start()
+
+    def left():
+        with closing(sqlite3.connect(f"file:{at}?mode=ro", uri=True)) as db:
+            return {bytes(r[0], "ascii") if isinstance(r[0], str) else r[0] for r in db.execute(f"SELECT name FROM {table}")}
+    wait_until(lambda: names["old"].encode() not in left(), "the old one is gone")
+    assert names["young"].encode() in left()
+
+
+def test_family_is_called_without_a_menu(desk, plan, medical):
+    alert, to = medical("way-kin"), f"+{next(NUMBERS)}"
+    desk.site.wait_rows("SELECT count(*) FROM mayday.notification WHERE alert = %s AND place = 1", [(1,)], [alert])
+    desk.site.rows("SELECT mayday.notify('acme', %s, 'way-mum', 'voice', %s, 'raise', 3, true, 0, 1, 1, now(), interval '1 hour')", [alert, to])
+    (call,) = desk.sim.phone(to).wait_over()
+    assert "way-kin" in call.said and call.menus == 0 and "Press" not in call.said
 
 
 def test_a_machine_that_takes_the_call_is_nobody(desk, plan, medical):
