@@ -400,3 +400,17 @@ def test_a_store_that_cannot_be_had_is_a_clear_error_at_the_start(site, sim):
     gateway.spawn()
     assert gateway.process.wait(30) == 1
     assert "its own store can't be opened: /proc/nowhere" in gateway.log()
+
+
+def test_an_entry_of_the_ledger_that_cannot_be_read_is_put_aside(site, server, sim, gateway):
+    gateway.stop()
+    with closing(sqlite3.connect(gateway.folder / "gateway-gw1.db")) as db:
+        db.execute("INSERT INTO document (shelf, name, body) VALUES (CAST('ledger' AS BLOB), CAST('odd' AS BLOB), CAST('{' AS BLOB))")
+        db.commit()
+    with gateway.start():
+        assert "can't be read" in gateway.log() and ledger_is_empty(gateway)
+
+
+def ledger_is_empty(gateway):
+    with closing(sqlite3.connect(f"file:{gateway.folder}/gateway-{gateway.id}.db?mode=ro", uri=True)) as db:
+        return db.execute("SELECT count(*) FROM document WHERE shelf = CAST('ledger' AS BLOB)").fetchone() == (0,)
