@@ -31,9 +31,11 @@ BEGIN
         SELECT * INTO e FROM mayday.escalation x WHERE x.org = a.org AND x.alert = a.id;
         -- Family sees what was sent to the incident; whoever helps, also where somebody under duress is.
         place := mayday.incident_location(a, a.duress_at IS NOT NULL AND NOT n.family);
+        -- Who did it, not who tried to; under duress, who did what the raiser's phone shows.
         who := CASE WHEN n.purpose IN ('resolved', 'canceled') THEN (
-                   SELECT x.sender FROM mayday.action x WHERE x.alert = a.id AND x.org = a.org
-                     AND x.action IN ('resolve', 'cancel', 'close') ORDER BY x.received_at DESC, x.id DESC LIMIT 1)
+                   SELECT x.sender FROM mayday.action x WHERE x.alert = ANY (mayday.incident_ids(a)) AND x.org = a.org
+                     AND x.action = CASE n.purpose WHEN 'resolved' THEN 'resolve' ELSE 'cancel' END
+                     AND x.verdict IN ('applied', 'duress') ORDER BY x.received_at DESC, x.id DESC LIMIT 1)
                ELSE a.acknowledged_by END;
     END IF;
     RETURN jsonb_strip_nulls(jsonb_build_object(

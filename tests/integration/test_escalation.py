@@ -478,6 +478,22 @@ def test_under_duress_it_goes_on_and_the_family_hears_what_the_phone_shows(town)
     assert town.act("dora", "dispatcher", alert, "acknowledge") == town.act("dora", "dispatcher", alert, "resolve") == "applied"
     wait_until(lambda: town.escalation(alert)["due_at"] is None, "it has ended")
     assert town.told(alert, purpose=("acknowledged", "resolved")) == [] and town.told(alert, purpose="canceled") == ["(mum) mqtt"]
+    said = town.site.rows("SELECT mayday.notification_facts(n)->>'by' FROM mayday.notification n WHERE n.alert = %s AND n.purpose = 'canceled'", [alert])
+    assert said == [("ann",)], "also when it is said after dispatch resolved it"
+
+
+def test_family_is_told_who_ended_it_and_not_who_tried_to(town):
+    town.person("dora", "dispatcher")
+    town.family("ann", "mum")
+    town.plan((0, [{"family": True}]))
+    alert = town.raised(type="general")
+    town.wait(alert, "0.1")
+    said = "SELECT mayday.notification_facts(n)->>'by' FROM mayday.notification n WHERE n.alert = %s AND n.family AND n.purpose = %s"
+    family_told(town, alert)
+    assert town.act("ann", "member", alert, "cancel") == "applied"
+    wait_until(lambda: town.told(alert, purpose="canceled") == ["(mum) mqtt"], "mum hears that it was canceled")
+    assert town.act("dora", "dispatcher", alert, "resolve") == "illegal"
+    assert town.site.rows(said, [alert, "canceled"]) == [("ann",)]
 
 
 # ---- presses, and what came late ----
