@@ -6,6 +6,7 @@ import random
 import threading
 import time
 
+import psycopg2
 import pytest
 
 from support import messages as m
@@ -571,6 +572,21 @@ def test_the_timeline_holds_steps_and_notifications_without_addresses(town):
     assert {"raise", "escalation", "notification", "attempt"} <= set(kinds)
     assert ("escalation", {"step": "told", "round": 0, "level": 1, "people": 1}) in rows
     assert "+2782" not in json.dumps(rows)
+
+
+@pytest.mark.parametrize("user", ["mayday_console", "mayday_plugin"])
+def test_who_need_not_know_numbers_and_texts_gets_none(town, user):
+    town.person("dora", "dispatcher", channels=[("sms", "+27820009998")])
+    alert = town.raised()
+    town.wait(alert, "0.1")
+    sql = town.site.postgres.sql
+    for query in ("SELECT * FROM mayday.channel", "SELECT address FROM mayday.notification", "SELECT body FROM mayday.notification",
+                  "SELECT code FROM mayday.notification", "SELECT * FROM mayday.number_note", "SELECT * FROM mayday.provider_event",
+                  f"SELECT * FROM mayday.places_of('{town.org}', 'dora')", f"SELECT * FROM mayday.ways_of('{town.org}', 'dora', NULL)",
+                  f"SELECT mayday.standby_snapshot('{town.org}')", "SELECT mayday.choices('+27820009998')", "SELECT mayday.who_has('+27820009998')",
+                  f"SELECT mayday.notification_facts(id) FROM mayday.notification WHERE alert = '{alert}'", "SELECT mayday.mail_take('[]')"):
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            sql(query, user=user)
 
 
 def test_two_gateways_do_each_step_once(town):
