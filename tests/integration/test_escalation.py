@@ -214,6 +214,22 @@ def test_an_answer_stops_it_and_what_was_forgotten_begins_again(town):
     assert town.wait(alert, "0.1", "answered", "forgotten", "1.1", "answered")["status"] == "answered"
 
 
+def test_an_answer_that_was_given_before_it_was_forgotten_and_comes_late_stops_nothing(town):
+    town.person("dora", "dispatcher", channels=TWO, connected=True)
+    town.plan((0, [role("dispatcher")], {"gap": 120}), (300, [person("sue")]))
+    alert = town.raised()
+    town.wait(alert, "0.1")
+    assert town.act("dora", "dispatcher", alert, "acknowledge") == "applied"
+    town.wait(alert, "0.1", "answered")
+    before = time.time()
+    town.later(alert, 1801, "0.1", "answered", "forgotten", "1.1")
+    assert town.act("dan", "dispatcher", alert, "acknowledge", at=before, offline=True) == "illegal"
+    town.settled(alert)
+    assert (town.escalation(alert)["status"], town.escalation(alert)["answered_at"]) == ("running", None)
+    assert town.act("dan", "dispatcher", alert, "acknowledge") == "illegal"
+    town.wait(alert, "0.1", "answered", "forgotten", "1.1", "answered")
+
+
 def test_somebody_else_who_answers_later_has_answered_too(town):
     for name in ("rob", "rita"):
         town.person(name, "responder", channels=TWO, connected=True)
