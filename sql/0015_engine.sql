@@ -637,8 +637,8 @@ $$;
 
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA mayday FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION mayday.on_call(text, text, timestamptz), mayday.plan_people(text, uuid, jsonb, timestamptz),
-    mayday.places_of(text, text, text[]), mayday.escalation_of(uuid) TO mayday_gateway, mayday_console;
-GRANT EXECUTE ON FUNCTION
+    mayday.escalation_of(uuid) TO mayday_gateway, mayday_console;
+GRANT EXECUTE ON FUNCTION mayday.places_of(text, text, text[]), -- which has the numbers
     mayday.notification_id(text, uuid, integer, integer, integer, text, integer),
     mayday.notify(text, uuid, text, text, text, text, integer, boolean, integer, integer, integer, timestamptz, interval, uuid),
     mayday.withdraw(text, uuid, text), mayday.escalation_claim(text[], integer), mayday.escalation_sleep(text[]),

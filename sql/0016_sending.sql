@@ -31,9 +31,11 @@ BEGIN
         SELECT * INTO e FROM mayday.escalation x WHERE x.org = a.org AND x.alert = a.id;
         -- Family sees what was sent to the incident; whoever helps, also where somebody under duress is.
         place := mayday.incident_location(a, a.duress_at IS NOT NULL AND NOT n.family);
+        -- Who did it, not who tried to; under duress, who did what the raiser's phone shows.
         who := CASE WHEN n.purpose IN ('resolved', 'canceled') THEN (
-                   SELECT x.sender FROM mayday.action x WHERE x.alert = a.id AND x.org = a.org
-                     AND x.action IN ('resolve', 'cancel', 'close') ORDER BY x.received_at DESC, x.id DESC LIMIT 1)
+                   SELECT x.sender FROM mayday.action x WHERE x.alert = ANY (mayday.incident_ids(a)) AND x.org = a.org
+                     AND x.action = CASE n.purpose WHEN 'resolved' THEN 'resolve' ELSE 'cancel' END
+                     AND x.verdict IN ('applied', 'duress') ORDER BY x.received_at DESC, x.id DESC LIMIT 1)
                ELSE a.acknowledged_by END;
     END IF;
     RETURN jsonb_strip_nulls(jsonb_build_object(
@@ -41,7 +43,7 @@ BEGIN
         'type', a.type, 'priority', a.priority, 'status', a.status, 'silent', a.silent, 'raised_by', a.raised_by,
         'who', coalesce((SELECT p.name FROM mayday.person p WHERE p.org = a.org AND p.person = a.raised_by), a.raised_by),
         'by', coalesce((SELECT p.name FROM mayday.person p WHERE p.org = a.org AND p.person = who), who),
-        'text', CASE WHEN a.id IS NOT NULL THEN (
+        'text', CASE WHEN n.purpose = 'which' THEN mayday.choices(n.address) WHEN a.id IS NOT NULL THEN (
             SELECT r.text FROM mayday.raise r WHERE r.alert = a.id AND r.org = a.org AND r.text IS NOT NULL
             ORDER BY r.at LIMIT 1) END,
         'lat', place->'lat', 'lon', place->'lon', 'raised_at', mayday.spell(a.raised_at),

@@ -217,6 +217,31 @@ def test_the_code_says_which_of_several(desk):
     assert desk.actions(alerts[1]) == []
 
 
+def test_who_is_asked_which_sees_the_codes_and_not_what_somebody_wrote(desk):
+    number = f"+{next(NUMBERS)}"
+    for who, code in (("whi-ann", "1111"), ("whi-bea", "2222")):
+        alert = uuid7()
+        with desk.site.client(who, version=5) as c:
+            assert c.publish(m.topic("alert", alert, "raise"), m.dump(raise_(text="send 9999"))) == 0
+        desk.site.wait_rows("SELECT count(*) FROM mayday.raise WHERE alert = %s", [(1,)], [alert])
+        desk.told(alert, "whi-rob", number, code=code)
+    desk.text(number, "OK")
+    desk.wait_answer("whi-rob", "unclear")
+    assert desk.said_back(number) == ["which"]
+    facts = desk.site.rows("SELECT mayday.notification_facts(id) FROM mayday.notification WHERE address = %s AND purpose = 'which'", [number])[0][0]
+    assert facts["text"] == "2222 whi-bea, 1111 whi-ann"
+
+
+def test_whoever_has_a_number_now_hears_nothing_of_whoever_had_it(desk):
+    sent = desk.told(desk.alarm("old-ann"), "old-rob", code="1234")
+    desk.site.rows("UPDATE mayday.notification SET made_at = now() - interval '8 days' WHERE id = %s", [sent.id])
+    desk.site.rows("DELETE FROM mayday.channel WHERE number = %s", [sent.number])
+    for words in ("hello", "HELP", "OK 1234"):
+        assert desk.text(sent.number, words) == 204
+    desk.carried()
+    assert desk.said_back(sent.number) == [] and desk.actions(sent.alert) == []
+
+
 def test_a_number_two_people_share(desk):
     alert = desk.alarm("shr-ann")
     number = f"+{next(NUMBERS)}"

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 
+import psycopg2
 import pytest
 
 from support import messages as m
@@ -211,6 +212,22 @@ def test_an_answer_stops_it_and_what_was_forgotten_begins_again(town):
     assert "next_at" in town.shown(alert)["escalation"]
     assert town.act("dora", "dispatcher", alert, "enroute") == "applied"
     assert town.wait(alert, "0.1", "answered", "forgotten", "1.1", "answered")["status"] == "answered"
+
+
+def test_an_answer_that_was_given_before_it_was_forgotten_and_comes_late_stops_nothing(town):
+    town.person("dora", "dispatcher", channels=TWO, connected=True)
+    town.plan((0, [role("dispatcher")], {"gap": 120}), (300, [person("sue")]))
+    alert = town.raised()
+    town.wait(alert, "0.1")
+    assert town.act("dora", "dispatcher", alert, "acknowledge") == "applied"
+    town.wait(alert, "0.1", "answered")
+    before = time.time()
+    town.later(alert, 1801, "0.1", "answered", "forgotten", "1.1")
+    assert town.act("dan", "dispatcher", alert, "acknowledge", at=before, offline=True) == "illegal"
+    town.settled(alert)
+    assert (town.escalation(alert)["status"], town.escalation(alert)["answered_at"]) == ("running", None)
+    assert town.act("dan", "dispatcher", alert, "acknowledge") == "illegal"
+    town.wait(alert, "0.1", "answered", "forgotten", "1.1", "answered")
 
 
 def test_somebody_else_who_answers_later_has_answered_too(town):
@@ -478,6 +495,22 @@ def test_under_duress_it_goes_on_and_the_family_hears_what_the_phone_shows(town)
     assert town.act("dora", "dispatcher", alert, "acknowledge") == town.act("dora", "dispatcher", alert, "resolve") == "applied"
     wait_until(lambda: town.escalation(alert)["due_at"] is None, "it has ended")
     assert town.told(alert, purpose=("acknowledged", "resolved")) == [] and town.told(alert, purpose="canceled") == ["(mum) mqtt"]
+    said = town.site.rows("SELECT mayday.notification_facts(n)->>'by' FROM mayday.notification n WHERE n.alert = %s AND n.purpose = 'canceled'", [alert])
+    assert said == [("ann",)], "also when it is said after dispatch resolved it"
+
+
+def test_family_is_told_who_ended_it_and_not_who_tried_to(town):
+    town.person("dora", "dispatcher")
+    town.family("ann", "mum")
+    town.plan((0, [{"family": True}]))
+    alert = town.raised(type="general")
+    town.wait(alert, "0.1")
+    said = "SELECT mayday.notification_facts(n)->>'by' FROM mayday.notification n WHERE n.alert = %s AND n.family AND n.purpose = %s"
+    family_told(town, alert)
+    assert town.act("ann", "member", alert, "cancel") == "applied"
+    wait_until(lambda: town.told(alert, purpose="canceled") == ["(mum) mqtt"], "mum hears that it was canceled")
+    assert town.act("dora", "dispatcher", alert, "resolve") == "illegal"
+    assert town.site.rows(said, [alert, "canceled"]) == [("ann",)]
 
 
 # ---- presses, and what came late ----
@@ -555,6 +588,21 @@ def test_the_timeline_holds_steps_and_notifications_without_addresses(town):
     assert {"raise", "escalation", "notification", "attempt"} <= set(kinds)
     assert ("escalation", {"step": "told", "round": 0, "level": 1, "people": 1}) in rows
     assert "+2782" not in json.dumps(rows)
+
+
+@pytest.mark.parametrize("user", ["mayday_console", "mayday_plugin"])
+def test_who_need_not_know_numbers_and_texts_gets_none(town, user):
+    town.person("dora", "dispatcher", channels=[("sms", "+27820009998")])
+    alert = town.raised()
+    town.wait(alert, "0.1")
+    sql = town.site.postgres.sql
+    for query in ("SELECT * FROM mayday.channel", "SELECT address FROM mayday.notification", "SELECT body FROM mayday.notification",
+                  "SELECT code FROM mayday.notification", "SELECT * FROM mayday.number_note", "SELECT * FROM mayday.provider_event",
+                  f"SELECT * FROM mayday.places_of('{town.org}', 'dora')", f"SELECT * FROM mayday.ways_of('{town.org}', 'dora', NULL)",
+                  f"SELECT mayday.standby_snapshot('{town.org}')", "SELECT mayday.choices('+27820009998')", "SELECT mayday.who_has('+27820009998')",
+                  f"SELECT mayday.notification_facts(id) FROM mayday.notification WHERE alert = '{alert}'", "SELECT mayday.mail_take('[]')"):
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            sql(query, user=user)
 
 
 def test_two_gateways_do_each_step_once(town):
