@@ -89,7 +89,7 @@ int host_start(service_host *h) {
 int host_stop(service_host *h, int ms) {
     uint64_t one = 1;
     struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += ms / 1000;
     until.tv_nsec += (long)(ms % 1000) * 1000000;
     until.tv_sec += until.tv_nsec / 1000000000;
@@ -101,7 +101,7 @@ int host_stop(service_host *h, int ms) {
         runner *r = &h->runners[i];
         if (!r->started)
             continue;
-        if (pthread_timedjoin_np(r->thread, NULL, &until) != 0) {
+        if (pthread_clockjoin_np(r->thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
             log_line("gateway", LOG_LEVEL_ERROR, "the service %s does not end", r->row->name);
             return -ETIMEDOUT;
         }

@@ -223,8 +223,7 @@ static void keep_spoken(const batch *b, const errand *e) {
         put_text(body, "lang", e->lang) < 0)
         return;
     json_print(body, &kept);
-    if (buf_failed(&kept) < 0 ||
-        local_put(b->x->s->local, TEXT("spoken"), text_of(e->id), buf_text(&kept)) < 0)
+    if (buf_failed(&kept) < 0 || local_put_spoken(b->x->s->local, text_of(e->id), buf_text(&kept)) < 0)
         service_log(b->x->s, LOG_LEVEL_WARNING, "what a call says can't be kept: it can't be heard again");
 }
 

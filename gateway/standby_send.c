@@ -388,7 +388,7 @@ static void keep_spoken(const standby *st, const notice *n) {
     if (!body || put(body, "text", text_of(n->body)) < 0 || put(body, "lang", lang) < 0)
         return;
     json_print(body, &kept);
-    if (buf_failed(&kept) < 0 || local_put(st->s->local, TEXT("spoken"), text_of(n->id), buf_text(&kept)) < 0)
+    if (buf_failed(&kept) < 0 || local_put_spoken(st->s->local, text_of(n->id), buf_text(&kept)) < 0)
         service_log(st->s, LOG_LEVEL_WARNING, "what a call says can't be kept: it can't be heard again");
 }
 

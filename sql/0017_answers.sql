@@ -87,7 +87,9 @@ BEGIN
                         AND y.outcome = 'unknown'
                       ORDER BY y.begun_at DESC LIMIT 1)
         RETURNING * INTO t;
-        UPDATE mayday.notification n SET status = 'sent', due_at = NULL, sent_at = coalesce(n.sent_at, e.received_at)
+        -- What is said next may get lost: then it is asked for.
+        UPDATE mayday.notification n SET status = 'sent', due_at = clock_timestamp() + interval '15 seconds',
+            sent_at = coalesce(n.sent_at, e.received_at)
         WHERE n.id = t.notification AND n.status = 'doubt';
     END IF;
     RETURN t;

@@ -449,6 +449,7 @@ def test_a_receipt_settles_what_was_in_doubt(desk):
     desk.carried()
     assert sent.status()[0] == "sent"
     assert desk.site.rows("SELECT outcome, reference FROM mayday.attempt WHERE id = %s", [sent.attempt]) == [("sent", sent.reference)]
+    assert desk.site.rows("SELECT due_at > now() FROM mayday.notification WHERE id = %s", [sent.id]) == [(True,)]  # it is asked what came of it
 
 
 # ---- repeats, forgeries, bad days ----

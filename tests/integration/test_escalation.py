@@ -3,6 +3,7 @@ the notifications is not looked at here. Time passes by pass_time()."""
 import itertools
 import json
 import random
+import signal
 import threading
 import time
 
@@ -531,7 +532,7 @@ def test_a_press_that_joined_another_has_no_escalation_and_makes_it_more_urgent(
 
 def test_what_was_stored_late_waits_for_what_was_sent_without_the_database(town):
     due = "SELECT round(extract(epoch FROM due_at - now())) FROM mayday.escalation WHERE alert = %s"
-    for age, offline, wait in (("10 seconds", False, 2), ("10 seconds", True, 0), ("1 second", False, 0)):
+    for age, offline, wait in (("10 seconds", False, 2), ("10 seconds", True, 2), ("1 second", False, 0)):
         rows = town.site.postgres.server.connect("postgres", town.site.postgres.name)
         alert = m.uuid7()
         try:
@@ -655,6 +656,79 @@ def test_a_gateway_killed_at_any_moment_neither_loses_nor_doubles_a_step(own_sit
         for alert in alerts:
             assert town.steps(alert) == ["0.1", "0.2", "0.3"]
             assert town.told(alert) == ["a mqtt", "b mqtt", "c mqtt", "d mqtt"]
+
+
+def test_a_gateway_that_stands_still_in_the_middle_of_a_step_lets_go_of_the_incident(own_site):
+    """As one whose host is gone without a word: whoever answers must not wait for it."""
+    with own_site() as site:
+        town = Town(site, "stillness")
+        town.plan((0, [person("a")]))
+        alert = town.raised()
+        wait_until(lambda: town.escalation(alert), "it is stored")
+        blocker = site.postgres.server.connect(database=site.postgres.name)
+        blocker.autocommit = False
+        blocker.cursor().execute("LOCK TABLE mayday.plan IN ACCESS EXCLUSIVE MODE")
+        frozen = site.gateway("frozen", gateway__organisations="").start_unready()
+        session = "SELECT state FROM pg_stat_activity WHERE application_name = 'mayday-gateway escalator frozen'"
+        wait_until(lambda: site.rows(session + " AND wait_event_type = 'Lock'"), "it has claimed and reads the plan")
+        try:
+            frozen.signal(signal.SIGSTOP)
+            blocker.close()
+            site.wait_rows(session, [("idle in transaction",)])
+            town.act("dora", "dispatcher", alert, "acknowledge")
+            site.wait_rows("SELECT status FROM mayday.alert WHERE id = %s", [("acknowledged",)], [alert])
+        finally:
+            frozen.signal(signal.SIGCONT)
+        town.wait(alert, "answered")
+        frozen.stop()
+
+
+def test_more_than_a_step_can_hold_is_told_one_by_one(town):
+    """Together they would take longer than a gateway waits for an answer."""
+    town.plan((0, [person("a")]))
+    slow = f"""CREATE FUNCTION mayday.be_slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(2.2); RETURN NEW; END $$;
+        CREATE TRIGGER slow BEFORE INSERT ON mayday.notification FOR EACH ROW WHEN (NEW.org = '{town.org}') EXECUTE FUNCTION mayday.be_slow();
+        CREATE FUNCTION mayday.be_late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.due_at := now() + interval '1 hour'; RETURN NEW; END $$;
+        CREATE TRIGGER late BEFORE INSERT ON mayday.escalation FOR EACH ROW WHEN (NEW.org = '{town.org}') EXECUTE FUNCTION mayday.be_late()"""
+    town.site.rows(slow)
+    try:
+        alerts = [town.raised(f"p{n}") for n in range(6)]
+        town.site.wait_rows("SELECT count(*) FROM mayday.escalation WHERE org = %s", [(6,)], [town.org])
+        town.site.rows("UPDATE mayday.escalation SET due_at = now() WHERE org = %s", [town.org])
+        town.site.rows("SELECT pg_notify('mayday_escalation', '')")
+        wait_until(lambda: all(town.steps(alert) == ["0.1"] for alert in alerts), "all are told", 60)
+    finally:
+        town.site.rows("DROP FUNCTION mayday.be_slow() CASCADE; DROP FUNCTION mayday.be_late() CASCADE")
+
+
+def test_what_was_open_before_there_was_escalation_is_escalated_when_somebody_asks_for_it(town):
+    town.plan((0, [person("a")]), (60, [person("b")]))
+    old, reopened = town.raised("ann"), town.raised("ben")
+    for alert in old, reopened:
+        town.wait(alert, "0.1")
+        for table in "notification", "escalation_step", "escalation":
+            town.site.rows(f"DELETE FROM mayday.{table} WHERE alert = %s", [alert])
+    assert town.act("dora", "dispatcher", old, "acknowledge") == "applied"
+    assert town.escalation(old) == {}
+    assert town.act("dora", "dispatcher", old, "escalate") == "applied"
+    town.wait(old, "0.1")
+    for action in "acknowledge", "resolve":
+        assert town.act("dora", "dispatcher", reopened, action) == "applied"
+    assert town.escalation(reopened) == {}
+    assert town.act("dora", "dispatcher", reopened, "reopen") == "applied"
+    wait_until(lambda: town.told(reopened) == ["a mqtt"], "it is told")
+
+
+def test_one_of_some_organisations_sleeps_until_theirs_is_due(town):
+    sleep = lambda *orgs: town.site.rows("SELECT mayday.escalation_sleep(%s)", [list(orgs) or None])[0][0]
+    for org, due in (("sleep1", 60), ("sleep2", 30)):
+        town.site.rows("INSERT INTO mayday.escalation (org, alert, edition_org, edition, policy, due_at) "
+                       "VALUES (%s, mayday.new_id(), '*', 1, 'default', clock_timestamp() + %s * interval '1 second')", [org, due])
+    try:
+        assert 50000 < sleep("sleep1") <= 60000 and 20000 < sleep("sleep1", "sleep2") <= 30000
+        assert sleep("sleep3") is None and sleep() <= 30000
+    finally:
+        town.site.rows("DELETE FROM mayday.escalation WHERE org LIKE 'sleep%'")
 
 
 def test_an_acknowledgement_in_the_moment_of_a_step_comes_before_it_or_after_it(town):
