@@ -5,10 +5,11 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from dataclasses import dataclass
 
 from .lab import ORG
-from .servers import Broken, end
+from .servers import Broken, end, wait_until
 
 BENCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir)
 DESK, NUMBER = "desk", "+27820000001"
@@ -84,6 +85,15 @@ def settings(provider, notify):
     return sections
 
 
+def is_ready(address):
+    """All of its services work."""
+    try:
+        with urllib.request.urlopen(f"http://{address}/health", timeout=5) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
 @contextlib.contextmanager
 def night(lab, receipts="never", **notify):
     """`notify`: settings that differ from the shipped ones."""
@@ -91,6 +101,7 @@ def night(lab, receipts="never", **notify):
         enter(mayday.postgres)
         with lab.gateway(mayday, settings(provider, notify)) as address:
             provider.route(address)
+            wait_until("the gateway's readiness", lambda: is_ready(address))
             yield Night(lab, mayday, provider, address, mayday.gateway)
             provider.is_content()
 
