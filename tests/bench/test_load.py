@@ -1,16 +1,24 @@
-"""The load generator prints a figure only when everything happened: it is run against a broker made of a few bytes
-that answers badly, and, where Mosquitto is installed, against the real one."""
+"""The load generators print a figure only when everything happened: they are run against a broker and a server made of a few bytes
+that answer badly, and, where Mosquitto is installed, against the real one."""
 import json
 import os
 import shutil
 import socket
 import struct
 import subprocess
+import sys
 import threading
+import time
+from types import SimpleNamespace
 
 import pytest
 
-LOAD = os.environ["BENCH_LOAD"]
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from harness.phones import Provider  # noqa: E402
+from harness.rows import texts  # noqa: E402
+from harness.servers import Broken  # noqa: E402
+
+LOAD, HTTP = os.environ["BENCH_LOAD"], os.environ["BENCH_HTTP"]
 MOSQUITTO = shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin")
 CONNACK = b"\x20\x02\x00\x00"
 CONNACK_5 = b"\x20\x03\x00\x00\x00"
@@ -22,7 +30,7 @@ def run(mode, port, *options):
 
 class Fake:
     """Accepts connections; `answer(kind, body)` gives the bytes for each packet, None closes. Answers leave one byte
-    at a time, so that no packet arrives whole."""
+    at a time, so that none arrives whole."""
 
     def __init__(self, answer):
         self.answer = answer
@@ -39,19 +47,26 @@ class Fake:
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
 
+    def _take(self, stream):
+        """What answer() is asked, or None at the end."""
+        first = stream.read(1)
+        if not first:
+            return None
+        length = shift = 0
+        while True:
+            byte = stream.read(1)[0]
+            length |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        return first[0] >> 4, stream.read(length)
+
     def _serve(self, peer):
         stream = peer.makefile("rb")
         try:
             with peer:
-                while first := stream.read(1):
-                    length = shift = 0
-                    while True:
-                        byte = stream.read(1)[0]
-                        length |= (byte & 0x7F) << shift
-                        shift += 7
-                        if byte < 0x80:
-                            break
-                    reply = self.answer(first[0] >> 4, stream.read(length))
+                while asked := self._take(stream):
+                    reply = self.answer(*asked)
                     if reply is None:
                         return
                     for i in range(len(reply)):
@@ -183,3 +198,75 @@ def test_idle_sessions_are_weighed(broker):
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["sessions"] == 300 and result["resident_after"] > 0
+
+
+# ---- HTTP
+
+class FakeServer(Fake):
+    """Likewise for HTTP: `answer(request)`."""
+
+    def _take(self, stream):
+        lines = []
+        while (line := stream.readline()) not in (b"", b"\r\n"):
+            lines.append(line)
+        return (b"".join(lines),) if lines else None
+
+
+ASKED = b"GET /%d HTTP/1.1\r\nHost: here\r\n\r\n"
+YES = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\nX-More: 1\r\n\r\nyes"
+
+
+def ask(folder, port, requests, *patience):
+    path = folder / "requests"
+    path.write_bytes(b"".join(b"%d\n%b" % (len(one), one) for one in requests))
+    return subprocess.run([HTTP, str(port), "3", str(path), *patience], capture_output=True, text=True, timeout=60)
+
+
+def test_every_request_is_sent_once_and_every_answer_counted(tmp_path):
+    asked, lock = [], threading.Lock()
+
+    def answer(request):
+        with lock:
+            asked.append(request.split()[1])
+            return YES if len(asked) % 2 else b"HTTP/1.1 204 No Content\r\n\r\n"
+
+    with FakeServer(answer) as server:
+        done = ask(tmp_path, server.port, [ASKED % i for i in range(20)])
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["answers"] == 20 and result["statuses"] == {"200": 10, "204": 10} and result["latency_us"]["count"] == 20
+    assert sorted(asked) == sorted(b"/%d" % i for i in range(20))
+
+
+@pytest.mark.parametrize("answer, sentence", [
+    (lambda request: b"", "never answered"),
+    (lambda request: YES[:-1], "never answered"),
+    (lambda request: None, "closed a connection"),
+    (lambda request: b"nonsense, and more\r\n\r\n", "no HTTP"),
+    (lambda request: b"HTTP/1.1 200 OK\r\n\r\n", "does not say how long"),
+])
+def test_a_server_that_does_not_answer_gives_no_figure(tmp_path, answer, sentence):
+    with FakeServer(answer) as server:
+        done = ask(tmp_path, server.port, [ASKED % 1], "0.3")
+    assert done.returncode == 1 and done.stdout == ""
+    assert sentence in done.stderr
+
+
+def test_the_provider_notes_each_text_and_when_it_came(tmp_path):
+    before = time.monotonic_ns()
+    with Provider(str(tmp_path / "provider")) as provider:
+        n = SimpleNamespace(provider=provider)
+        done = ask(tmp_path, provider.port, [texts.request(n, i) for i in range(30)])
+        assert json.loads(done.stdout)["statuses"] == {"201": 30}, done
+        came = provider.take()
+        provider.is_content()
+        assert provider.take() == []
+        assert texts.rate_of(came, 30) > 0
+        assert all(before < at < time.monotonic_ns() for at, _ in came)
+        with pytest.raises(Broken):  # one is missing
+            texts.rate_of(came[1:], 30)
+        with pytest.raises(Broken):  # one came twice
+            texts.rate_of(came[1:] + came[1:2], 30)
+        ask(tmp_path, provider.port, [texts.request(n, 1).replace(b"Basic ", b"Basic x")])
+        with pytest.raises(Broken, match="credentials"):
+            provider.is_content()

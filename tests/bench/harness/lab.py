@@ -112,6 +112,17 @@ class Lab:
         return figures(subprocess.run([os.path.join(self.build, "bench", "fdatasync"), self.folder, str(count),
                                        str(rate)], capture_output=True, text=True))["latency_us"]
 
+    def http(self, port, connections, requests, expect):
+        """Sends prepared requests; the figures. Each must be answered with that status."""
+        path = os.path.join(self.fresh("http"), "requests")
+        with open(path, "wb") as f:
+            f.writelines(b"%d\n%b" % (len(request), request) for request in requests)
+        found = figures(subprocess.run([os.path.join(self.build, "bench", "http"), str(port), str(connections), path],
+                                       capture_output=True, text=True))
+        if found["statuses"] != {expect: len(requests)}:
+            raise Broken(f"not every one of {len(requests)} requests was answered with {expect}: {found['statuses']}")
+        return found
+
     def access(self, incidents, members, calls):
         """Access decisions on the plugin's own code, without a broker."""
         return figures(subprocess.run([os.path.join(self.build, "bench", "access"), self.find("etc/mayday/policy.conf"),
@@ -197,8 +208,8 @@ class Lab:
                 yield Mayday(self, home, broker, postgres)
 
     @contextlib.contextmanager
-    def gateway(self, mayday):
-        """The gateway of that broker and database, up; the value is its HTTP address."""
+    def gateway(self, mayday, sections=None):
+        """The gateway of that broker and database, up; the value is its HTTP address. `sections`: more of its configuration."""
         token, address = os.path.join(mayday.home, "gateway.token"), f"127.0.0.1:{free_port()}"
         with open(token, "w") as f:
             f.write(self.token(mayday.home, "gw", "gateway"))
@@ -206,9 +217,12 @@ class Lab:
         with open(os.path.join(mayday.home, "mayday.conf"), "a") as f:
             f.write(f"[gateway]\nid = gw\nbroker_port = {mayday.port}\ntoken_file = {token}\nhttp = {address}\n"
                     f"database = {mayday.postgres.conninfo('mayday_gateway')}\n")
+            for name, values in (sections or {}).items():
+                f.write(f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in values.items()))
         with open(os.path.join(mayday.home, "gateway.log"), "wb") as log:
             process = subprocess.Popen([self.find("sbin/mayday-gateway"), "--config",
                                         os.path.join(mayday.home, "mayday.conf")], stdout=log, stderr=log)
+        mayday.gateway = process.pid
         try:
             wait_until("the gateway's connection", lambda: self._gateway_is_up(mayday, process))
             yield address

@@ -24,7 +24,7 @@ TITLE = "raises drained to the database"
 RAISES = 20000
 BURST = 20  # [limits] raise, as shipped
 REACH = 1000  # raises a second: a crowd of ten thousand is in the database within ten seconds
-TABLES = ("raise", "alert", "membership", "outbox", "audit_pending", "feed_pending", "feed")
+TABLES = ("raise", "alert", "membership", "escalation", "outbox", "audit_pending", "feed_pending", "feed")
 
 
 def lines(how_many, people):
