@@ -476,7 +476,8 @@ END
 $$;
 
 -- Nobody answered, and dispatch cannot miss it: everybody of these roles hears it, those who are away when they are
--- back. While the raiser may not know that it goes on, it is said to the others one by one, should they have that role.
+-- back. While the raiser may not know that it goes on, it is said to the others one by one: some session of the raiser
+-- may hold that role, whatever their newest token says.
 CREATE FUNCTION mayday.escalation_broadcast(a mayday.alert, in_round integer, words text, lang text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -484,8 +485,7 @@ DECLARE
     role text;
 BEGIN
     FOREACH role IN ARRAY ARRAY['dispatcher', 'supervisor'] LOOP
-        IF a.duress_at IS NULL OR NOT EXISTS (SELECT FROM mayday.person p WHERE p.org = a.org AND p.person = a.raised_by
-                                              AND p.roles @> ARRAY[role]) THEN
+        IF a.duress_at IS NULL THEN
             PERFORM mayday.post(a.org, 'role/' || role, 'message', 'broadcast', said || jsonb_build_object(
                 'id', mayday.notification_id(a.org, a.id, 0, in_round, 0, 'exhausted:' || role, 0)));
         ELSE

@@ -184,7 +184,7 @@ def test_a_raiser_who_dispatches_does_not_hear_of_it_under_duress(town):
         town.later(alert, 11, "0.1", "exhausted")
         assert "dan" in json.loads(dora.receive().payload)["text"] and "dan" in json.loads(sue.receive().payload)["text"]
         town.site.wait_rows("SELECT count(*) FROM mayday.outbox WHERE org = %s", [(0,)], [town.org])
-        assert dan.receives_nothing()
+        assert dan.receives_nothing(), [(p.topic, p.payload) for p in dan.inbox]
 
 
 # ---- somebody answers ----
