@@ -281,6 +281,7 @@ CREATE TRIGGER tell_answer AFTER UPDATE OF verdict ON mayday.action FOR EACH ROW
 
 -- All incidents that letters are about, then all notifications, in one order for everybody. Whoever stores what became of a
 -- request has its notification locked: so either we find what they stored, or they find what we did (receipts_before).
+-- A writer takes incidents in the order of its messages, and must not be held up: so we wait with nothing in our hands.
 CREATE FUNCTION mayday.lock_for_mail(letters jsonb) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     ids uuid[] := ARRAY(
@@ -293,9 +294,19 @@ DECLARE
         SELECT n.id FROM jsonb_to_recordset(letters) l("from" text, meaning text) JOIN mayday.notification n
             ON n.address = l."from" AND n.kind = 'sms' AND n.status = 'waiting' WHERE l.meaning = 'stop');
 BEGIN
-    PERFORM FROM mayday.alert a
-    WHERE (a.org, a.id) IN (SELECT n.org, n.alert FROM mayday.notification n WHERE n.id = ANY (ids))
-    ORDER BY a.org, a.id FOR UPDATE;
+    FOR turn IN 1 .. 200 LOOP
+        BEGIN
+            PERFORM FROM mayday.alert a
+            WHERE (a.org, a.id) IN (SELECT n.org, n.alert FROM mayday.notification n WHERE n.id = ANY (ids))
+            ORDER BY a.org, a.id FOR UPDATE NOWAIT;
+            EXIT;
+        EXCEPTION WHEN lock_not_available THEN
+            IF turn = 200 THEN
+                RAISE;
+            END IF;
+            PERFORM pg_sleep(0.02);
+        END;
+    END LOOP;
     PERFORM FROM mayday.notification n WHERE n.id = ANY (ids) ORDER BY n.id FOR UPDATE;
 END
 $$;

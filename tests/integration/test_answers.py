@@ -15,6 +15,7 @@ import uuid
 from contextlib import closing, contextmanager
 from urllib.parse import urlencode, urlsplit
 
+import psycopg2
 import pytest
 
 from support import messages as m
@@ -450,6 +451,34 @@ def test_a_receipt_settles_what_was_in_doubt(desk):
     assert sent.status()[0] == "sent"
     assert desk.site.rows("SELECT outcome, reference FROM mayday.attempt WHERE id = %s", [sent.attempt]) == [("sent", sent.reference)]
     assert desk.site.rows("SELECT due_at > now() FROM mayday.notification WHERE id = %s", [sent.id]) == [(True,)]  # it is asked what came of it
+
+
+def test_receipts_do_not_hold_up_whoever_has_one_of_their_incidents(desk):
+    """A writer has the second, and then wants the first."""
+    one, other = sorted(desk.alarm(f"lck-{who}") for who in ("ann", "ben"))
+    sent = [desk.told(alert, f"lck-{who}") for alert, who in ((one, "rob"), (other, "rita"))]
+    letters = [{"key": f"{n}" * 64, "provider": "twilio-sms", "kind": "receipt", "reference": each.reference, "said": "delivered",
+                "receipt": "delivered", "received_at": raise_()["ts"]} for n, each in enumerate(sent)]
+    faults = []
+
+    def carry():
+        try:
+            desk.site.rows("SELECT mayday.mail_take(%s::jsonb)", [json.dumps(letters)])
+        except psycopg2.Error as fault:
+            faults.append(fault)
+
+    writer = psycopg2.connect(desk.site.postgres.dsn())
+    lock = "SELECT 1 FROM mayday.alert WHERE id = %s FOR UPDATE"
+    with writer, writer.cursor() as cursor:
+        cursor.execute(lock, [other])
+        mail = threading.Thread(target=carry)
+        mail.start()
+        desk.site.wait_rows("SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'SELECT mayday.mail_take(''[%%' "
+                            "AND wait_event IN ('PgSleep', 'transactionid', 'tuple')", [(True,)])
+        cursor.execute(lock, [one])
+    mail.join()
+    writer.close()
+    assert faults == [] and [each.status()[0] for each in sent] == ["delivered", "delivered"]
 
 
 # ---- repeats, forgeries, bad days ----

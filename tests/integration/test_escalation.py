@@ -715,7 +715,7 @@ def test_what_was_open_before_there_was_escalation_is_escalated_when_somebody_as
     for action in "acknowledge", "resolve":
         assert town.act("dora", "dispatcher", reopened, action) == "applied"
     assert town.escalation(reopened) == {}
-    assert town.act("dora", "dispatcher", reopened, "reopen") == "applied"
+    assert town.act("sue", "supervisor", reopened, "reopen") == "applied"
     wait_until(lambda: town.told(reopened) == ["a mqtt"], "it is told")
 
 
