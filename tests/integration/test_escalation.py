@@ -668,19 +668,16 @@ def test_a_gateway_that_stands_still_in_the_middle_of_a_step_lets_go_of_the_inci
         blocker = site.postgres.server.connect(database=site.postgres.name)
         blocker.autocommit = False
         blocker.cursor().execute("LOCK TABLE mayday.plan IN ACCESS EXCLUSIVE MODE")
-        frozen = site.gateway("frozen", gateway__organisations="").start_unready()
-        session = "SELECT state FROM pg_stat_activity WHERE application_name = 'mayday-gateway escalator frozen'"
-        wait_until(lambda: site.rows(session + " AND wait_event_type = 'Lock'"), "it has claimed and reads the plan")
-        try:
+        with site.gateway("frozen", gateway__organisations="").start_unready() as frozen:
+            session = "SELECT state FROM pg_stat_activity WHERE application_name = 'mayday-gateway escalator frozen'"
+            wait_until(lambda: site.rows(session + " AND wait_event_type = 'Lock'"), "it has claimed and reads the plan")
             frozen.signal(signal.SIGSTOP)
             blocker.close()
             site.wait_rows(session, [("idle in transaction",)])
             town.act("dora", "dispatcher", alert, "acknowledge")
             site.wait_rows("SELECT status FROM mayday.alert WHERE id = %s", [("acknowledged",)], [alert])
-        finally:
             frozen.signal(signal.SIGCONT)
-        town.wait(alert, "answered")
-        frozen.stop()
+            town.wait(alert, "answered")
 
 
 def test_more_than_a_step_can_hold_is_told_one_by_one(town):
