@@ -93,10 +93,20 @@ static int try_key(const accounts *a, char why[ACCOUNTS_WHY_MAX]) {
     return fault;
 }
 
-/* An address that paths are put behind. */
+/* Of this very machine, which needs no TLS: what stands in for a provider, or a proxy. */
+static bool is_here(text url) {
+    static const text here[] = {TEXT("http://127.0.0.1"), TEXT("http://localhost"), TEXT("http://[::1]")};
+    for (size_t i = 0; i < ARRAY_LEN(here); i++)
+        if (text_starts_with(url, here[i]) &&
+            (url.len == here[i].len || url.ptr[here[i].len] == ':' || url.ptr[here[i].len] == '/'))
+            return true;
+    return false;
+}
+
+/* An address that paths are put behind. Passwords, numbers and texts go there: not in the open. */
 static bool address_good(const char *url) {
     text t = text_of(url);
-    if (!text_starts_with(t, TEXT("https://")) && !text_starts_with(t, TEXT("http://")))
+    if (!text_starts_with(t, TEXT("https://")) && !is_here(t))
         return false;
     for (size_t i = 0; i < t.len; i++)
         if (t.ptr[i] <= ' ' || t.ptr[i] > '~' || t.ptr[i] == '?' || t.ptr[i] == '#' || t.ptr[i] == '@')

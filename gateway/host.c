@@ -11,6 +11,8 @@
 
 #include "gateway/log.h"
 
+#define STANDBY_TIME (5 * INSTANT_SECOND)
+
 int64_t host_clock_ms(void) {
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
@@ -87,7 +89,7 @@ int host_start(service_host *h) {
 int host_stop(service_host *h, int ms) {
     uint64_t one = 1;
     struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += ms / 1000;
     until.tv_nsec += (long)(ms % 1000) * 1000000;
     until.tv_sec += until.tv_nsec / 1000000000;
@@ -99,7 +101,7 @@ int host_stop(service_host *h, int ms) {
         runner *r = &h->runners[i];
         if (!r->started)
             continue;
-        if (pthread_timedjoin_np(r->thread, NULL, &until) != 0) {
+        if (pthread_clockjoin_np(r->thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
             log_line("gateway", LOG_LEVEL_ERROR, "the service %s does not end", r->row->name);
             return -ETIMEDOUT;
         }
@@ -189,6 +191,11 @@ void host_figures(service_host *h, figure_visit visit, void *context) {
 bool service_stopping(const service_context *s) {
     atomic_store(&s->runner->moved_ms, host_clock_ms());
     return atomic_load(&s->host->stopping);
+}
+
+bool service_waits(const service_context *s) {
+    instant age = instant_now() - s->connected_at;
+    return age >= 0 && age < STANDBY_TIME && !local_empty(s->local, TEXT("ledger"));
 }
 
 void service_log(const service_context *s, log_level level, const char *format, ...) {

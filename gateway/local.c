@@ -60,6 +60,11 @@ static const char *const words[LOCAL_STATEMENTS] = {
     [LOCAL_GET] = "SELECT body FROM document WHERE shelf = ?1 AND name = ?2",
     [LOCAL_ANY] = "SELECT 1 FROM document WHERE shelf = ?1 LIMIT 1",
     [LOCAL_DROP] = "DELETE FROM document WHERE shelf = ?1 AND name = ?2",
+    /* Some at once: each time is a flush. */
+    [LOCAL_TRIM] =
+        "DELETE FROM document WHERE shelf = ?1 AND rowid <= (SELECT rowid FROM document WHERE shelf = ?1"
+        " ORDER BY rowid DESC LIMIT 1 OFFSET ?2)"
+        " AND EXISTS (SELECT 1 FROM document WHERE shelf = ?1 LIMIT 1 OFFSET ?2 + ?2 / 8)",
 };
 
 int local_fault(int sqlite_code) {

@@ -72,4 +72,11 @@ NODISCARD int local_get(local *l, text shelf, text name, buf *to);
 bool local_empty(local *l, text shelf);                    /* also when that can't be found out */
 NODISCARD int local_drop(local *l, text shelf, text name); /* what is not there is dropped already */
 
+/* What lies longest goes, when there is more than an eighth beyond `most`. */
+NODISCARD int local_trim(local *l, text shelf, size_t most);
+
+/* What a call says, so that it can be heard again while the call goes on: on the shelf "spoken". */
+#define LOCAL_SPOKEN_MAX 1000
+NODISCARD int local_put_spoken(local *l, text notification, text body);
+
 #endif

@@ -26,6 +26,7 @@ typedef enum local_statement {
     LOCAL_GET,
     LOCAL_ANY,
     LOCAL_DROP,
+    LOCAL_TRIM,
     LOCAL_STATEMENTS,
 } local_statement;
 

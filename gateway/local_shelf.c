@@ -67,3 +67,18 @@ int local_drop(local *l, text shelf, text name) {
     local_unlock(l);
     return fault;
 }
+
+int local_trim(local *l, text shelf, size_t most) {
+    local_lock(l);
+    sqlite3_stmt *s = local_ready(l, LOCAL_TRIM);
+    local_bind(s, 1, shelf);
+    (void)sqlite3_bind_int64(s, 2, (int64_t)most);
+    int fault = local_run(l, LOCAL_TRIM);
+    local_unlock(l);
+    return fault;
+}
+
+int local_put_spoken(local *l, text notification, text body) {
+    int fault = local_put(l, TEXT("spoken"), notification, body);
+    return fault < 0 ? fault : local_trim(l, TEXT("spoken"), LOCAL_SPOKEN_MAX);
+}

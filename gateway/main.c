@@ -117,6 +117,8 @@ static int open_local(gateway *g) {
     int fault = local_open(g->conf.state_dir, g->id, &g->local, why);
     if (fault < 0)
         log_line("gateway", LOG_LEVEL_ERROR, "its own store can't be opened: %s", why);
+    else if (*why)
+        log_line("gateway", LOG_LEVEL_ERROR, "its own store: %s", why);
     return fault;
 }
 

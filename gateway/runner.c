@@ -14,9 +14,10 @@
 #define CONNECT_MS     5000
 #define PATIENCE_MS    10000
 #define FIRST_PAUSE_MS 50
+#define STALL          "5s" /* of a transaction, between two statements */
 /* Of a service that has something to do meanwhile. */
 #define SHORT_CONNECT_MS  1500
-#define SHORT_PATIENCE_MS 5000
+#define SHORT_PATIENCE_MS 3000
 #define SHORT_PAUSE_MS    300
 #define STILL_MS          30000 /* beyond its own pauses: then a service hangs */
 
@@ -78,8 +79,12 @@ static void went_well(runner *r) {
     atomic_fetch_add(&r->steps, 1);
 }
 
-static bool listens(runner *r) {
+/* What a transaction of ours has locked, the brokers' writers wait for: when this gateway stands still, or
+ * its host is gone without a word, the server ends it. */
+static bool greets(runner *r) {
     char sql[96];
+    if (pg_run(r->s.c, "SET idle_in_transaction_session_timeout = '" STALL "'") != PG_DONE)
+        return false;
     if (!r->row->channel)
         return true;
     (void)snprintf(sql, sizeof sql, "LISTEN %s", r->row->channel);
@@ -101,7 +106,7 @@ static bool connects(runner *r) {
         failed(r, why);
         return false;
     }
-    if (!listens(r)) {
+    if (!greets(r)) {
         failed(r, pg_why(r->s.c));
         return false;
     }

@@ -91,6 +91,15 @@ static bool new_id(char ret_id[UUID_TEXT_LEN + 1]) {
     return true;
 }
 
+/* Whoever only hears how it goes on has no keys: pressing one would seem to do something. */
+static bool asks_for_answer(const speech_about *about) {
+    static const char *const purposes[] = {"raise", "forgotten", "exhausted", "test"};
+    for (size_t i = 0; !about->family && i < ARRAY_LEN(purposes); i++)
+        if (strcmp(about->purpose, purposes[i]) == 0)
+            return true;
+    return false;
+}
+
 /* What it says; what it said the last time, if that may have gone out: so that it can be found in a list. */
 static int compose(batch *b, size_t row, const json *facts, errand *e) {
     sender *x = b->x;
@@ -109,7 +118,7 @@ static int compose(batch *b, size_t row, const json *facts, errand *e) {
         fault = speech_webhook(&about, text_of(e->id), instant_now(), &body);
     else
         fault = speech_say(&x->speech, &about, &body, &lang);
-    if (fault == 0 && strcmp(kind, "voice") == 0)
+    if (fault == 0 && strcmp(kind, "voice") == 0 && asks_for_answer(&about))
         fault = speech_menu(&x->speech, lang, &menu);
     if (fault < 0 || buf_failed(&body) < 0)
         return fault < 0 ? fault : buf_failed(&body);
@@ -214,8 +223,7 @@ static void keep_spoken(const batch *b, const errand *e) {
         put_text(body, "lang", e->lang) < 0)
         return;
     json_print(body, &kept);
-    if (buf_failed(&kept) < 0 ||
-        local_put(b->x->s->local, TEXT("spoken"), text_of(e->id), buf_text(&kept)) < 0)
+    if (buf_failed(&kept) < 0 || local_put_spoken(b->x->s->local, text_of(e->id), buf_text(&kept)) < 0)
         service_log(b->x->s, LOG_LEVEL_WARNING, "what a call says can't be kept: it can't be heard again");
 }
 
@@ -292,9 +300,10 @@ static pg_verdict take(batch *b, pg_rows **ret_rows) {
     pg_array_end(&routine);
     if (buf_failed(&names) < 0 || buf_failed(&most) < 0 || buf_failed(&routine) < 0)
         return PG_RETRY;
-    return pg_query(x->s->c,
-                    "SELECT * FROM mayday.claim_notifications($1::text[], $2::integer[], $3::integer[])", 3,
-                    (const char *[]){names.ptr, most.ptr, routine.ptr}, ret_rows);
+    return pg_query(
+        x->s->c,
+        "SELECT * FROM mayday.claim_notifications($1::text[], $2::text[], $3::integer[], $4::integer[])", 4,
+        (const char *[]){sender_orgs(x), names.ptr, most.ptr, routine.ptr}, ret_rows);
 }
 
 static pg_verdict store(batch *b) {

@@ -20,6 +20,7 @@
 typedef struct results {
     char **rows; /* JSON objects */
     size_t count, capacity;
+    size_t kept; /* of those, from the first on: in our own store, too */
 } results;
 
 /* Takes `row` over. Out of memory: it is dropped, and the errand is found again as an orphan. */
@@ -62,10 +63,12 @@ struct sender {
     client *client;
     carriers carriers;
     speech speech;
+    buf orgs; /* that are served, as an array; empty: all */
     errand *errands;
     size_t searching, asking;
     results ended, settled, receipts; /* rows for end_attempts(), settle_doubts(), settle_receipts_asked() */
     results notified, delivered;      /* ids for mark_reached() */
+    bool shelved;                     /* some of `ended` are in our own store, too */
     bool look;                        /* something may be due */
     int64_t look_at;                  /* likewise, from then on */
     int64_t orphans_at, state_at;
@@ -74,6 +77,7 @@ struct sender {
 };
 
 int64_t sender_clock_ms(void);
+const char *sender_orgs(const sender *x);                               /* NULL: all */
 NODISCARD int put_text(json *row, const char *name, const char *value); /* NULL: leaves it out */
 
 /* sender_claim.c: takes what is due and sends it. */
@@ -83,6 +87,8 @@ NODISCARD pg_verdict sender_claim(sender *x);
 client_done sender_done_of(errand_kind what);
 void sender_not_sent(errand *e, const char *why); /* it never left */
 NODISCARD pg_verdict sender_store(sender *x, pg *c);
+void sender_keep(sender *x);   /* what can't be stored now outlives the gateway in its own store */
+void sender_recall(sender *x); /* what was kept by whoever was here before */
 
 /* sender_doubt.c: asks providers. */
 NODISCARD pg_verdict sender_find_orphans(sender *x);

@@ -121,6 +121,7 @@ void results_add_id(results *r, const char *id) {
 }
 
 static void forget(results *r, size_t count) {
+    r->kept -= count < r->kept ? count : r->kept;
     for (size_t i = 0; i < count; i++)
         free(r->rows[i]);
     memmove(r->rows, r->rows + count, (r->count - count) * sizeof *r->rows);
@@ -230,12 +231,23 @@ static void count(sender *x, const errand *e, const provider_result *r) {
     service_count_of(x->s, "mayday_gateway_attempts_total", labels, 1);
 }
 
+/* Said when it begins and when it is over. */
+static void say_breaker(sender *x, const carrier *one, carrier_breaker before) {
+    carrier_breaker now = carriers_breaker(one, sender_clock_ms());
+    if (before == BREAKER_CLOSED && now == BREAKER_OPEN)
+        service_log(x->s, LOG_LEVEL_WARNING, "%s fails: it is left alone for a while", one->row->name);
+    else if (before != BREAKER_CLOSED && now == BREAKER_CLOSED)
+        service_log(x->s, LOG_LEVEL_NOTICE, "%s works again", one->row->name);
+}
+
 static void settle(errand *e, const provider_reply *reply, const provider_result *r) {
     sender *x = e->owner;
     if (e->try_count == TRIES_MAX)
         memmove(e->tries, e->tries + 1, --e->try_count * sizeof *e->tries);
     e->tries[e->try_count++] = (carrier_try){.row = e->row};
+    carrier_breaker before = carriers_breaker(e->by, sender_clock_ms());
     carriers_ended(&x->carriers, e->by, e->rank, e->trying, r, sender_clock_ms());
+    say_breaker(x, e->by, before);
     next_step v = next_of(e, reply, r);
     count(x, e, r);
     results_add(&x->ended, row_of(e, reply, r, &v));
@@ -339,8 +351,56 @@ static pg_verdict mark(pg *c, results *r, bool delivered) {
     return PG_DONE;
 }
 
+/* ---- while the database is away ---- */
+
+static const text shelf = {"outcomes", 8};
+
+void sender_keep(sender *x) {
+    for (; x->s->local && x->ended.kept < x->ended.count; x->ended.kept++) {
+        CLEANUP(json_freep) json *row = NULL;
+        text spelled = text_of(x->ended.rows[x->ended.kept]);
+        if (json_parse_once(spelled, &row) != JSON_OK ||
+            local_put(x->s->local, shelf, json_get_string(row, "attempt"), spelled) < 0)
+            return; /* no room: it is an orphan then, should we end before the database is back */
+        x->shelved = true;
+    }
+}
+
+static void recall(void *context, text name, text body) {
+    sender *x = context;
+    (void)name;
+    add_copy(&x->ended, text_copy(body));
+}
+
+void sender_recall(sender *x) {
+    if (x->s->local && local_each(x->s->local, shelf, recall, x) == 0)
+        x->ended.kept = x->ended.count;
+    x->shelved = x->ended.kept > 0;
+}
+
+static void note_name(void *context, text name, text body) {
+    (void)body;
+    add_copy(context, text_copy(name));
+}
+
+/* Storing one twice changes nothing: what can't be dropped now, is stored once more by whoever comes next. */
+static void drop_kept(sender *x) {
+    results names = {0};
+    if (!x->shelved)
+        return;
+    bool good = local_each(x->s->local, shelf, note_name, &names) == 0;
+    for (size_t i = 0; good && i < names.count; i++)
+        good = local_drop(x->s->local, shelf, text_of(names.rows[i])) == 0;
+    results_release(&names);
+    x->shelved = false;
+}
+
 pg_verdict sender_store(sender *x, pg *c) {
-    pg_verdict verdict = store(x, c, "SELECT * FROM mayday.end_attempts($1::jsonb)", &x->ended, &x->notified);
+    pg_verdict verdict = PG_DONE;
+    while (x->ended.count > 0 && verdict == PG_DONE)
+        verdict = store(x, c, "SELECT * FROM mayday.end_attempts($1::jsonb)", &x->ended, &x->notified);
+    if (verdict == PG_DONE)
+        drop_kept(x);
     if (verdict == PG_DONE)
         verdict = store(x, c, "SELECT * FROM mayday.settle_doubts($1::jsonb)", &x->settled, &x->notified);
     if (verdict == PG_DONE)

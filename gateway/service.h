@@ -57,6 +57,10 @@ extern const service *const services[];
 /* Ask between the parts of a long step: asking also tells the watchdog that the service moves. */
 bool service_stopping(const service_context *s);
 
+/* What this gateway told while it had no database, is still to be brought in (services/standby.c): whoever
+ * tells, or stores what was answered, waits for that, a few seconds of each connection at most. */
+bool service_waits(const service_context *s);
+
 /* Log lines: "service: text", to stderr with a syslog priority prefix for journald. Any thread. */
 typedef enum log_level {
     LOG_LEVEL_ERROR = 3,

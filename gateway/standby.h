@@ -91,8 +91,10 @@ bool told_is(const told *t, text org, text alert); /* this incident, or a press 
 int told_rank(const told *t);                      /* 1 low ... 4 critical */
 bool told_settled(const told *t);                  /* nothing of it waits or is under way */
 bool told_reached(const told *t);                  /* every person of it was sent something */
-void told_name(const told *t, buf *to);            /* of its document in the ledger */
-void told_spell(const told *t, buf *to);           /* that document; a fault stays in the buffer */
+/* The next place of the same person is due now. */
+void notice_next(notice *n, instant now);
+void told_name(const told *t, buf *to);  /* of its document in the ledger */
+void told_spell(const told *t, buf *to); /* that document; a fault stays in the buffer */
 /* Returns 0, -ENOMEM, or -EBADMSG. What was under way then is in doubt now. */
 NODISCARD int told_read(text spelled, told **ret_told);
 /* Appends its notices that are not brought yet as mayday.standby_bring() wants them. Returns 0 or -ENOMEM. */
@@ -183,8 +185,6 @@ void standby_pump(standby *st, int ms, int fd);
 void standby_keep(standby *st);
 /* What waits is not wanted any more; of one person, or of all (NULL ptr). */
 void standby_withdraw(told *t, text person);
-/* The next place of the same person is due now. */
-void notice_next(notice *n, instant now);
 
 void standby_drop(standby *st, told *t); /* from the list and the ledger; nothing of it may be under way */
 told *standby_add(standby *st, told *t); /* at the end of the list */

@@ -131,6 +131,22 @@ bool told_reached(const told *t) {
     return t->count > 0;
 }
 
+static bool same_person(const notice *a, const notice *b) {
+    return a->person && b->person && strcmp(a->person, b->person) == 0;
+}
+
+void notice_next(notice *n, instant now) {
+    notice *next = NULL;
+    for (size_t i = 0; i < n->of->count; i++) {
+        notice *x = n->of->notices[i];
+        if (same_person(x, n) && x->place > n->place && x->status == NOTICE_WAITING &&
+            (!next || x->place < next->place))
+            next = x;
+    }
+    if (next && next->due_at > now)
+        next->due_at = now;
+}
+
 /* ---- spelling ---- */
 
 static int put_text(json *to, const char *name, const char *value) {
@@ -284,8 +300,10 @@ int told_read(text spelled, told **ret_told) {
     text org = json_get_string(body, "org"), alert = json_get_string(body, "alert");
     CLEANUP(freep) char *purpose = text_copy(json_get_string(body, "purpose"));
     const json *joined = json_get(body, "joined"), *notices = json_get(body, "notices");
-    if (!org.ptr || !purpose)
+    if (!org.ptr || !json_get_string(body, "purpose").ptr)
         return -EBADMSG;
+    if (!purpose)
+        return -ENOMEM;
     CLEANUP(told_freep)
     told *t = told_new(org, alert, json_get_string(body, "raiser"), purpose, json_get(body, "raise"),
                        number_of(body, "heard_at"));

@@ -75,22 +75,6 @@ static void set_why(notice *n, const char *why) {
     n->of->dirty = true;
 }
 
-static bool same_person(const notice *a, const notice *b) {
-    return a->person && b->person && strcmp(a->person, b->person) == 0;
-}
-
-void notice_next(notice *n, instant now) {
-    notice *next = NULL;
-    for (size_t i = 0; i < n->of->count; i++) {
-        notice *x = n->of->notices[i];
-        if (same_person(x, n) && x->place > n->place && x->status == NOTICE_WAITING &&
-            (!next || x->place < next->place))
-            next = x;
-    }
-    if (next && next->due_at > now)
-        next->due_at = now;
-}
-
 void standby_withdraw(told *t, text person) {
     for (size_t i = 0; i < t->count; i++) {
         notice *n = t->notices[i];
@@ -404,7 +388,7 @@ static void keep_spoken(const standby *st, const notice *n) {
     if (!body || put(body, "text", text_of(n->body)) < 0 || put(body, "lang", lang) < 0)
         return;
     json_print(body, &kept);
-    if (buf_failed(&kept) < 0 || local_put(st->s->local, TEXT("spoken"), text_of(n->id), buf_text(&kept)) < 0)
+    if (buf_failed(&kept) < 0 || local_put_spoken(st->s->local, text_of(n->id), buf_text(&kept)) < 0)
         service_log(st->s, LOG_LEVEL_WARNING, "what a call says can't be kept: it can't be heard again");
 }
 

@@ -540,8 +540,11 @@ BEGIN
     UPDATE mayday.action y SET verdict = in_verdict, from_status = in_status, to_status = in_status, version = a.version,
         standing = in_standing, run = in_run, done_at = to_timestamp(done_us / 1000000.0)
     WHERE y.id = in_message RETURNING * INTO x;
-    IF x.action = 'acknowledge' AND in_verdict = 'illegal' AND a.closed_at IS NULL AND a.id IS NOT NULL THEN
-        PERFORM mayday.escalation_acted(a, a.status, x); -- somebody else was first; it is their answer all the same
+    -- Somebody else was first; it is their answer all the same. But not to what was asked after it was done.
+    IF x.action = 'acknowledge' AND in_verdict = 'illegal' AND a.closed_at IS NULL AND a.id IS NOT NULL
+       AND NOT EXISTS (SELECT FROM mayday.escalation_step t WHERE t.org = a.org AND t.alert = a.id
+                       AND t.step IN ('forgotten', 'begun_again') AND t.at > x.done_at) THEN
+        PERFORM mayday.escalation_acted(a, a.status, x);
     END IF;
     PERFORM mayday.reject(in_org, coalesce(x.via, in_sender), in_message, in_topic, in_verdict, in_detail);
     PERFORM mayday.record_audit(in_org, 'incident.refused', in_sender, x.person, coalesce(in_alert, x.alert),

@@ -282,6 +282,14 @@ DECLARE
     was_closed boolean := before IN ('resolved', 'canceled');
     is_closed boolean := a.status IN ('resolved', 'canceled');
 BEGIN
+    -- One that is older than escalation here has none until somebody asks for it.
+    IF x.verdict = 'applied' AND NOT is_closed AND (was_closed OR x.action = 'escalate') THEN
+        INSERT INTO mayday.escalation (org, alert, edition_org, edition, policy)
+        SELECT a.org, a.id, coalesce(p.org, '*'), coalesce(p.edition, 0), ''
+        FROM (SELECT) nothing LEFT JOIN (SELECT z.org, z.edition FROM mayday.plan z WHERE z.org IN (a.org, '*')
+                                         ORDER BY z.org = '*', z.edition DESC LIMIT 1) p ON true
+        WHERE a.joined_to IS NULL ON CONFLICT DO NOTHING;
+    END IF;
     SELECT * INTO e FROM mayday.escalation y WHERE y.org = a.org AND y.alert = a.id FOR UPDATE;
     IF e.alert IS NULL THEN
         RETURN;
@@ -372,13 +380,22 @@ BEGIN
 END
 $$;
 
--- Milliseconds until one is due; 0: one is; NULL: none ever.
+-- Milliseconds until one is due; 0: one is; NULL: none ever. Of some organisations by an index of each: those of others
+-- may be many.
+CREATE INDEX ON mayday.escalation (org, due_at) WHERE due_at IS NOT NULL;
 CREATE FUNCTION mayday.escalation_sleep(orgs text[]) RETURNS bigint
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+DECLARE
+    due timestamptz;
 BEGIN
-    RETURN (SELECT greatest(ceil(extract(epoch FROM e.due_at - clock_timestamp()) * 1000), 0)::bigint
-            FROM mayday.escalation e WHERE e.due_at IS NOT NULL AND (orgs IS NULL OR e.org = ANY (orgs))
-            ORDER BY e.due_at LIMIT 1);
+    IF orgs IS NULL THEN
+        SELECT min(e.due_at) INTO due FROM mayday.escalation e WHERE e.due_at IS NOT NULL;
+    ELSE
+        SELECT min(f.due_at) INTO due FROM unnest(orgs) o(org) CROSS JOIN LATERAL (
+            SELECT e.due_at FROM mayday.escalation e WHERE e.org = o.org AND e.due_at IS NOT NULL
+            ORDER BY e.due_at LIMIT 1) f;
+    END IF;
+    RETURN CASE WHEN due IS NOT NULL THEN greatest(ceil(extract(epoch FROM due - clock_timestamp()) * 1000), 0)::bigint END;
 END
 $$;
 
@@ -637,8 +654,8 @@ $$;
 
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA mayday FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION mayday.on_call(text, text, timestamptz), mayday.plan_people(text, uuid, jsonb, timestamptz),
-    mayday.places_of(text, text, text[]), mayday.escalation_of(uuid) TO mayday_gateway, mayday_console;
-GRANT EXECUTE ON FUNCTION
+    mayday.escalation_of(uuid) TO mayday_gateway, mayday_console;
+GRANT EXECUTE ON FUNCTION mayday.places_of(text, text, text[]), -- which has the numbers
     mayday.notification_id(text, uuid, integer, integer, integer, text, integer),
     mayday.notify(text, uuid, text, text, text, text, integer, boolean, integer, integer, integer, timestamptz, interval, uuid),
     mayday.withdraw(text, uuid, text), mayday.escalation_claim(text[], integer), mayday.escalation_sleep(text[]),

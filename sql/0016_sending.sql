@@ -31,9 +31,11 @@ BEGIN
         SELECT * INTO e FROM mayday.escalation x WHERE x.org = a.org AND x.alert = a.id;
         -- Family sees what was sent to the incident; whoever helps, also where somebody under duress is.
         place := mayday.incident_location(a, a.duress_at IS NOT NULL AND NOT n.family);
+        -- Who did it, not who tried to; under duress, who did what the raiser's phone shows.
         who := CASE WHEN n.purpose IN ('resolved', 'canceled') THEN (
-                   SELECT x.sender FROM mayday.action x WHERE x.alert = a.id AND x.org = a.org
-                     AND x.action IN ('resolve', 'cancel', 'close') ORDER BY x.received_at DESC, x.id DESC LIMIT 1)
+                   SELECT x.sender FROM mayday.action x WHERE x.alert = ANY (mayday.incident_ids(a)) AND x.org = a.org
+                     AND x.action = CASE n.purpose WHEN 'resolved' THEN 'resolve' ELSE 'cancel' END
+                     AND x.verdict IN ('applied', 'duress') ORDER BY x.received_at DESC, x.id DESC LIMIT 1)
                ELSE a.acknowledged_by END;
     END IF;
     RETURN jsonb_strip_nulls(jsonb_build_object(
@@ -41,7 +43,7 @@ BEGIN
         'type', a.type, 'priority', a.priority, 'status', a.status, 'silent', a.silent, 'raised_by', a.raised_by,
         'who', coalesce((SELECT p.name FROM mayday.person p WHERE p.org = a.org AND p.person = a.raised_by), a.raised_by),
         'by', coalesce((SELECT p.name FROM mayday.person p WHERE p.org = a.org AND p.person = who), who),
-        'text', CASE WHEN a.id IS NOT NULL THEN (
+        'text', CASE WHEN n.purpose = 'which' THEN mayday.choices(n.address) WHEN a.id IS NOT NULL THEN (
             SELECT r.text FROM mayday.raise r WHERE r.alert = a.id AND r.org = a.org AND r.text IS NOT NULL
             ORDER BY r.at LIMIT 1) END,
         'lat', place->'lat', 'lon', place->'lon', 'raised_at', mayday.spell(a.raised_at),
@@ -89,9 +91,9 @@ BEGIN
 END
 $$;
 
--- What is due, locked: of each kind at most so many, and among them at most so many routine ones (rank 0); the most
+-- What is due of these organisations (NULL: of all), locked: of each kind at most so many, and among them at most so many routine ones (rank 0); the most
 -- urgent first, then the longest due. What another gateway has locked is its.
-CREATE FUNCTION mayday.claim_notifications(kinds text[], most integer[], routine integer[])
+CREATE FUNCTION mayday.claim_notifications(orgs text[], kinds text[], most integer[], routine integer[])
 RETURNS TABLE (id uuid, org text, alert uuid, person text, kind text, address text, purpose text, rank integer, lang text,
                code text, body text, left_ms bigint, connected boolean, fault text, tried jsonb, facts jsonb)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
@@ -106,6 +108,7 @@ BEGIN
             CONTINUE WHEN room <= 0;
             FOR n IN SELECT * FROM mayday.notification x
                      WHERE x.status = 'waiting' AND x.kind = kinds[k] AND x.rank = r AND x.due_at <= moment
+                       AND (orgs IS NULL OR x.org = ANY (orgs))
                      ORDER BY x.due_at LIMIT CASE r WHEN 0 THEN least(room, routine[k]) ELSE room END
                      FOR UPDATE SKIP LOCKED LOOP
                 room := room - 1;
@@ -185,7 +188,11 @@ BEGIN
                    clock_timestamp() + (x->>'until_ms')::bigint * interval '1 ms'
             FROM mayday.notification n WHERE n.id = (x->>'id')::uuid;
         ELSIF x->>'do' = 'post' THEN
-            PERFORM mayday.post_notification((x->>'id')::uuid, x->>'body', x->>'lang');
+            BEGIN
+                PERFORM mayday.post_notification((x->>'id')::uuid, x->>'body', x->>'lang');
+            EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN -- one must not keep back the others
+                PERFORM mayday.give_up((x->>'id')::uuid, 'database');
+            END;
         ELSIF x->>'do' = 'wait' THEN
             UPDATE mayday.notification n SET due_at = clock_timestamp() + (x->>'ms')::bigint * interval '1 ms',
                 why = x->>'why'
@@ -336,7 +343,7 @@ END
 $$;
 
 -- Those in doubt whose provider is to be asked now. Asked again after `lease`, when nobody said what came of it.
-CREATE FUNCTION mayday.claim_doubts(most integer, lease interval)
+CREATE FUNCTION mayday.claim_doubts(orgs text[], most integer, lease interval)
 RETURNS TABLE (id uuid, kind text, address text, body text, attempt uuid, provider text, begun_us bigint, rank integer,
                tried jsonb)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
@@ -345,6 +352,7 @@ DECLARE
     n mayday.notification;
 BEGIN
     FOR n IN SELECT * FROM mayday.notification x WHERE x.status = 'doubt' AND x.due_at <= moment
+               AND (orgs IS NULL OR x.org = ANY (orgs))
              ORDER BY x.rank DESC, x.due_at LIMIT most FOR UPDATE SKIP LOCKED LOOP
         UPDATE mayday.notification x SET due_at = moment + lease WHERE x.id = n.id;
         RETURN QUERY SELECT n.id, n.kind, n.address, n.body, t.id, t.provider,
@@ -451,7 +459,7 @@ $$;
 
 -- Messages whose provider is to be asked what became of them: their receipt may be lost. The older they are the more
 -- rarely, and not for ever.
-CREATE FUNCTION mayday.claim_receipts(most integer)
+CREATE FUNCTION mayday.claim_receipts(orgs text[], most integer)
 RETURNS TABLE (id uuid, attempt uuid, provider text, reference text, sent_us bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 DECLARE
@@ -460,6 +468,7 @@ DECLARE
     age interval;
 BEGIN
     FOR n IN SELECT * FROM mayday.notification x WHERE x.status = 'sent' AND x.due_at <= moment
+               AND (orgs IS NULL OR x.org = ANY (orgs))
              ORDER BY x.due_at LIMIT most FOR UPDATE SKIP LOCKED LOOP
         age := moment - n.sent_at;
         UPDATE mayday.notification x SET due_at = CASE WHEN moment < greatest(n.expires_at, n.sent_at) + interval '10 minutes'
@@ -493,15 +502,15 @@ END
 $$;
 
 -- Milliseconds until something is due; 0 or less: it is; NULL: nothing ever.
-CREATE FUNCTION mayday.sending_sleep() RETURNS bigint
+CREATE FUNCTION mayday.sending_sleep(orgs text[]) RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
     SELECT ceil(extract(epoch FROM min(n.due_at) - clock_timestamp()) * 1000)::bigint
-    FROM mayday.notification n WHERE n.due_at IS NOT NULL
+    FROM mayday.notification n WHERE n.due_at IS NOT NULL AND (orgs IS NULL OR n.org = ANY (orgs))
 $$;
 
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA mayday FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION mayday.notification_facts(uuid), mayday.claim_notifications(text[], integer[], integer[]),
+GRANT EXECUTE ON FUNCTION mayday.notification_facts(uuid), mayday.claim_notifications(text[], text[], integer[], integer[]),
     mayday.next_place(uuid), mayday.begin_notifications(text, jsonb, timestamptz), mayday.mark_reached(uuid, boolean),
-    mayday.end_attempts(jsonb), mayday.find_orphans(integer[], timestamptz[]), mayday.claim_doubts(integer, interval),
-    mayday.settle_doubts(jsonb), mayday.take_receipt(uuid, text, text), mayday.claim_receipts(integer),
-    mayday.settle_receipts_asked(jsonb), mayday.sending_sleep() TO mayday_gateway;
+    mayday.end_attempts(jsonb), mayday.find_orphans(integer[], timestamptz[]), mayday.claim_doubts(text[], integer, interval),
+    mayday.settle_doubts(jsonb), mayday.take_receipt(uuid, text, text), mayday.claim_receipts(text[], integer),
+    mayday.settle_receipts_asked(jsonb), mayday.sending_sleep(text[]) TO mayday_gateway;

@@ -87,7 +87,9 @@ BEGIN
                         AND y.outcome = 'unknown'
                       ORDER BY y.begun_at DESC LIMIT 1)
         RETURNING * INTO t;
-        UPDATE mayday.notification n SET status = 'sent', due_at = NULL, sent_at = coalesce(n.sent_at, e.received_at)
+        -- What is said next may get lost: then it is asked for.
+        UPDATE mayday.notification n SET status = 'sent', due_at = clock_timestamp() + interval '15 seconds',
+            sent_at = coalesce(n.sent_at, e.received_at)
         WHERE n.id = t.notification AND n.status = 'doubt';
     END IF;
     RETURN t;
@@ -108,14 +110,25 @@ LANGUAGE sql STABLE AS $$
     ORDER BY n.made_at DESC
 $$;
 
--- Who has that number: whoever was last called at it, else whose it is.
+-- The open ones among them, each by the code that names it: "4821 Ann Smith, 1177 bob". NULL: none has a code.
+CREATE FUNCTION mayday.choices(in_number text) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT string_agg(o.code || ' ' || o.who, ', ' ORDER BY o.made_at DESC)
+    FROM (SELECT DISTINCT ON (c.org, c.alert) c.code, c.made_at, coalesce(p.name, a.raised_by) AS who
+          FROM mayday.called_about(in_number) c
+          JOIN mayday.alert a ON a.org = c.org AND a.id = c.alert
+          LEFT JOIN mayday.person p ON p.org = a.org AND p.person = a.raised_by
+          WHERE c.open AND c.code IS NOT NULL ORDER BY c.org, c.alert, c.made_at DESC) o
+$$;
+
+-- Who has that number: whoever was called at it last, of late; else whose it is. Numbers change hands.
 CREATE FUNCTION mayday.who_has(in_number text, OUT org text, OUT alert uuid, OUT person text, OUT family boolean,
     OUT notification uuid, OUT purpose text)
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
     SELECT n.org, n.alert, n.person, n.family, n.id, n.purpose INTO org, alert, person, family, notification, purpose
     FROM mayday.notification n
-    WHERE n.address = in_number AND n.kind IN ('sms', 'voice') AND n.person IS NOT NULL ORDER BY n.made_at DESC LIMIT 1;
+    WHERE n.address = in_number AND n.kind IN ('sms', 'voice') AND n.person IS NOT NULL
+      AND n.made_at > now() - interval '7 days' ORDER BY n.made_at DESC LIMIT 1;
     IF person IS NULL THEN
         SELECT c.org, c.person, false INTO org, person, family FROM mayday.channel c WHERE c.number = in_number
         ORDER BY c.org, c.person LIMIT 1;

@@ -18,15 +18,13 @@
 
 extern const service service_escalator;
 
-#define EVERY_MS        30000
-#define LOCKED_MS       20   /* what is due, and somebody has locked: until we look again */
-#define CLAIMS          "16" /* whoever answers one of them waits for the others */
-#define STEPS_LIMIT     (16u << 20)
-#define PLANS_MAX       64
-#define KEY_MAX         320
-#define ORGS_LIMIT      (1u << 20)
-#define STANDBY_TIME    (5 * INSTANT_SECOND) /* at most, of each connection */
-#define STANDBY_LOOK_MS 50
+#define EVERY_MS    30000
+#define LOCKED_MS   20 /* what is due, and somebody has locked: until we look again */
+#define CLAIMS      16 /* whoever answers one of them waits for the others */
+#define STEPS_LIMIT (16u << 20)
+#define PLANS_MAX   64
+#define KEY_MAX     320
+#define ORGS_LIMIT  (1u << 20)
 
 /* For an organisation whose plan cannot be read: whoever dispatches, then whoever can help. */
 static const char last_resort[] =
@@ -58,6 +56,7 @@ typedef struct escalator {
     size_t next_slot;
     plan *last_resort;
     buf orgs; /* those this gateway is for, as a PostgreSQL array; empty: all */
+    int claims;
 } escalator;
 
 /* The columns of mayday.escalation_claim. */
@@ -339,11 +338,13 @@ static const char *orgs_of(const escalator *e) {
 static pg_verdict claim_and_store(service_context *s, escalator *e, size_t *ret_count) {
     CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
     CLEANUP(json_freep) json *steps = json_new_array();
-    const char *with[] = {orgs_of(e)};
+    char most[16];
+    (void)snprintf(most, sizeof most, "%d", e->claims);
+    const char *with[] = {orgs_of(e), most};
     if (!steps)
         return PG_RETRY;
     pg_verdict verdict =
-        pg_query(s->c, "SELECT * FROM mayday.escalation_claim($1, " CLAIMS ")", ARRAY_LEN(with), with, &rows);
+        pg_query(s->c, "SELECT * FROM mayday.escalation_claim($1, $2)", ARRAY_LEN(with), with, &rows);
     size_t count = verdict == PG_DONE ? pg_rows_count(rows) : 0;
     for (size_t i = 0; verdict == PG_DONE && i < count; i++)
         verdict = decide(s, e, rows, i, steps);
@@ -366,19 +367,21 @@ static pg_verdict sleep_until_due(service_context *s, const escalator *e, size_t
     return PG_DONE;
 }
 
-/* What this gateway told while it had no database is brought in first (services/standby.c): so it is not told
- * again. */
-static bool waits_for_standby(const service_context *s) {
-    instant age = instant_now() - s->connected_at;
-    return age >= 0 && age < STANDBY_TIME && !local_empty(s->local, TEXT("ledger"));
+/* Levels of thousands of people take their time: what together took longer than we wait for, is done one by
+ * one. */
+static void pace(escalator *e, bool good, size_t count) {
+    if (!good)
+        e->claims = 1;
+    else if (count > 0 && e->claims < CLAIMS)
+        e->claims *= 2;
 }
 
 static pg_verdict step(service_context *s, void *state, bool *ret_again) {
     escalator *e = state;
     size_t count = 0;
     *ret_again = false;
-    if (waits_for_standby(s)) {
-        s->sleep_ms = STANDBY_LOOK_MS;
+    if (service_waits(s)) {
+        s->sleep_ms = LOCKED_MS;
         return PG_DONE;
     }
     if (!find_orgs(s, e))
@@ -388,6 +391,7 @@ static pg_verdict step(service_context *s, void *state, bool *ret_again) {
         verdict = claim_and_store(s, e, &count);
     if (verdict == PG_DONE)
         verdict = pg_run(s->c, "COMMIT");
+    pace(e, verdict == PG_DONE, count);
     return verdict == PG_DONE ? sleep_until_due(s, e, count, ret_again) : verdict;
 }
 
@@ -407,6 +411,7 @@ static void *begin(service_context *s) {
     if (!e)
         return NULL;
     e->orgs = BUF(ORGS_LIMIT);
+    e->claims = CLAIMS;
     e->last_resort = understand(s, "of last resort", text_of(last_resort));
     if (e->last_resort)
         return e;

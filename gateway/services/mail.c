@@ -13,26 +13,30 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
+#include "base/uuid.h"
 #include "gateway/mail.h"
 #include "gateway/pg_array.h"
 #include "gateway/service.h"
 
 extern const service service_mail;
 
-#define EVERY_MS     1000
-#define WAIT_MS      250
-#define LETTERS      64 /* carried at a time */
-#define ANSWERS      64
-#define ANSWERS_TEXT "64"
-#define EARLY_MS     10000 /* of a connection: gateways still bring what they did without the database */
-#define PUBLISH_MS   2000  /* less than a claim lasts */
-#define ARRAY_MAX    (8u << 20)
-#define PAYLOAD_MAX  (64u << 10)
+#define EVERY_MS       1000
+#define WAIT_MS        250
+#define LETTERS        64 /* carried at a time */
+#define ANSWERS        64
+#define ANSWERS_TEXT   "64"
+#define EARLY_MS       10000 /* of a connection: gateways still bring what they did without the database */
+#define PUBLISH_MS     2000  /* less than a claim lasts */
+#define ARRAY_MAX      (8u << 20)
+#define PAYLOAD_MAX    (64u << 10)
+#define SPOKEN_MS      INT64_C(259200000) /* three days */
+#define SPOKEN_AT_ONCE 1000
+#define CLEAR_MS       600000
 
 typedef struct carrier {
     vocabulary *words;
     const pg *seen; /* the connection of the last step; NULL: it failed */
-    int64_t since_ms, said_ms;
+    int64_t since_ms, said_ms, clear_ms;
     bool failing; /* the broker, and it was said */
 } carrier;
 
@@ -290,6 +294,39 @@ static pg_verdict say(service_context *s, carrier *k) {
     return verdict == PG_DONE && pg_rows_count(rows) > 0 ? say_all(s, k, rows) : verdict;
 }
 
+/* ---- what calls said ---- */
+
+typedef struct shelf {
+    int64_t before_ms;
+    size_t count;
+    char names[SPOKEN_AT_ONCE][UUID_TEXT_LEN + 1];
+} shelf;
+
+static void find_old(void *context, text name, text body) {
+    shelf *old = context;
+    uuid id;
+    (void)body;
+    if (old->count < SPOKEN_AT_ONCE && uuid_parse(name, &id) == 0 && uuid7_unix_ms(&id) < old->before_ms)
+        uuid_format(&id, old->names[old->count++]);
+}
+
+/* Kept so that a call can say it again (gateway/routes/hooks.c); nobody asks after days. An id has the time
+ * of its incident. */
+static void clear_spoken(service_context *s, carrier *k) {
+    if (clock_ms() < k->clear_ms)
+        return;
+    CLEANUP(freep) shelf *old = calloc(1, sizeof *old);
+    k->clear_ms = clock_ms() + CLEAR_MS;
+    if (!old)
+        return;
+    old->before_ms = instant_now() / 1000 - SPOKEN_MS;
+    if (local_each(s->local, TEXT("spoken"), find_old, old) < 0)
+        return;
+    for (size_t i = 0; i < old->count && !service_stopping(s); i++)
+        if (local_drop(s->local, TEXT("spoken"), text_of(old->names[i])) < 0)
+            return;
+}
+
 /* ---- the steps ---- */
 
 /* Until a letter comes, or for a while. The watchdog sees each round. */
@@ -308,13 +345,15 @@ static pg_verdict step(service_context *s, void *state, bool *ret_again) {
         k->since_ms = clock_ms();
         k->said_ms = 0;
     }
-    pg_verdict verdict = any ? carry(s, k, &more) : PG_DONE;
+    pg_verdict verdict = any && !service_waits(s) ? carry(s, k, &more) : PG_DONE;
     if (verdict == PG_DONE && (any || clock_ms() - k->said_ms >= EVERY_MS))
         verdict = say(s, k);
-    if (verdict != PG_DONE)
+    if (verdict != PG_DONE) {
         k->seen = NULL;
-    else if (!more && !service_stopping(s))
+    } else if (!more && !service_stopping(s)) {
+        clear_spoken(s, k);
         await_letters(s);
+    }
     *ret_again = true;
     return verdict;
 }

@@ -18,12 +18,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/pg_array.h"
 #include "gateway/sender_inside.h"
 
 extern const service service_sender;
 
 #define SLEEP_MS   1000 /* at most, between two looks */
 #define TURN_MS    100  /* at most, while requests are under way: then somebody may want us to stop */
+#define WAIT_MS    50   /* for what was told without the database */
 #define ORPHANS_MS 1000
 #define STATE_MS   3000
 #define END_MS     2000 /* for what is under way, when the gateway ends */
@@ -121,7 +123,8 @@ static pg_verdict now_and_then(sender *x, int64_t now) {
 /* When there is something to do again, by the database. */
 static pg_verdict ask_when(sender *x, int64_t now) {
     CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
-    pg_verdict verdict = pg_query(x->s->c, "SELECT mayday.sending_sleep()", 0, NULL, &rows);
+    pg_verdict verdict = pg_query(x->s->c, "SELECT mayday.sending_sleep($1::text[])", 1,
+                                  (const char *[]){sender_orgs(x)}, &rows);
     if (verdict != PG_DONE)
         return verdict;
     int64_t ms = pg_is_null(rows, 0, 0) ? SLEEP_MS : strtoll(pg_value(rows, 0, 0), NULL, 10);
@@ -147,11 +150,38 @@ static bool has_results(const sender *x) {
     return x->ended.count + x->settled.count + x->receipts.count > 0;
 }
 
+static void add_org(void *context, text org, bool up, uint64_t generation) {
+    (void)up;
+    (void)generation;
+    pg_array_add(context, org);
+}
+
+/* Those it was told to serve; NULL is all. */
+static bool find_orgs(sender *x) {
+    const settings *s = x->s->settings;
+    bool some = (s->gateway_orgs && *s->gateway_orgs) || (s->gateway_token_file && *s->gateway_token_file);
+    buf_clear(&x->orgs);
+    if (!some)
+        return true;
+    pg_array_begin(&x->orgs);
+    bus_each(x->s->bus, add_org, &x->orgs);
+    pg_array_end(&x->orgs);
+    return buf_failed(&x->orgs) == 0;
+}
+
+const char *sender_orgs(const sender *x) {
+    return x->orgs.len > 0 ? x->orgs.ptr : NULL;
+}
+
 static pg_verdict turn(sender *x) {
     pg_verdict verdict = sender_store(x, x->s->c);
     if (verdict == PG_DONE)
         verdict = now_and_then(x, sender_clock_ms());
     int64_t now = sender_clock_ms();
+    if (service_waits(x->s)) {
+        x->look = false;
+        x->look_at = now + WAIT_MS;
+    }
     if (verdict == PG_DONE && (x->look || now >= x->look_at))
         verdict = look(x, now);
     /* What a search without a request came to, is settled before anything is waited for. */
@@ -177,10 +207,11 @@ static void finish(sender *x, int64_t most_ms, bool ending) {
 static pg_verdict step(service_context *s, void *state, bool *ret_again) {
     sender *x = state;
     x->s = s;
-    pg_verdict verdict = turn(x);
+    pg_verdict verdict = find_orgs(x) ? turn(x) : PG_RETRY;
     if (verdict != PG_DONE) {
         x->look = true;
         finish(x, s->settings->notify_timeout_ms + TURN_MS, false);
+        sender_keep(x);
         return verdict;
     }
     *ret_again = client_count(x->client) > 0 || has_results(x) || x->look || service_stopping(s);
@@ -205,10 +236,12 @@ static void store_last(sender *x) {
                           .connect_ms = CONNECT_MS,
                           .patience_ms = CONNECT_MS,
                           .interrupt_fd = -1};
-    if (pg_connect(&options, &c, why) != PG_DONE || sender_store(x, c) != PG_DONE)
-        service_log(x->s, LOG_LEVEL_WARNING,
-                    "what came of %zu requests can't be stored: another gateway will ask their providers",
-                    x->ended.count);
+    if (pg_connect(&options, &c, why) == PG_DONE && sender_store(x, c) == PG_DONE)
+        return;
+    sender_keep(x);
+    service_log(x->s, LOG_LEVEL_WARNING,
+                "what came of %zu requests can't be stored: it will be when this gateway is back",
+                x->ended.count);
 }
 
 static void end(void *state) {
@@ -222,6 +255,7 @@ static void end(void *state) {
     x->client = client_free(x->client);
     while (x->errands)
         errand_free(x->errands);
+    buf_release(&x->orgs);
     results_release(&x->ended);
     results_release(&x->settled);
     results_release(&x->receipts);
@@ -240,9 +274,11 @@ static void *begin(service_context *s) {
         return NULL;
     x->s = s;
     x->look = true;
+    x->orgs = BUF(1 << 20);
     x->speech = (speech){
         .texts = s->texts, .fallback = s->settings->notify_lang, .map_url = s->settings->notify_map_url};
     carriers_begin(&x->carriers, s->settings, s->accounts, sender_clock_ms(), say_missing, s);
+    sender_recall(x);
     client_options options = {.timeout_ms = s->settings->notify_timeout_ms,
                               .cafile = s->settings->notify_cafile,
                               .most = (size_t)s->settings->notify_concurrency + SEARCHES_MAX + ASKS_MAX,

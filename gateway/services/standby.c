@@ -259,7 +259,9 @@ static pg_verdict step(service_context *s, void *state, bool *ret_again) {
     if (standby_now(st) < st->slept_until)
         st->changed_at = standby_now(st);
     listen(st);
-    pg_verdict verdict = standby_bring(st, &more);
+    pg_verdict verdict = pg_run(s->c, "SELECT 1"); /* so that one that hangs is known before it is needed */
+    if (verdict == PG_DONE)
+        verdict = standby_bring(st, &more);
     if (verdict == PG_DONE)
         verdict = standby_look(st);
     if (verdict == PG_DONE)
@@ -320,15 +322,40 @@ static void recall_hand(void *context, text name, text spelled) {
         service_log(st->s, LOG_LEVEL_ERROR, "out of memory");
 }
 
+/* What the ledger held when we began. */
+typedef struct recalled {
+    standby *st;
+    char *bad[64]; /* names of what can't be read */
+    size_t bad_count;
+} recalled;
+
 static void recall_case(void *context, text name, text spelled) {
-    standby *st = context;
+    recalled *r = context;
     told *t = NULL;
-    (void)name;
     int fault = told_read(spelled, &t);
-    if (fault == 0)
-        (void)standby_add(st, t);
-    else
-        service_log(st->s, LOG_LEVEL_ERROR, "an entry of the ledger can't be read: %s", strerror(-fault));
+    if (fault == 0) {
+        (void)standby_add(r->st, t);
+        return;
+    }
+    service_log(r->st->s, LOG_LEVEL_ERROR, "an entry of the ledger can't be read: %s", strerror(-fault));
+    if (fault == -EBADMSG && r->bad_count < ARRAY_LEN(r->bad) && (r->bad[r->bad_count] = text_copy(name)))
+        r->bad_count++;
+}
+
+/* What nobody can bring in must not be waited for each time the database is back. */
+static int recall_cases(standby *st) {
+    recalled r = {.st = st};
+    int fault = local_each(st->s->local, TEXT("ledger"), recall_case, &r);
+    for (size_t i = 0; i < r.bad_count; i++) {
+        CLEANUP(buf_release) buf body = BUF(LOCAL_DOCUMENT_MAX);
+        text name = text_of(r.bad[i]);
+        if (local_get(st->s->local, TEXT("ledger"), name, &body) == 0 &&
+            local_put(st->s->local, TEXT("refused"), name, buf_text(&body)) == 0 &&
+            local_drop(st->s->local, TEXT("ledger"), name) < 0)
+            service_log(st->s, LOG_LEVEL_WARNING, "it can't be put aside");
+        free(r.bad[i]);
+    }
+    return fault;
 }
 
 static void say_unready(void *context, const char *whose, const char *why) {
@@ -384,8 +411,7 @@ static void *begin(service_context *s) {
         return NULL;
     }
     carriers_begin(&st->carriers, c, s->accounts, st->base_ms, say_unready, st);
-    if (local_each(s->local, TEXT("standby"), recall_hand, st) < 0 ||
-        local_each(s->local, TEXT("ledger"), recall_case, st) < 0)
+    if (local_each(s->local, TEXT("standby"), recall_hand, st) < 0 || recall_cases(st) < 0)
         service_log(s, LOG_LEVEL_ERROR, "the gateway's own store can't be read");
     troubles_load(st);
     return st;

@@ -154,7 +154,8 @@ static const conf_row rows[] = {
         "How long a provider may take to answer one request. Then it is in doubt whether the message went "
         "out."),
     ROW("notify", "concurrency", CONF_COUNT, notify_concurrency, 2, 1000, "64",
-        "The most requests under way at once. Routine messages never take more than a quarter."),
+        "The most requests under way at once. Routine messages never take more than a quarter, one provider "
+        "never more than half."),
     ROW("notify", "rate", CONF_TEXT, notify_rate, 0, 0, "30 60",
         "The most messages to one provider: a second, and at once. Half of it is kept for alerts."),
     ROW("notify", "ring", CONF_DURATION, notify_ring_ms, 5000, 120000, "30s", "How long a phone rings."),

@@ -3,6 +3,7 @@ history is complete. The broker goes, and whom the plan names hears it."""
 import json
 import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 
@@ -73,14 +74,14 @@ def site(server, tmp_path):
 def at_hand(gateway, *words):
     """What the gateway keeps holds these words."""
     def holds():
-        with sqlite3.connect(f"file:{gateway.folder}/gateway-{gateway.id}.db?mode=ro", uri=True) as db:
+        with closing(sqlite3.connect(f"file:{gateway.folder}/gateway-{gateway.id}.db?mode=ro", uri=True)) as db:
             rows = db.execute("SELECT body FROM document WHERE shelf = CAST('standby' AS BLOB)").fetchall()
         return rows and all(word.encode() in rows[0][0] for word in words)
     wait_until(holds, f"{gateway.id} has {words} at hand")
 
 
 def ledger(gateway):
-    with sqlite3.connect(f"file:{gateway.folder}/gateway-{gateway.id}.db?mode=ro", uri=True) as db:
+    with closing(sqlite3.connect(f"file:{gateway.folder}/gateway-{gateway.id}.db?mode=ro", uri=True)) as db:
         return [json.loads(body) for (body,) in db.execute("SELECT body FROM document WHERE shelf = CAST('ledger' AS BLOB)")]
 
 
@@ -383,3 +384,33 @@ def test_so_is_a_database_and_with_it_the_broker(site, server, sim):
                        [("trouble", 2), ("trouble_over", 2)])
         sim.quiet()
         assert len(sim.phone(TOM).texts) == 4
+
+
+def test_a_damaged_store_is_set_aside_and_that_is_said(site, server, sim, gateway):
+    gateway.stop()
+    (gateway.folder / "gateway-gw1.db").write_bytes(b"not a database at all" * 1000)
+    with gateway.start():
+        at_hand(gateway, DORA)
+        assert "it was damaged" in gateway.log()
+        assert [p.read_bytes()[:5] for p in gateway.folder.glob("gateway-gw1.db.damaged-*") if not p.name.endswith(("-wal", "-shm"))] == [b"not a"]
+
+
+def test_a_store_that_cannot_be_had_is_a_clear_error_at_the_start(site, sim):
+    gateway = site.gateway(providers=sim, node__state_dir="/proc/nowhere")
+    gateway.spawn()
+    assert gateway.process.wait(30) == 1
+    assert "its own store can't be opened: /proc/nowhere" in gateway.log()
+
+
+def test_an_entry_of_the_ledger_that_cannot_be_read_is_put_aside(site, server, sim, gateway):
+    gateway.stop()
+    with closing(sqlite3.connect(gateway.folder / "gateway-gw1.db")) as db:
+        db.execute("INSERT INTO document (shelf, name, body) VALUES (CAST('ledger' AS BLOB), CAST('odd' AS BLOB), CAST('{' AS BLOB))")
+        db.commit()
+    with gateway.start():
+        assert "can't be read" in gateway.log() and ledger_is_empty(gateway)
+
+
+def ledger_is_empty(gateway):
+    with closing(sqlite3.connect(f"file:{gateway.folder}/gateway-{gateway.id}.db?mode=ro", uri=True)) as db:
+        return db.execute("SELECT count(*) FROM document WHERE shelf = CAST('ledger' AS BLOB)").fetchone() == (0,)

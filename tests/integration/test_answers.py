@@ -8,6 +8,7 @@ import os
 import random
 import re
 import socket
+import sqlite3
 import threading
 import time
 import uuid
@@ -214,6 +215,31 @@ def test_the_code_says_which_of_several(desk):
     desk.text(number, "ok 1111")
     desk.wait_action(alerts[0], ("acknowledge", "sev-rob", "applied"))
     assert desk.actions(alerts[1]) == []
+
+
+def test_who_is_asked_which_sees_the_codes_and_not_what_somebody_wrote(desk):
+    number = f"+{next(NUMBERS)}"
+    for who, code in (("whi-ann", "1111"), ("whi-bea", "2222")):
+        alert = uuid7()
+        with desk.site.client(who, version=5) as c:
+            assert c.publish(m.topic("alert", alert, "raise"), m.dump(raise_(text="send 9999"))) == 0
+        desk.site.wait_rows("SELECT count(*) FROM mayday.raise WHERE alert = %s", [(1,)], [alert])
+        desk.told(alert, "whi-rob", number, code=code)
+    desk.text(number, "OK")
+    desk.wait_answer("whi-rob", "unclear")
+    assert desk.said_back(number) == ["which"]
+    facts = desk.site.rows("SELECT mayday.notification_facts(id) FROM mayday.notification WHERE address = %s AND purpose = 'which'", [number])[0][0]
+    assert facts["text"] == "2222 whi-bea, 1111 whi-ann"
+
+
+def test_whoever_has_a_number_now_hears_nothing_of_whoever_had_it(desk):
+    sent = desk.told(desk.alarm("old-ann"), "old-rob", code="1234")
+    desk.site.rows("UPDATE mayday.notification SET made_at = now() - interval '8 days' WHERE id = %s", [sent.id])
+    desk.site.rows("DELETE FROM mayday.channel WHERE number = %s", [sent.number])
+    for words in ("hello", "HELP", "OK 1234"):
+        assert desk.text(sent.number, words) == 204
+    desk.carried()
+    assert desk.said_back(sent.number) == [] and desk.actions(sent.alert) == []
 
 
 def test_a_number_two_people_share(desk):
@@ -423,6 +449,7 @@ def test_a_receipt_settles_what_was_in_doubt(desk):
     desk.carried()
     assert sent.status()[0] == "sent"
     assert desk.site.rows("SELECT outcome, reference FROM mayday.attempt WHERE id = %s", [sent.attempt]) == [("sent", sent.reference)]
+    assert desk.site.rows("SELECT due_at > now() FROM mayday.notification WHERE id = %s", [sent.id]) == [(True,)]  # it is asked what came of it
 
 
 # ---- repeats, forgeries, bad days ----
@@ -625,6 +652,34 @@ def test_from_a_text_that_fails_to_a_call_to_a_key(desk, plan, medical, provider
     calls.press("1")
     assert "You have it" in calls.calls[-1].said
     desk.wait_action(alert, ("acknowledge", "way-rob", "applied"))
+
+
+def test_what_calls_said_is_forgotten_after_days(desk, plan, medical):
+    """The gateway's own store; a call of today is there, one of last week is not after its next start."""
+    at = desk.gateway.folder / "gateway-gw1.db"
+    names = {"old": uuid7(time.time() - 7 * 86400), "young": uuid7()}
+    desk.gateway.stop()
+    with closing(sqlite3.connect(at)) as db:
+        (table,) = [r[0] for r in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'") if {"shelf", "name", "body"} <= {
+            c[1] for c in db.execute(f"PRAGMA table_info({r[0]})")}]
+        for name in names.values():
+            db.execute(f"INSERT INTO {table} (shelf, name, body) VALUES (?, ?, ?)", [b"spoken", name.encode(), b'{"text": "x", "lang": "en"}'])
+        db.commit()
+    desk.gateway.start()
+
+    def left():
+        with closing(sqlite3.connect(f"file:{at}?mode=ro", uri=True)) as db:
+            return {bytes(r[0], "ascii") if isinstance(r[0], str) else r[0] for r in db.execute(f"SELECT name FROM {table}")}
+    wait_until(lambda: names["old"].encode() not in left(), "the old one is gone")
+    assert names["young"].encode() in left()
+
+
+def test_family_is_called_without_a_menu(desk, plan, medical):
+    alert, to = medical("way-kin"), f"+{next(NUMBERS)}"
+    desk.site.wait_rows("SELECT count(*) FROM mayday.notification WHERE alert = %s AND place = 1", [(1,)], [alert])
+    desk.site.rows("SELECT mayday.notify('acme', %s, 'way-mum', 'voice', %s, 'raise', 3, true, 0, 1, 1, now(), interval '1 hour')", [alert, to])
+    (call,) = desk.sim.phone(to).wait_over()
+    assert "way-kin" in call.said and call.menus == 0 and "Press" not in call.said
 
 
 def test_a_machine_that_takes_the_call_is_nobody(desk, plan, medical):

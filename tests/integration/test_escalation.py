@@ -3,9 +3,11 @@ the notifications is not looked at here. Time passes by pass_time()."""
 import itertools
 import json
 import random
+import signal
 import threading
 import time
 
+import psycopg2
 import pytest
 
 from support import messages as m
@@ -211,6 +213,22 @@ def test_an_answer_stops_it_and_what_was_forgotten_begins_again(town):
     assert "next_at" in town.shown(alert)["escalation"]
     assert town.act("dora", "dispatcher", alert, "enroute") == "applied"
     assert town.wait(alert, "0.1", "answered", "forgotten", "1.1", "answered")["status"] == "answered"
+
+
+def test_an_answer_that_was_given_before_it_was_forgotten_and_comes_late_stops_nothing(town):
+    town.person("dora", "dispatcher", channels=TWO, connected=True)
+    town.plan((0, [role("dispatcher")], {"gap": 120}), (300, [person("sue")]))
+    alert = town.raised()
+    town.wait(alert, "0.1")
+    assert town.act("dora", "dispatcher", alert, "acknowledge") == "applied"
+    town.wait(alert, "0.1", "answered")
+    before = time.time()
+    town.later(alert, 1801, "0.1", "answered", "forgotten", "1.1")
+    assert town.act("dan", "dispatcher", alert, "acknowledge", at=before, offline=True) == "illegal"
+    town.settled(alert)
+    assert (town.escalation(alert)["status"], town.escalation(alert)["answered_at"]) == ("running", None)
+    assert town.act("dan", "dispatcher", alert, "acknowledge") == "illegal"
+    town.wait(alert, "0.1", "answered", "forgotten", "1.1", "answered")
 
 
 def test_somebody_else_who_answers_later_has_answered_too(town):
@@ -478,6 +496,22 @@ def test_under_duress_it_goes_on_and_the_family_hears_what_the_phone_shows(town)
     assert town.act("dora", "dispatcher", alert, "acknowledge") == town.act("dora", "dispatcher", alert, "resolve") == "applied"
     wait_until(lambda: town.escalation(alert)["due_at"] is None, "it has ended")
     assert town.told(alert, purpose=("acknowledged", "resolved")) == [] and town.told(alert, purpose="canceled") == ["(mum) mqtt"]
+    said = town.site.rows("SELECT mayday.notification_facts(n)->>'by' FROM mayday.notification n WHERE n.alert = %s AND n.purpose = 'canceled'", [alert])
+    assert said == [("ann",)], "also when it is said after dispatch resolved it"
+
+
+def test_family_is_told_who_ended_it_and_not_who_tried_to(town):
+    town.person("dora", "dispatcher")
+    town.family("ann", "mum")
+    town.plan((0, [{"family": True}]))
+    alert = town.raised(type="general")
+    town.wait(alert, "0.1")
+    said = "SELECT mayday.notification_facts(n)->>'by' FROM mayday.notification n WHERE n.alert = %s AND n.family AND n.purpose = %s"
+    family_told(town, alert)
+    assert town.act("ann", "member", alert, "cancel") == "applied"
+    wait_until(lambda: town.told(alert, purpose="canceled") == ["(mum) mqtt"], "mum hears that it was canceled")
+    assert town.act("dora", "dispatcher", alert, "resolve") == "illegal"
+    assert town.site.rows(said, [alert, "canceled"]) == [("ann",)]
 
 
 # ---- presses, and what came late ----
@@ -498,7 +532,7 @@ def test_a_press_that_joined_another_has_no_escalation_and_makes_it_more_urgent(
 
 def test_what_was_stored_late_waits_for_what_was_sent_without_the_database(town):
     due = "SELECT round(extract(epoch FROM due_at - now())) FROM mayday.escalation WHERE alert = %s"
-    for age, offline, wait in (("10 seconds", False, 2), ("10 seconds", True, 0), ("1 second", False, 0)):
+    for age, offline, wait in (("10 seconds", False, 2), ("10 seconds", True, 2), ("1 second", False, 0)):
         rows = town.site.postgres.server.connect("postgres", town.site.postgres.name)
         alert = m.uuid7()
         try:
@@ -557,6 +591,21 @@ def test_the_timeline_holds_steps_and_notifications_without_addresses(town):
     assert "+2782" not in json.dumps(rows)
 
 
+@pytest.mark.parametrize("user", ["mayday_console", "mayday_plugin"])
+def test_who_need_not_know_numbers_and_texts_gets_none(town, user):
+    town.person("dora", "dispatcher", channels=[("sms", "+27820009998")])
+    alert = town.raised()
+    town.wait(alert, "0.1")
+    sql = town.site.postgres.sql
+    for query in ("SELECT * FROM mayday.channel", "SELECT address FROM mayday.notification", "SELECT body FROM mayday.notification",
+                  "SELECT code FROM mayday.notification", "SELECT * FROM mayday.number_note", "SELECT * FROM mayday.provider_event",
+                  f"SELECT * FROM mayday.places_of('{town.org}', 'dora')", f"SELECT * FROM mayday.ways_of('{town.org}', 'dora', NULL)",
+                  f"SELECT mayday.standby_snapshot('{town.org}')", "SELECT mayday.choices('+27820009998')", "SELECT mayday.who_has('+27820009998')",
+                  f"SELECT mayday.notification_facts(id) FROM mayday.notification WHERE alert = '{alert}'", "SELECT mayday.mail_take('[]')"):
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            sql(query, user=user)
+
+
 def test_two_gateways_do_each_step_once(town):
     town.plan((0, [person("a"), person("b")]), (60, [person("c")]), (120, [person("d")]), rounds=2, pause=60)
     with town.site.gateway("gw2", gateway__organisations="").start_unready():
@@ -607,6 +656,79 @@ def test_a_gateway_killed_at_any_moment_neither_loses_nor_doubles_a_step(own_sit
         for alert in alerts:
             assert town.steps(alert) == ["0.1", "0.2", "0.3"]
             assert town.told(alert) == ["a mqtt", "b mqtt", "c mqtt", "d mqtt"]
+
+
+def test_a_gateway_that_stands_still_in_the_middle_of_a_step_lets_go_of_the_incident(own_site):
+    """As one whose host is gone without a word: whoever answers must not wait for it."""
+    with own_site() as site:
+        town = Town(site, "stillness")
+        town.plan((0, [person("a")]))
+        alert = town.raised()
+        wait_until(lambda: town.escalation(alert), "it is stored")
+        blocker = site.postgres.server.connect(database=site.postgres.name)
+        blocker.autocommit = False
+        blocker.cursor().execute("LOCK TABLE mayday.plan IN ACCESS EXCLUSIVE MODE")
+        frozen = site.gateway("frozen", gateway__organisations="").start_unready()
+        session = "SELECT state FROM pg_stat_activity WHERE application_name = 'mayday-gateway escalator frozen'"
+        wait_until(lambda: site.rows(session + " AND wait_event_type = 'Lock'"), "it has claimed and reads the plan")
+        try:
+            frozen.signal(signal.SIGSTOP)
+            blocker.close()
+            site.wait_rows(session, [("idle in transaction",)])
+            town.act("dora", "dispatcher", alert, "acknowledge")
+            site.wait_rows("SELECT status FROM mayday.alert WHERE id = %s", [("acknowledged",)], [alert])
+        finally:
+            frozen.signal(signal.SIGCONT)
+        town.wait(alert, "answered")
+        frozen.stop()
+
+
+def test_more_than_a_step_can_hold_is_told_one_by_one(town):
+    """Together they would take longer than a gateway waits for an answer."""
+    town.plan((0, [person("a")]))
+    slow = f"""CREATE FUNCTION mayday.be_slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(2.2); RETURN NEW; END $$;
+        CREATE TRIGGER slow BEFORE INSERT ON mayday.notification FOR EACH ROW WHEN (NEW.org = '{town.org}') EXECUTE FUNCTION mayday.be_slow();
+        CREATE FUNCTION mayday.be_late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.due_at := now() + interval '1 hour'; RETURN NEW; END $$;
+        CREATE TRIGGER late BEFORE INSERT ON mayday.escalation FOR EACH ROW WHEN (NEW.org = '{town.org}') EXECUTE FUNCTION mayday.be_late()"""
+    town.site.rows(slow)
+    try:
+        alerts = [town.raised(f"p{n}") for n in range(6)]
+        town.site.wait_rows("SELECT count(*) FROM mayday.escalation WHERE org = %s", [(6,)], [town.org])
+        town.site.rows("UPDATE mayday.escalation SET due_at = now() WHERE org = %s", [town.org])
+        town.site.rows("SELECT pg_notify('mayday_escalation', '')")
+        wait_until(lambda: all(town.steps(alert) == ["0.1"] for alert in alerts), "all are told", 60)
+    finally:
+        town.site.rows("DROP FUNCTION mayday.be_slow() CASCADE; DROP FUNCTION mayday.be_late() CASCADE")
+
+
+def test_what_was_open_before_there_was_escalation_is_escalated_when_somebody_asks_for_it(town):
+    town.plan((0, [person("a")]), (60, [person("b")]))
+    old, reopened = town.raised("ann"), town.raised("ben")
+    for alert in old, reopened:
+        town.wait(alert, "0.1")
+        for table in "notification", "escalation_step", "escalation":
+            town.site.rows(f"DELETE FROM mayday.{table} WHERE alert = %s", [alert])
+    assert town.act("dora", "dispatcher", old, "acknowledge") == "applied"
+    assert town.escalation(old) == {}
+    assert town.act("dora", "dispatcher", old, "escalate") == "applied"
+    town.wait(old, "0.1")
+    for action in "acknowledge", "resolve":
+        assert town.act("dora", "dispatcher", reopened, action) == "applied"
+    assert town.escalation(reopened) == {}
+    assert town.act("dora", "dispatcher", reopened, "reopen") == "applied"
+    wait_until(lambda: town.told(reopened) == ["a mqtt"], "it is told")
+
+
+def test_one_of_some_organisations_sleeps_until_theirs_is_due(town):
+    sleep = lambda *orgs: town.site.rows("SELECT mayday.escalation_sleep(%s)", [list(orgs) or None])[0][0]
+    for org, due in (("sleep1", 60), ("sleep2", 30)):
+        town.site.rows("INSERT INTO mayday.escalation (org, alert, edition_org, edition, policy, due_at) "
+                       "VALUES (%s, mayday.new_id(), '*', 1, 'default', clock_timestamp() + %s * interval '1 second')", [org, due])
+    try:
+        assert 50000 < sleep("sleep1") <= 60000 and 20000 < sleep("sleep1", "sleep2") <= 30000
+        assert sleep("sleep3") is None and sleep() <= 30000
+    finally:
+        town.site.rows("DELETE FROM mayday.escalation WHERE org LIKE 'sleep%'")
 
 
 def test_an_acknowledgement_in_the_moment_of_a_step_comes_before_it_or_after_it(town):

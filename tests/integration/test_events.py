@@ -78,8 +78,7 @@ def test_an_attacker_does_not_fill_the_journal(own_site):
         with site.client("max") as mia:
             for _ in range(300):
                 mia.publish(m.topic("user", "bob", "location"), m.dump(m.location()))
-        left_out = wait_until(lambda: site.figure("events/left_out"), "some are left out")
-        assert left_out > 300
+        wait_until(lambda: site.figure("events/left_out") > 300, "most are left out")
         # the next that is told says how many were not
 
         def told():

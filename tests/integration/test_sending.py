@@ -42,8 +42,8 @@ def own_gateway(site, sim):
         shared.pop().stop()
     made = []
 
-    def make(**settings):
-        made.append(site.gateway(id=f"own-{m.uuid7()[-8:]}", **{"providers": sim, **SETTINGS, **settings}))
+    def make(id=None, **settings):
+        made.append(site.gateway(id=id or f"own-{m.uuid7()[-8:]}", **{"providers": sim, **SETTINGS, **settings}))
         return made[-1].start()
     yield make
     for each in made:
@@ -293,13 +293,14 @@ def test_routine_never_holds_an_alert_back(site, sim, own_gateway):
     sim.phone(alert).wait_texts()
     done = sum(len(sim.phone(r).texts) for r in routine)
     assert done < len(routine)
+    site.wait_rows("SELECT count(*) FROM mayday.attempt a JOIN mayday.notification n ON n.id = a.notification"
+                   " WHERE n.address = ANY(%s) AND a.ended_at IS NOT NULL", [(30,)], [routine], timeout=60)
     most = site.rows("""SELECT max(n) FROM (SELECT count(*) AS n FROM mayday.attempt a JOIN mayday.attempt b
                         ON b.begun_at <= a.begun_at AND b.ended_at > a.begun_at
                         JOIN mayday.notification x ON x.id = b.notification JOIN mayday.notification y ON y.id = a.notification
                         WHERE x.rank = 0 AND y.rank = 0 AND x.address = ANY(%s) AND y.address = ANY(%s) GROUP BY a.id) c""",
                      [routine, routine])[0][0]
     assert most <= 2
-    wait_until(lambda: sum(len(sim.phone(r).texts) for r in routine) == 30, "routine is done, too", 60)
 
 
 def test_the_most_urgent_goes_first(site, sim, own_gateway):
@@ -436,6 +437,15 @@ def test_a_webhook_is_told_and_can_tell_that_it_is_us(site, gw, sim):
     (got,) = sim.webhooks["desk"]
     assert got["id"] == id_ and got["body"]["purpose"] == "raise" and got["body"]["org"] == "acme"
     assert becomes(site, notify(site, "nowhere", kind="webhook", person=None), "failed") == ("failed", "no_webhook")
+    site.rows("DELETE FROM mayday.plan WHERE org = 'acme' RETURNING 1")
+
+
+def test_organisations_that_are_somebody_else_s_are_left_to_them(site, gw, sim):
+    heal(site, sim)
+    to = number()
+    theirs, = site.rows("SELECT mayday.notify('other', NULL, 'bob', 'sms', %s, 'test', 4, false, 0, 1, 1, now(), '1 hour')::text", [to])[0]
+    becomes(site, notify(site, number(), purpose="test"), "delivered")
+    assert status(site, theirs)[0] == "waiting" and not sim.phone(to).texts
 
 
 def test_without_a_provider_it_says_so_once_and_the_next_place_goes_on(site, sim, own_gateway):
@@ -521,3 +531,34 @@ def test_from_the_press_to_the_text(site, gw, sim):
     finally:
         site.rows("DELETE FROM mayday.channel WHERE person = 'dispatch-1' RETURNING 1")
         site.rows("DELETE FROM mayday.person WHERE person = 'dispatch-1' RETURNING 1")
+
+
+def test_what_came_of_it_while_the_database_was_away_survives_the_gateway(site, sim, own_gateway):
+    """The database is lost while a request is under way, and the gateway ends before it is back."""
+    gateway = own_gateway(id="away", notify__timeout="3s")
+    to = number()
+    sim.script(to, "twilio", "sms", slow=1.0, receipts="never")
+    id_ = notify(site, to)
+    sim.phone(to).wait_texts()
+    run_sql(site, "ALTER ROLE mayday_gateway NOLOGIN")
+    try:
+        run_sql(site, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'mayday_gateway'")
+        wait_until(lambda: re.search("^.*sender: .*; trying again", gateway.log(), re.M), "it has lost the database")
+        sim.wait_hits(1, provider="twilio", kind="sms", number=to)
+        gateway.stop()
+        assert status(site, id_)[0] == "sending"
+    finally:
+        run_sql(site, "ALTER ROLE mayday_gateway LOGIN")
+    listed = len(sim.found(provider="twilio", kind="list"))
+    own_gateway(id="away")
+    becomes(site, id_, "sent")
+    assert attempts(site, id_) == [("twilio-sms", "sent")]
+    assert len(sim.phone(to).texts) == 1 and len(sim.found(provider="twilio", kind="list")) == listed
+
+
+def run_sql(site, statement):
+    import psycopg2
+    connection = psycopg2.connect(site.postgres.dsn())
+    connection.autocommit = True
+    connection.cursor().execute(statement)
+    connection.close()

@@ -13,6 +13,13 @@ from support.site import BUILD, wait_until
 from support.wire import PUBACK
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quiet(database):
+    """An alarm puts nothing into the inboxes of these people."""
+    database.sql("""INSERT INTO mayday.plan (org, edition, body) VALUES ('acme', 1, '{"v": 1, "policies": [
+        {"name": "quiet", "levels": [{"after": 0, "targets": [{"person": "nobody"}]}]}]}')""")
+
+
 @pytest.fixture(autouse=True)
 def answering(gateway):
     gateway.alive()

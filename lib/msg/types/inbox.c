@@ -4,11 +4,8 @@
 extern const msg_type msg_type_inbox;
 
 static const msg_column columns[] = {
-    TOPIC("person", MSG_TEXT),
-    BODY("text", MSG_TEXT),
-    BODY("lang", MSG_TEXT),
-    BODY("kind", MSG_TEXT),
-    BODY("alert", MSG_UUID),
+    TOPIC("person", MSG_TEXT), BODY("text", MSG_TEXT),  BODY("lang", MSG_TEXT),
+    BODY("kind", MSG_TEXT),    BODY("alert", MSG_UUID),
 };
 
 const msg_type msg_type_inbox = {

@@ -17,11 +17,11 @@ static const struct {
     const char *action, *after, *who;
 } arrows[] = {
     {"acknowledge", "K - - - - -", "aidsg"}, {"assign", "A K E O - -", "ds"},
-    {"unassign", "A K E O - -", "ds"},      {"invite", "A K E O - -", "ads"},
-    {"escalate", "A K E O - -", "raidsg"},  {"cancel", "C C - - - -", "r"},
-    {"resolve", "- R R R - -", "ads"},      {"reopen", "- - - - A A", "s"},
-    {"note", "A K E O R C", "raidsg"},      {"enroute", "- E E O - -", "ad"},
-    {"on_scene", "- - O O - -", "ad"},      {"hold", "A K E O - -", "ds"},
+    {"unassign", "A K E O - -", "ds"},       {"invite", "A K E O - -", "ads"},
+    {"escalate", "A K E O - -", "raidsg"},   {"cancel", "C C - - - -", "r"},
+    {"resolve", "- R R R - -", "ads"},       {"reopen", "- - - - A A", "s"},
+    {"note", "A K E O R C", "raidsg"},       {"enroute", "- E E O - -", "ad"},
+    {"on_scene", "- - O O - -", "ad"},       {"hold", "A K E O - -", "ds"},
 };
 static const char status_letters[] = "?AKEORC", standing_letters[] = "raidsg";
 

@@ -62,6 +62,10 @@ START_TEST(what_is_wrong_is_named) {
         {{.notify_public_url = A("https://alarm.example.org/")}, -EINVAL, "[notify] public_url"},
         {{.notify_public_url = A("https://alarm.example.org?x")}, -EINVAL, "[notify] public_url"},
         {{.twilio_url = A("ftp://x")}, -EINVAL, "[twilio] url"},
+        {{.twilio_url = A("http://api.twilio.com")}, -EINVAL, "[twilio] url"},
+        {{.vonage_sms_url = A("http://127.0.0.1.example.org")}, -EINVAL, "[vonage] sms_url"},
+        {{.vonage_sms_url = A("http://localhost@example.org")}, -EINVAL, "[vonage] sms_url"},
+        {{.notify_public_url = A("http://alarm.example.org")}, -EINVAL, "[notify] public_url"},
         {{.vonage_api_url = A("https://user@x")}, -EINVAL, "[vonage] api_url"},
         {{.twilio_voice_from = A("MAYDAY")}, -EINVAL, "[twilio] voice_from"},
         {{.vonage_voice_from = A("+27=MAYDAY")}, -EINVAL, "[vonage] voice_from"},
@@ -86,6 +90,18 @@ START_TEST(addresses_and_senders_that_are_good_are_taken) {
 }
 END_TEST
 
+START_TEST(without_tls_a_provider_is_on_this_machine_alone) {
+    const char *const urls[] = {"http://127.0.0.1", "http://127.0.0.1:8080", "http://localhost:8080/x",
+                                "http://[::1]:8080"};
+    for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
+        const settings s = {.twilio_url = A(urls[i]), .notify_public_url = A(urls[i])};
+        char why[ACCOUNTS_WHY_MAX] = "";
+        CLEANUP(accounts_freep) accounts *a = NULL;
+        ck_assert_msg(accounts_read(&s, &a, why) == 0, "%s", why);
+    }
+}
+END_TEST
+
 Suite *suite_accounts(void) {
     Suite *s = suite_create("accounts");
     (void)test_pem(); /* once, for all the processes of these tests */
@@ -94,6 +110,7 @@ Suite *suite_accounts(void) {
     tcase_add_test(t, without_any_there_is_an_empty_account);
     tcase_add_test(t, what_is_wrong_is_named);
     tcase_add_test(t, addresses_and_senders_that_are_good_are_taken);
+    tcase_add_test(t, without_tls_a_provider_is_on_this_machine_alone);
     suite_add_tcase(s, t);
     return s;
 }

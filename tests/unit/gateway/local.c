@@ -168,6 +168,29 @@ START_TEST(documents_are_replaced_found_by_name_and_dropped) {
 }
 END_TEST
 
+START_TEST(of_what_calls_said_the_newest_are_kept) {
+    local *l = open_it();
+    heard h = {0};
+    CLEANUP(buf_release) buf got = BUF(1024);
+    char name[16];
+    ck_assert_int_eq(local_put(l, TEXT("ledger"), TEXT("old"), TEXT("1")), 0);
+    for (int i = 0; i < 100; i++) { /* names that are no order */
+        (void)snprintf(name, sizeof name, "%02d", (i * 37) % 100);
+        ck_assert_int_eq(local_put(l, TEXT("spoken"), text_of(name), TEXT("x")), 0);
+        ck_assert_int_eq(local_trim(l, TEXT("spoken"), 8), 0);
+    }
+    ck_assert_int_eq(local_each(l, TEXT("spoken"), hear_document, &h), 0);
+    ck_assert_uint_ge(h.count, 8);
+    ck_assert_uint_le(h.count, 9);
+    for (int i = 92; i < 100; i++) {
+        (void)snprintf(name, sizeof name, "%02d", (i * 37) % 100);
+        ck_assert_int_eq(local_get(l, TEXT("spoken"), text_of(name), &got), 0);
+    }
+    ck_assert_int_eq(local_get(l, TEXT("ledger"), TEXT("old"), &got), 0);
+    (void)local_close(l);
+}
+END_TEST
+
 START_TEST(any_bytes_are_kept_as_they_are) {
     static const text odd = {"\0\xFF'; DROP TABLE document; --\0", 29};
     local *l = open_it();
@@ -364,6 +387,7 @@ Suite *suite_local(void) {
     tcase_add_test(c, what_was_dropped_is_gone_and_the_rest_is_not);
     tcase_add_test(c, whoever_waits_is_woken_by_a_letter_and_by_those_that_are_left);
     tcase_add_test(c, documents_are_replaced_found_by_name_and_dropped);
+    tcase_add_test(c, of_what_calls_said_the_newest_are_kept);
     tcase_add_test(c, any_bytes_are_kept_as_they_are);
     tcase_add_test(c, when_there_are_too_many_the_oldest_receipt_makes_room_and_no_answer_does);
     tcase_add_test(c, others_cannot_read_the_file);
