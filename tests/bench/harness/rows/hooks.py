@@ -1,6 +1,6 @@
 """Receipts that providers send, signed, a second: verified, kept on the gateway's disk and answered. Each is of another text, and all
 are in the database afterwards. The reference is /health, which verifies and keeps nothing, answered by the same server to the same
-client (bench/http)."""
+client (bench/http); and for the time of an answer, one fdatasync on the same disk: each receipt needs one."""
 import os
 import sys
 import time
@@ -64,13 +64,15 @@ def receipts(n, asked):
 
 
 def measure(lab):
-    asked, plain, ours = RECEIPTS // 10 if lab.quick else RECEIPTS, [], []
+    asked, plain, ours, disk = RECEIPTS // 10 if lab.quick else RECEIPTS, [], [], []
     with night(lab) as n:
         for _ in range(lab.rounds):
             plain.append(health(n, asked))
+            disk.append(lab.fdatasync(500, 500)["p99"])
             ours.append(receipts(n, asked))
-    rates = [rate for rate, _, _ in ours]
+    rates, late = [rate for rate, _, _ in ours], [p99 for _, p99, _ in ours]
     return [Line(f"signed receipts answered, {CONNECTIONS} connections (receipts/s)", f"{spread(plain, count)} (GET /health)",
                  spread(rates, count), spread([o / p for o, p in zip(rates, plain)], ratio), "–", "–"),
-            Line(f"signed receipt → answer, p99, {CONNECTIONS} connections", "–", spread([p99 for _, p99, _ in ours], micro), "–", "–", "–"),
+            Line(f"signed receipt → answer, p99, {CONNECTIONS} connections", f"{spread(disk, micro)} (one fdatasync)", spread(late, micro),
+                 spread([o / d for o, d in zip(late, disk)], ratio), "–", "–"),
             Line("signed receipts until all are in the database (receipts/s)", "–", spread([c for _, _, c in ours], count), "–", "–", "–")]
