@@ -88,7 +88,7 @@ pg_verdict sender_search(sender *x) {
         return PG_DONE;
     (void)snprintf(most, sizeof most, "%zu", SEARCHES_MAX - x->searching);
     (void)snprintf(lease, sizeof lease, "%lld ms",
-                   (long long)(x->s->settings->notify_timeout_ms + LEASE_MARGIN_MS));
+                   (long long)x->s->settings->notify_timeout_ms + LEASE_MARGIN_MS);
     pg_verdict verdict =
         pg_query(x->s->c, "SELECT * FROM mayday.claim_doubts($1::text[], $2::integer, $3::interval)", 3,
                  (const char *[]){sender_orgs(x), most, lease}, &rows);

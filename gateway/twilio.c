@@ -203,22 +203,16 @@ void twilio_read(const twilio_kind *kind, const provider_reply *reply, provider_
 
 /* "Thu, 24 Aug 2023 05:01:45 +0000" (RFC 2822), always in UTC. */
 static bool read_date(text t, instant *ret_at) {
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    char spelled[40], month[4] = "", zone[6] = "";
+    char spelled[40];
     struct tm parts = {0};
     if (t.len == 0 || t.len >= sizeof spelled)
         return false;
     memcpy(spelled, t.ptr, t.len);
     spelled[t.len] = '\0';
-    if (sscanf(spelled, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d %5s", &parts.tm_mday, month,
-               &parts.tm_year, &parts.tm_hour, &parts.tm_min, &parts.tm_sec, zone) != 7 ||
-        strcmp(zone, "+0000") != 0 || parts.tm_year < 1970)
+    const char *end =
+        strptime(spelled, "%a, %d %b %Y %H:%M:%S +0000", &parts); /* the program's locale is C */
+    if (!end || *end != '\0' || parts.tm_year < 70)
         return false;
-    const char *found = strlen(month) == 3 ? strstr(months, month) : NULL;
-    if (!found || (found - months) % 3 != 0)
-        return false;
-    parts.tm_mon = (int)(found - months) / 3;
-    parts.tm_year -= 1900;
     *ret_at = (instant)timegm(&parts) * INSTANT_SECOND;
     return true;
 }

@@ -627,7 +627,7 @@ BEGIN
         'status', CASE WHEN a.status IN ('resolved', 'canceled') THEN 'ended'
                        WHEN e.answered_at IS NOT NULL AND NOT e.everyone AND e.status IN ('running', 'held', 'exhausted')
                        THEN 'answered' ELSE e.status END,
-        'policy', nullif(e.policy, ''),
+        'policy', CASE WHEN e.level > 0 OR e.round > 0 THEN nullif(e.policy, '') END, -- before, nobody is told when it is chosen
         'held_until', CASE WHEN e.status = 'held' THEN mayday.spell(e.held_until) END);
 END
 $$;

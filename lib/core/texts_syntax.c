@@ -43,9 +43,13 @@ static piece_kind next_fact(text *rest, piece *ret_piece) {
     return bad(TEXT("a fact in braces that is not known"), ret_piece);
 }
 
+static bool is_sign(char c) {
+    return c == '{' || c == '}' || c == '[' || c == ']';
+}
+
 piece_kind texts_next(text *rest, piece *ret_piece) {
     size_t len = 0;
-    while (len < rest->len && !memchr("{}[]", rest->ptr[len], 4))
+    while (len < rest->len && !is_sign(rest->ptr[len]))
         len++;
     if (len > 0) {
         ret_piece->literal = (text){rest->ptr, len};

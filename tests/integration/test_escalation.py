@@ -180,7 +180,10 @@ def test_a_raiser_who_dispatches_does_not_hear_of_it_under_duress(town):
     with town.client("dan", "dispatcher") as dan, town.client("dora", "dispatcher") as dora, town.client("sue", "supervisor") as sue:
         for c, of in ((dan, "dispatcher"), (dora, "dispatcher"), (sue, "supervisor")):
             assert c.subscribe(m.topic("role", of, "broadcast", town.org)) == [1]
-        assert dan.subscribe(m.topic("user", "dan", "inbox", town.org)) == dora.subscribe(m.topic("user", "dora", "inbox", town.org)) == [1]
+        for c, sub in ((dan, "dan"), (dora, "dora"), (sue, "sue")):
+            assert c.subscribe(m.topic("user", sub, "inbox", town.org)) == [1]
+        site_knows = "SELECT count(*) FROM mayday.person WHERE org = %s AND person IN ('dora', 'sue') AND roles && '{dispatcher,supervisor}'"
+        town.site.wait_rows(site_knows, [(2,)], [town.org])
         town.later(alert, 11, "0.1", "exhausted")
         assert "dan" in json.loads(dora.receive().payload)["text"] and "dan" in json.loads(sue.receive().payload)["text"]
         town.site.wait_rows("SELECT count(*) FROM mayday.outbox WHERE org = %s", [(0,)], [town.org])
