@@ -14,7 +14,8 @@
 #define CONNECT_MS     5000
 #define PATIENCE_MS    10000
 #define FIRST_PAUSE_MS 50
-#define STALL          "5s" /* of a transaction, between two statements */
+#define STALL          "5s"  /* of a transaction, between two statements */
+#define LONGEST        "12s" /* of a statement: we have gone by then */
 /* Of a service that has something to do meanwhile. */
 #define SHORT_CONNECT_MS  1500
 #define SHORT_PATIENCE_MS 3000
@@ -80,10 +81,13 @@ static void went_well(runner *r) {
 }
 
 /* What a transaction of ours has locked, the brokers' writers wait for: when this gateway stands still, or
- * its host is gone without a word, the server ends it. */
+ * its host is gone without a word, the server ends it. So it ends a statement that we have stopped waiting
+ * for: one that waits for a lock would not notice that nobody is there, and each new connection would leave
+ * one. */
 static bool greets(runner *r) {
     char sql[96];
-    if (pg_run(r->s.c, "SET idle_in_transaction_session_timeout = '" STALL "'") != PG_DONE)
+    if (pg_run(r->s.c, "SET idle_in_transaction_session_timeout = '" STALL
+                       "'; SET statement_timeout = '" LONGEST "'") != PG_DONE)
         return false;
     if (!r->row->channel)
         return true;

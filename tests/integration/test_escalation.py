@@ -6,13 +6,14 @@ import random
 import signal
 import threading
 import time
+from contextlib import closing
 
 import psycopg2
 import pytest
 
 from support import messages as m
 from support.passing import pass_time
-from support.site import wait_until
+from support.site import Site, wait_until
 
 orgs = itertools.count(1)
 
@@ -661,26 +662,45 @@ def test_a_gateway_killed_at_any_moment_neither_loses_nor_doubles_a_step(own_sit
             assert town.told(alert) == ["a mqtt", "b mqtt", "c mqtt", "d mqtt"]
 
 
-def test_a_gateway_that_stands_still_in_the_middle_of_a_step_lets_go_of_the_incident(own_site):
-    """As one whose host is gone without a word: whoever answers must not wait for it."""
-    with own_site() as site:
+def test_a_gateway_that_stands_still_in_the_middle_of_a_step_lets_go_of_the_incident(postgres, tmp_path):
+    """As one whose host is gone without a word: whoever answers must not wait for it. With a database of its own, so that no other
+    gateway takes the step."""
+    from conftest import Database
+
+    postgres.sql("CREATE DATABASE stands_still TEMPLATE template_mayday", database="postgres")
+    with Site(tmp_path / "site", Database(postgres, "stands_still")) as site:
         town = Town(site, "stillness")
         town.plan((0, [person("a")]))
         alert = town.raised()
         wait_until(lambda: town.escalation(alert), "it is stored")
-        blocker = site.postgres.server.connect(database=site.postgres.name)
-        blocker.autocommit = False
-        blocker.cursor().execute("LOCK TABLE mayday.plan IN ACCESS EXCLUSIVE MODE")
-        with site.gateway("frozen", gateway__organisations="").start_unready() as frozen:
-            session = "SELECT state FROM pg_stat_activity WHERE application_name = 'mayday-gateway escalator frozen'"
-            wait_until(lambda: site.rows(session + " AND wait_event_type = 'Lock'"), "it has claimed and reads the plan")
-            frozen.signal(signal.SIGSTOP)
-            blocker.close()
-            site.wait_rows(session, [("idle in transaction",)])
-            town.act("dora", "dispatcher", alert, "acknowledge")
-            site.wait_rows("SELECT status FROM mayday.alert WHERE id = %s", [("acknowledged",)], [alert])
-            frozen.signal(signal.SIGCONT)
-            town.wait(alert, "answered")
+        with closing(site.postgres.server.connect(database=site.postgres.name)) as blocker:
+            blocker.autocommit = False
+            blocker.cursor().execute("LOCK TABLE mayday.plan IN ACCESS EXCLUSIVE MODE")
+            with site.gateway("frozen", gateway__organisations="").start_unready() as frozen:
+                session = "SELECT state FROM pg_stat_activity WHERE application_name = 'mayday-gateway escalator frozen'"
+                wait_until(lambda: site.rows(session + " AND wait_event_type = 'Lock'"), "it has claimed and reads the plan")
+                frozen.signal(signal.SIGSTOP)
+                blocker.close()
+                site.wait_rows(session, [("idle in transaction",)])
+                town.act("dora", "dispatcher", alert, "acknowledge")
+                site.wait_rows("SELECT status FROM mayday.alert WHERE id = %s", [("acknowledged",)], [alert])
+                frozen.signal(signal.SIGCONT)
+                town.wait(alert, "answered")
+
+
+def test_a_gateway_that_reconnects_leaves_nobody_waiting(postgres, tmp_path):
+    """While something it needs is locked."""
+    from conftest import Database
+
+    postgres.sql("CREATE DATABASE left_waiting TEMPLATE template_mayday", database="postgres")
+    with Site(tmp_path / "site", Database(postgres, "left_waiting")) as site, site.gateway("gw1"):
+        with closing(site.postgres.server.connect(database=site.postgres.name)) as blocker:
+            blocker.autocommit = False
+            blocker.cursor().execute("LOCK TABLE mayday.plan IN ACCESS EXCLUSIVE MODE")
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE %s AND wait_event_type = 'Lock'"
+            ended = "canceling statement due to statement timeout"
+            wait_until(lambda: ended in (site.postgres.server.folder / "log").read_text(errors="replace"), "the server ends a statement", 60)
+            assert site.rows(waiting, ["mayday-gateway standby%"])[0][0] <= 8
 
 
 def test_more_than_a_step_can_hold_is_told_one_by_one(town):
