@@ -22,7 +22,7 @@
 #include "base/instant.h"
 
 #define LOCAL_MAIL_MAX 100000
-#define LOCAL_WHY_MAX  256
+#define LOCAL_WHY_MAX  640
 
 typedef struct local local;
 
