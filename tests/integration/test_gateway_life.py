@@ -24,7 +24,7 @@ def test_it_is_online_while_it_runs_and_offline_when_it_has_ended(site):
     with site.gateway() as gateway:
         said = status(site)
         assert said["status"] == "online"
-        assert "serves as 'gw1'" in gateway.log()
+        wait_until(lambda: "serves as 'gw1'" in gateway.log(), "it says who it is")
     assert status(site)["status"] == "offline"
     assert gateway.process.returncode == 0
 
