@@ -184,7 +184,7 @@ class Load:
             alerts = {a.alert for a in s.acknowledged.values() if a.alert}
             opened = [r[0] for r in site.rows("SELECT id::text FROM mayday.alert WHERE raised_by = %s", [s.sub])]
             assert len(opened) == len(set(opened)), "an incident was opened twice"
-            assert alerts <= set(opened) or len(opened) > JOINED_ROWS_MAX, "an incident was not opened"
+            assert alerts <= set(opened) or len(opened) >= JOINED_ROWS_MAX, "an incident was not opened"
         assert site.rows("SELECT count(*) FROM mayday.dead_letter WHERE sender = ANY (%s)", [names]) == [(0,)]
 
 

@@ -24,6 +24,7 @@ typedef struct server {
 } server;
 
 static server it;
+static pthread_mutex_t last_lock = PTHREAD_MUTEX_INITIALIZER; /* of it.last, among those who serve */
 
 static void say(int fd, const char *what) {
     (void)send(fd, what, strlen(what), MSG_NOSIGNAL);
@@ -94,7 +95,9 @@ static void *serve(void *context) {
     free(context);
     bool go_on = true;
     while (go_on && hear(fd, request, sizeof request)) {
+        (void)pthread_mutex_lock(&last_lock);
         memcpy(it.last, request, sizeof request);
+        (void)pthread_mutex_unlock(&last_lock);
         atomic_fetch_add(&it.requests, 1);
         go_on = answer(fd, request);
     }
