@@ -80,7 +80,7 @@ class Gateway:
                     said = json.loads(c.receive().payload)
             except Exception:  # noqa: BLE001 - the broker may be on its way up or down
                 return False
-            return said["status"] == "online" and said["ts"] >= began
+            return said["status"] == "online" and said["ts"] >= began and "serves as" in self.log()  # which may come a moment later
 
         self.sites.wait_until(online, f"the gateway {self.id} is online for {org}", 60)
         return self
