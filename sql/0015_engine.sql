@@ -136,8 +136,8 @@ $$;
 
 -- ---- notifications ----
 
--- The same step makes the same ids, whoever does it: lib/core has no part in it, but a gateway without a database
--- (gateway/services/standby.c) spells them likewise. A webhook's `whom` is 'webhook:<name>'.
+-- The same step makes the same ids, whoever does it: lib/core/notification.c spells them likewise, for a gateway without
+-- a database. A webhook's `whom` is 'webhook:<name>'.
 CREATE FUNCTION mayday.notification_id(in_org text, in_alert uuid, forgotten integer, in_round integer, in_level integer,
     whom text, in_place integer) RETURNS uuid
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$

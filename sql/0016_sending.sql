@@ -91,8 +91,8 @@ BEGIN
 END
 $$;
 
--- What is due of these organisations (NULL: of all), locked: of each kind at most so many, and among them at most so many routine ones (rank 0); the most
--- urgent first, then the longest due. What another gateway has locked is its.
+-- What is due of these organisations (NULL: of all), locked: of each kind at most so many, and among them at most so many
+-- routine ones (rank 0); the most urgent first, then the longest due. What another gateway has locked is its.
 CREATE FUNCTION mayday.claim_notifications(orgs text[], kinds text[], most integer[], routine integer[])
 RETURNS TABLE (id uuid, org text, alert uuid, person text, kind text, address text, purpose text, rank integer, lang text,
                code text, body text, left_ms bigint, connected boolean, fault text, tried jsonb, facts jsonb)
@@ -122,7 +122,8 @@ BEGIN
 END
 $$;
 
--- The next way to reach the same person for the same reason is due now.
+-- The next way to reach the same person for the same reason is due now. Who had only phones, and none of them could be
+-- reached, finds it in their app.
 CREATE FUNCTION mayday.next_place(in_id uuid) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 DECLARE
@@ -138,6 +139,14 @@ BEGIN
                   ORDER BY y.place LIMIT 1 FOR UPDATE SKIP LOCKED);
     IF FOUND THEN
         PERFORM pg_notify('mayday_notify', '');
+    ELSIF n.status = 'failed' AND n.kind IN ('sms', 'voice') AND n.alert IS NOT NULL AND NOT n.family
+          AND n.purpose IN ('raise', 'forgotten', 'exhausted') AND n.expires_at > clock_timestamp()
+          AND NOT EXISTS (SELECT FROM mayday.notification y
+                          WHERE y.alert = n.alert AND y.org = n.org AND y.person = n.person AND y.purpose = n.purpose
+                            AND y.round = n.round AND y.level = n.level AND (y.kind = 'mqtt' OR y.status <> 'failed')) THEN
+        PERFORM mayday.notify(n.org, n.alert, n.person, 'mqtt', NULL, n.purpose, n.rank, n.family, n.round, n.level,
+            n.place + 1, clock_timestamp(), n.expires_at - clock_timestamp(),
+            mayday.notification_id(n.org, n.alert, 0, n.round, n.level, 'app:' || n.person, 0));
     END IF;
 END
 $$;

@@ -385,11 +385,12 @@ def test_everybody_is_reached_in_the_order_they_are_to_be(town):
               (120, people, {"channels": ["mqtt"]}), (180, [{"webhook": "pager"}, person("ann")]))
     town.site.rows("UPDATE mayday.plan SET body = body || '{\"webhooks\": {\"pager\": \"https://pager.example.org\"}}' WHERE org = %s", [town.org])
     alert = town.raised()
-    for level, told in enumerate((["both sms", "both mqtt", "both voice", "none mqtt", "text sms"],
-                                  ["both voice", "both sms", "none mqtt", "text sms"], ["both mqtt", "none mqtt", "text mqtt"],
-                                  ["to pager webhook"]), 1):
+    # Nobody is configured to carry texts here, so what phones alone were to get is found in the app in the end.
+    for level, told in enumerate((["both sms", "both mqtt", "both voice", "none mqtt", "text sms", "text mqtt"],
+                                  ["both voice", "both sms", "both mqtt", "none mqtt", "text sms", "text mqtt"],
+                                  ["both mqtt", "none mqtt", "text mqtt"], ["to pager webhook"]), 1):
         town.wait(alert, *[f"0.{n}" for n in range(1, level + 1)])
-        assert town.told(alert, level) == told
+        wait_until(lambda: town.told(alert, level) == told, f"level {level} is told: {told}")
         pass_time(town.site, alert, 61)
     rows = town.site.rows("SELECT kind, extract(epoch FROM expires_at - first_value(expires_at) OVER (ORDER BY place)), code ~ '^[0-9]{4}$' "
                           "FROM mayday.notification n WHERE alert = %s AND person = 'both' AND level = 1 ORDER BY place", [alert])
@@ -760,9 +761,11 @@ def test_an_acknowledgement_in_the_moment_of_a_step_comes_before_it_or_after_it(
         for n in range(60):
             alert = town.raised(f"p{n}")
             town.wait(alert, "0.1")
-            body, pause = m.message(action="acknowledge"), rng.uniform(0, 0.02)
-            passing = threading.Thread(target=lambda: (time.sleep(pause), pass_time(town.site, alert, 61)))
+            # Whoever came last so far gets a head start, on a machine of any speed.
+            body, lead = m.message(action="acknowledge"), rng.uniform(-0.01, 0.01) + 0.005 * (after - before)
+            passing = threading.Thread(target=lambda: (time.sleep(max(0, -lead)), pass_time(town.site, alert, 61)))
             passing.start()
+            time.sleep(min(max(0, lead), 0.2))
             assert dora.publish(m.topic("alert", alert, "action", town.org), m.dump(body)) == 0
             passing.join()
             e = wait_until(lambda: (e := town.escalation(alert))["status"] == "answered" and e, "it is answered")

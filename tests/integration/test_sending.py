@@ -459,6 +459,19 @@ def test_without_a_provider_it_says_so_once_and_the_next_place_goes_on(site, sim
     assert gateway.log().count("nobody is configured to carry it") == 1
 
 
+def test_who_has_only_phones_that_cannot_be_reached_finds_it_in_their_app(site, own_gateway):
+    own_gateway(sms="", voice="")
+    shown = "SELECT kind, status FROM mayday.notification WHERE alert = %s ORDER BY place"
+    alert = m.uuid7()
+    second = notify(site, number(), kind="voice", alert=alert, place=2, due="now() + interval '1 hour'")
+    becomes(site, notify(site, number(), alert=alert), "failed")
+    becomes(site, second, "failed")
+    site.wait_rows(shown, [("sms", "failed"), ("voice", "failed"), ("mqtt", "sent")], [alert])
+    mum = m.uuid7()
+    becomes(site, notify(site, number(), alert=mum, family=True), "failed")
+    assert site.rows(shown, [mum]) == [("sms", "failed")], "family sees what the raiser's phone shows, and nothing behind it"
+
+
 def test_figures_tell_by_provider_and_outcome(site, gw, sim):
     import urllib.request
     heal(site, sim)
