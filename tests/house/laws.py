@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ORDER = ["base", "core", "msg", "store"]
+ORDER = ["base", "core", "sense", "place", "msg", "store"]
 HOSTS = ["plugin", "gateway", "tools"]
 
 # library header -> the only files that may include it
@@ -21,7 +21,11 @@ CONFINED = {
     r"mosquitto[a-z_]*\.h": [r"plugin/broker\.h"],
     r"MQTT(Client|Async)[A-Za-z]*\.h": [r"tools/mayday/mqtt\.c", r"gateway/bus[a-z_]*\.[ch]"],
     r"microhttpd\.h": [r"gateway/http[a-z_]*\.[ch]"],
-    r"systemd/": [r"gateway/main\.c"],
+    r"systemd/sd-daemon": [r"gateway/main\.c"],
+    r"systemd/sd-(event|bus)": [r"gateway/(edge|sensor)[a-z_]*\.[ch]", r"gateway/sensors/[a-z_]*\.[ch]"],
+    r"geos_c\.h": [r"lib/place/shape\.c"],
+    r"expat\.h": [r"lib/sense/(gpx|tcx|xml)\.[ch]"],
+    r"gps\.h": [r"gateway/sensors/gpsd\.c"],
     r"curl/": [r"gateway/client\.c"],
     r"sqlite3\.h": [r"gateway/local[a-z_]*\.[ch]"],
 }
