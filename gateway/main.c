@@ -36,6 +36,7 @@ typedef struct gateway {
     accounts *accounts;
     texts *texts;
     local *local;
+    intake *intake;
     bus *bus;
     service_host *host;
     http_scope scope;
@@ -126,6 +127,8 @@ static int start(gateway *g) {
     bus_options for_bus = {.settings = &g->conf, .gateway = g->id, .version = MAYDAY_VERSION};
     int fault = open_local(g);
     if (fault == 0)
+        fault = intake_new(&g->intake);
+    if (fault == 0)
         fault = bus_open(&for_bus, &g->bus);
     if (fault == 0)
         fault = serve_named(g);
@@ -135,7 +138,8 @@ static int start(gateway *g) {
                              .bus = g->bus,
                              .accounts = g->accounts,
                              .texts = g->texts,
-                             .local = g->local};
+                             .local = g->local,
+                             .intake = g->intake};
     if (fault == 0)
         fault = host_new(&for_host, &g->host);
     g->scope = (http_scope){.host = g->host, .brokers = broker_figures_new()};
@@ -161,6 +165,7 @@ static bool stop(gateway *g) {
     g->bus = bus_close(g->bus); /* first: it calls what the services gave it to call */
     g->host = host_free(g->host);
     g->scope.brokers = broker_figures_free(g->scope.brokers);
+    g->intake = intake_free(g->intake);
     g->local = local_close(g->local);
     return true;
 }
