@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "gateway/broker_figures.h"
+#include "gateway/edge.h"
 #include "gateway/host.h"
 #include "gateway/request.h"
 
@@ -20,6 +21,7 @@
 typedef struct http_scope {
     service_host *host;
     broker_figures *brokers;
+    edge *_Atomic edge; /* NULL: no sensors here */
 } http_scope;
 
 typedef struct http_reply {
