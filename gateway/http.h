@@ -9,6 +9,8 @@
 #ifndef MAYDAY_GATEWAY_HTTP_H
 #define MAYDAY_GATEWAY_HTTP_H
 
+#include <stdatomic.h>
+
 #include "base/buf.h"
 #include "gateway/broker_figures.h"
 #include "gateway/edge.h"
