@@ -181,7 +181,7 @@ static int choose(batch *b, size_t row, int kind, errand *e) {
         provider_message m = errand_message(e);
         provider_request_release(&e->request);
         provider_request_init(&e->request);
-        int fault = one->row->build(x->s->accounts, &m, &e->request);
+        int fault = provider_build(one->row, x->s->accounts, &m, &e->request);
         if (fault == 0 || fault == -ENOMEM)
             return fault;
         if (e->try_count == TRIES_MAX)

@@ -46,7 +46,7 @@ static void settle(sender *x, const char *id, const char *attempt, const char *f
 void sender_found(errand *e, const provider_reply *reply) {
     provider_result r = {0};
     provider_message m = errand_message(e);
-    e->row->found(reply, &m, e->since, &r);
+    provider_found(e->row, reply, &m, e->since, &r);
     settle(e->owner, e->id, e->attempt,
            r.outcome == PROVIDER_SENT    ? "sent"
            : r.outcome == PROVIDER_RETRY ? "absent"
@@ -71,7 +71,7 @@ static void search_one(sender *x, const pg_rows *rows, size_t row) {
         (void)snprintf(e->attempt, sizeof e->attempt, "%s", attempt);
         e->since = strtoll(pg_value(rows, row, 6), NULL, 10);
         provider_message m = errand_message(e);
-        if (e->to && e->body && p->search(x->s->accounts, &m, e->since, &e->request) == 0 &&
+        if (e->to && e->body && provider_search(p, x->s->accounts, &m, e->since, &e->request) == 0 &&
             client_start(x->client, &e->request, sender_done_of(ERRAND_SEARCH), e) == 0) {
             provider_request_release(&e->request);
             return;
@@ -124,7 +124,7 @@ static const char *receipt_name(provider_receipt r) {
 
 void sender_told(errand *e, const provider_reply *reply) {
     char code[PROVIDER_CODE_MAX] = "";
-    const char *receipt = receipt_name(e->row->told(reply, text_of(e->reference), code));
+    const char *receipt = receipt_name(provider_told(e->row, reply, text_of(e->reference), code));
     if (receipt) /* else it is asked again */
         tell(e->owner, e->id, e->attempt, receipt, code);
     errand_free(e);
@@ -145,7 +145,7 @@ static void ask_one(sender *x, const pg_rows *rows, size_t row) {
     e->reference = copy_of(rows, row, 3);
     (void)snprintf(e->attempt, sizeof e->attempt, "%s", attempt);
     e->since = strtoll(pg_value(rows, row, 4), NULL, 10);
-    if (e->reference && p->ask(x->s->accounts, text_of(e->reference), e->since, &e->request) == 0 &&
+    if (e->reference && provider_ask(p, x->s->accounts, text_of(e->reference), e->since, &e->request) == 0 &&
         client_start(x->client, &e->request, sender_done_of(ERRAND_ASK), e) == 0)
         provider_request_release(&e->request);
     else
