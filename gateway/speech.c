@@ -118,13 +118,13 @@ static text without_closers(text said) {
     static const text closers[] = {TEXT("\""),     TEXT("'"),      TEXT(")"),      TEXT("]"),
                                    TEXT("\u2019"), TEXT("\u201d"), TEXT("\u00bb"), TEXT("\u300d"),
                                    TEXT("\u300f"), TEXT("\uff09")};
-    said = text_trim(said);
-    for (size_t i = 0; i < ARRAY_LEN(closers); i++) {
-        if (!ends_with(said, closers[i]))
-            continue;
-        said.len -= closers[i].len;
+    for (bool more = true; more;) {
+        more = false;
         said = text_trim(said);
-        i = SIZE_MAX; /* from the first of them again */
+        for (size_t i = 0; !more && i < ARRAY_LEN(closers); i++) {
+            more = ends_with(said, closers[i]);
+            said.len -= more ? closers[i].len : 0;
+        }
     }
     return said;
 }

@@ -116,7 +116,7 @@ START_TEST(what_a_call_says_ends_as_a_sentence_does) {
         {"\u300c\u6551\u547d\uff01\u300d", "\u300c\u6551\u547d\uff01\u300d"},
         {"\u0623\u064a\u0646 \u0623\u0646\u062a\u061f", "\u0623\u064a\u0646 \u0623\u0646\u062a\u061f"},
         {"\u092c\u091a\u093e\u0913\u0964", "\u092c\u091a\u093e\u0913\u0964"},
-        {"he said \\" come !\\"", "he said \"come!\""},
+        {"he said \\\"come!\\\"", "he said \"come!\""},
         {"he said (\u201ccome\u201d)", "he said (\u201ccome\u201d)."},
         {"at number 5;", "at number 5;."},
         {"\U0001f525", "\U0001f525."},
