@@ -306,22 +306,37 @@ static pg_verdict take(batch *b, pg_rows **ret_rows) {
         (const char *[]){sender_orgs(x), names.ptr, most.ptr, routine.ptr}, ret_rows);
 }
 
+/* Those the database did not take have failed there, so they must not leave. */
+static void hold_back(batch *b, const pg_rows *refused) {
+    for (size_t r = 0; r < pg_rows_count(refused); r++) {
+        service_log(b->x->s, LOG_LEVEL_ERROR, "notification %s cannot be stored: %s", pg_value(refused, r, 0),
+                    pg_value(refused, r, 1));
+        for (size_t i = 0; i < b->ready_count; i++)
+            if (strcmp(b->ready[i]->id, pg_value(refused, r, 0)) == 0)
+                b->ready[i]->refused = true;
+    }
+}
+
 static pg_verdict store(batch *b) {
     CLEANUP(buf_release) buf rows = BUF(ROWS_BYTES);
+    CLEANUP(pg_rows_freep) pg_rows *refused = NULL;
     json_print(b->actions, &rows);
     if (buf_failed(&rows) < 0)
         return PG_RETRY;
-    return pg_query(b->x->s->c,
-                    "SELECT mayday.begin_notifications($1, $2::jsonb,"
-                    " (SELECT backend_start FROM pg_stat_get_activity(pg_backend_pid())))",
-                    2, (const char *[]){b->x->s->gateway, rows.ptr}, NULL);
+    pg_verdict verdict = pg_query(b->x->s->c,
+                                  "SELECT id, why FROM mayday.begin_notifications($1, $2::jsonb,"
+                                  " (SELECT backend_start FROM pg_stat_get_activity(pg_backend_pid())))",
+                                  2, (const char *[]){b->x->s->gateway, rows.ptr}, &refused);
+    if (verdict == PG_DONE)
+        hold_back(b, refused);
+    return verdict;
 }
 
 static void start_all(batch *b, bool stored) {
     sender *x = b->x;
     for (size_t i = 0; i < b->ready_count; i++) {
         errand *e = b->ready[i];
-        if (!stored)
+        if (!stored || e->refused)
             sender_not_sent(e, "not stored");
         else if (sender_clock_ms() - b->begun > STALL_MS) /* somebody may take it for lost by now */
             sender_not_sent(e, "stalled");

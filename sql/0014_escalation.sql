@@ -81,6 +81,7 @@ CREATE TABLE mayday.escalation (
     held_until timestamptz,
     forgotten integer NOT NULL DEFAULT 0, -- how often it was answered and then forgotten
     exhausted_at timestamptz,
+    fault text,                       -- why its next step cannot be stored; it is tried again and again
     PRIMARY KEY (org, alert)
 );
 CREATE INDEX ON mayday.escalation (due_at) WHERE due_at IS NOT NULL;

@@ -531,7 +531,7 @@ BEGIN
     UPDATE mayday.escalation x SET policy = e.policy, status = e.status, round = e.round, first_round = e.first_round,
         level = e.level, forgotten = e.forgotten, begun_at = e.begun_at, due_at = e.due_at, next_at = e.next_at,
         wanted_level = e.wanted_level, everyone = e.everyone, held_until = e.held_until, exhausted_at = e.exhausted_at,
-        answered_at = e.answered_at, answered_by = e.answered_by
+        answered_at = e.answered_at, answered_by = e.answered_by, fault = NULL
     WHERE x.org = a.org AND x.alert = a.id;
     IF (s->>'withdraw')::boolean THEN
         PERFORM mayday.withdraw(a.org, a.id);
@@ -576,11 +576,13 @@ BEGIN
 END
 $$;
 
--- One that cannot be stored, for what somebody entered, must not stop the others.
+-- One that cannot be stored, for what somebody entered, must not stop the others. Nobody is told while it cannot, so it is
+-- never given up; but its reason is said once. Returns how many there are whose reason is new.
 CREATE FUNCTION mayday.escalation_store(steps jsonb, validity interval) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
     s jsonb;
+    was text;
     failed integer := 0;
 BEGIN
     FOR s IN SELECT x.value FROM jsonb_array_elements(steps) x LOOP
@@ -591,9 +593,11 @@ BEGIN
         THEN
             RAISE; -- all of it is done again
         WHEN OTHERS THEN
-            failed := failed + 1;
-            UPDATE mayday.escalation e SET due_at = clock_timestamp() + interval '5 seconds'
+            SELECT e.fault INTO was FROM mayday.escalation e WHERE e.org = s->>'org' AND e.alert = (s->>'alert')::uuid;
+            UPDATE mayday.escalation e SET due_at = clock_timestamp() + interval '5 seconds', fault = SQLERRM
             WHERE e.org = s->>'org' AND e.alert = (s->>'alert')::uuid;
+            CONTINUE WHEN was = SQLERRM;
+            failed := failed + 1;
             PERFORM mayday.record_audit(s->>'org', 'escalation.failed', 'mayday', NULL, (s->>'alert')::uuid,
                                         jsonb_build_object('why', SQLERRM));
         END;

@@ -180,35 +180,48 @@ BEGIN
 END
 $$;
 
+-- One of those claimed; see below.
+CREATE FUNCTION mayday.begin_notification(in_gateway text, x jsonb, since timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF x->>'do' = 'send' THEN
+        UPDATE mayday.notification n SET status = 'sending', due_at = NULL, attempts = n.attempts + 1, body = x->>'body'
+        WHERE n.id = (x->>'id')::uuid;
+        INSERT INTO mayday.attempt (id, notification, org, alert, provider, gateway, pid, pid_since, until)
+        SELECT (x->>'attempt')::uuid, n.id, n.org, n.alert, x->>'provider', in_gateway, pg_backend_pid(), since,
+               clock_timestamp() + (x->>'until_ms')::bigint * interval '1 ms'
+        FROM mayday.notification n WHERE n.id = (x->>'id')::uuid;
+    ELSIF x->>'do' = 'post' THEN
+        PERFORM mayday.post_notification((x->>'id')::uuid, x->>'body', x->>'lang');
+    ELSIF x->>'do' = 'wait' THEN
+        UPDATE mayday.notification n SET due_at = clock_timestamp() + (x->>'ms')::bigint * interval '1 ms',
+            why = x->>'why'
+        WHERE n.id = (x->>'id')::uuid;
+    ELSE
+        PERFORM mayday.give_up((x->>'id')::uuid, x->>'why');
+    END IF;
+END
+$$;
+
 -- What is to be done with those claimed, in the claim's transaction. Each: {"id", "do"} and with "send": "attempt",
 -- "provider", "body", "until_ms"; "post": "body", "lang"; "wait": "ms", "why"; "fail": "why". `since`: when the
 -- gateway's own connection began, by which it is known.
-CREATE FUNCTION mayday.begin_notifications(in_gateway text, rows jsonb, since timestamptz) RETURNS void
+-- One that cannot be stored must not keep back the others: it has failed, and its person is told another way. Returns those,
+-- with the reason.
+CREATE FUNCTION mayday.begin_notifications(in_gateway text, rows jsonb, since timestamptz)
+RETURNS TABLE (id uuid, why text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 DECLARE
     x jsonb;
 BEGIN
     FOR x IN SELECT y.value FROM jsonb_array_elements(rows) WITH ORDINALITY y(value, i) ORDER BY y.i LOOP
-        IF x->>'do' = 'send' THEN
-            UPDATE mayday.notification n SET status = 'sending', due_at = NULL, attempts = n.attempts + 1, body = x->>'body'
-            WHERE n.id = (x->>'id')::uuid;
-            INSERT INTO mayday.attempt (id, notification, org, alert, provider, gateway, pid, pid_since, until)
-            SELECT (x->>'attempt')::uuid, n.id, n.org, n.alert, x->>'provider', in_gateway, pg_backend_pid(), since,
-                   clock_timestamp() + (x->>'until_ms')::bigint * interval '1 ms'
-            FROM mayday.notification n WHERE n.id = (x->>'id')::uuid;
-        ELSIF x->>'do' = 'post' THEN
-            BEGIN
-                PERFORM mayday.post_notification((x->>'id')::uuid, x->>'body', x->>'lang');
-            EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN -- one must not keep back the others
-                PERFORM mayday.give_up((x->>'id')::uuid, 'database');
-            END;
-        ELSIF x->>'do' = 'wait' THEN
-            UPDATE mayday.notification n SET due_at = clock_timestamp() + (x->>'ms')::bigint * interval '1 ms',
-                why = x->>'why'
-            WHERE n.id = (x->>'id')::uuid;
-        ELSE
-            PERFORM mayday.give_up((x->>'id')::uuid, x->>'why');
-        END IF;
+        BEGIN
+            PERFORM mayday.begin_notification(in_gateway, x, since);
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+            id := (x->>'id')::uuid;
+            why := SQLERRM;
+            PERFORM mayday.give_up(id, 'database');
+            RETURN NEXT;
+        END;
     END LOOP;
 END
 $$;

@@ -484,6 +484,26 @@ def test_receipts_do_not_hold_up_whoever_has_one_of_their_incidents(desk):
     assert faults == [] and [each.status()[0] for each in sent] == ["delivered", "delivered"]
 
 
+def test_a_letter_that_cannot_be_stored_stays_and_keeps_no_other_back(desk):
+    """A slip of an operator, such as a trigger that fails: it is no reason to lose an answer."""
+    sql, alert = desk.site.rows, desk.alarm("stk-ann")
+    one, other = desk.told(alert, "stk-rob"), desk.told(alert, "stk-rita")
+    sql("CREATE FUNCTION public.poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF NEW.reference = 'SM{'e' * 32}' THEN RAISE 'poisoned'; END IF; RETURN NEW; END $$")
+    sql("CREATE TRIGGER poison BEFORE INSERT ON mayday.provider_event FOR EACH ROW EXECUTE FUNCTION public.poison()")
+    try:
+        assert desk.text(one.number, "ok", sid="SM" + "e" * 32) == 204
+        assert desk.text(other.number, "ok") == 204
+        desk.wait_action(alert, ("acknowledge", "stk-rita", "applied"))
+        assert desk.figure("mayday_gateway_mail_waiting") == 1
+        assert (desk.gateway.folder / "log").read_text().count("poisoned") == 1
+    finally:
+        sql("DROP TRIGGER poison ON mayday.provider_event")
+        sql("DROP FUNCTION public.poison()")
+    desk.carried()
+    desk.site.wait_rows("SELECT count(*) FROM mayday.answer WHERE alert = %s AND person = 'stk-rob'", [(1,)], [alert])
+
+
 # ---- repeats, forgeries, bad days ----
 
 def test_the_same_text_and_key_twice_is_one_answer(desk):

@@ -472,6 +472,23 @@ def test_who_has_only_phones_that_cannot_be_reached_finds_it_in_their_app(site, 
     assert site.rows(shown, [mum]) == [("sms", "failed")], "family sees what the raiser's phone shows, and nothing behind it"
 
 
+def test_one_that_the_database_does_not_take_keeps_no_other_back(site, gw, sim):
+    poisoned, good = number(), number()
+    site.rows("CREATE FUNCTION public.poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT FROM mayday.notification n "
+              f"WHERE n.id = NEW.notification AND n.address = '{poisoned}') THEN RAISE check_violation; END IF; RETURN NEW; END $$")
+    site.rows("CREATE TRIGGER poison BEFORE INSERT ON mayday.attempt FOR EACH ROW EXECUTE FUNCTION public.poison()")
+    try:
+        bad = notify(site, poisoned, rank=4)
+        sent = notify(site, good, rank=1)
+        becomes(site, bad, "failed")
+        becomes(site, sent, "delivered")
+        assert site.rows("SELECT why FROM mayday.notification WHERE id = %s", [bad]) == [("database",)]
+        assert attempts(site, bad) == [] and sim.phone(poisoned).texts == []
+    finally:
+        site.rows("DROP TRIGGER poison ON mayday.attempt")
+        site.rows("DROP FUNCTION public.poison()")
+
+
 def test_figures_tell_by_provider_and_outcome(site, gw, sim):
     import urllib.request
     heal(site, sim)
