@@ -148,7 +148,8 @@ static int send_action(batch *b, size_t row, const errand *e) {
     return act(b, one);
 }
 
-/* Nobody is configured, or nobody is left. Said once in the log: an operator has to know. */
+/* Nobody is configured, here or at another gateway (it would have been left to that), or nobody is left. Said
+ * once in the log: an operator has to know. */
 static int nobody(batch *b, size_t row, int kind, carrier_choice choice) {
     sender *x = b->x;
     if (choice == CHOICE_EXHAUSTED)
@@ -302,8 +303,8 @@ static pg_verdict take(batch *b, pg_rows **ret_rows) {
         return PG_RETRY;
     return pg_query(
         x->s->c,
-        "SELECT * FROM mayday.claim_notifications($1::text[], $2::text[], $3::integer[], $4::integer[])", 4,
-        (const char *[]){sender_orgs(x), names.ptr, most.ptr, routine.ptr}, ret_rows);
+        "SELECT * FROM mayday.claim_notifications($1, $2::text[], $3::text[], $4::integer[], $5::integer[])",
+        5, (const char *[]){x->s->gateway, sender_orgs(x), names.ptr, most.ptr, routine.ptr}, ret_rows);
 }
 
 /* Those the database did not take have failed there, so they must not leave. */

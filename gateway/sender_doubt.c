@@ -90,8 +90,8 @@ pg_verdict sender_search(sender *x) {
     (void)snprintf(lease, sizeof lease, "%lld ms",
                    (long long)x->s->settings->notify_timeout_ms + LEASE_MARGIN_MS);
     pg_verdict verdict =
-        pg_query(x->s->c, "SELECT * FROM mayday.claim_doubts($1::text[], $2::integer, $3::interval)", 3,
-                 (const char *[]){sender_orgs(x), most, lease}, &rows);
+        pg_query(x->s->c, "SELECT * FROM mayday.claim_doubts($1, $2::text[], $3::integer, $4::interval)", 4,
+                 (const char *[]){x->s->gateway, sender_orgs(x), most, lease}, &rows);
     for (size_t i = 0; verdict == PG_DONE && i < pg_rows_count(rows); i++)
         search_one(x, rows, i);
     return verdict;
@@ -158,8 +158,8 @@ pg_verdict sender_ask(sender *x) {
     if (x->asking >= ASKS_MAX)
         return PG_DONE;
     (void)snprintf(most, sizeof most, "%zu", ASKS_MAX - x->asking);
-    pg_verdict verdict = pg_query(x->s->c, "SELECT * FROM mayday.claim_receipts($1::text[], $2::integer)", 2,
-                                  (const char *[]){sender_orgs(x), most}, &rows);
+    pg_verdict verdict = pg_query(x->s->c, "SELECT * FROM mayday.claim_receipts($1, $2::text[], $3::integer)",
+                                  3, (const char *[]){x->s->gateway, sender_orgs(x), most}, &rows);
     for (size_t i = 0; verdict == PG_DONE && i < pg_rows_count(rows); i++)
         ask_one(x, rows, i);
     return verdict;

@@ -73,7 +73,6 @@ struct sender {
     bool look;                        /* something may be due */
     int64_t look_at;                  /* likewise, from then on */
     int64_t orphans_at, state_at;
-    uint64_t state_seen[CARRIERS_MAX];
     bool missed[4]; /* said that nobody is configured, by kind */
 };
 

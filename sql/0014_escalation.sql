@@ -190,10 +190,13 @@ CREATE TABLE mayday.answer (
 CREATE INDEX ON mayday.answer (at) WHERE NOT done;
 CREATE INDEX ON mayday.answer (alert) WHERE alert IS NOT NULL;
 
--- How each gateway sees each provider; for `mayday provider status`.
+-- How each gateway sees each provider that it has; for `mayday provider status`, and for gateways that have it not:
+-- mayday.left_to_others().
 CREATE TABLE mayday.provider_state (
     gateway text NOT NULL,
     provider text NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('sms', 'voice', 'webhook')),
+    orgs text[],         -- whom the gateway serves; NULL: all
     breaker text NOT NULL CHECK (breaker IN ('closed', 'open', 'trying')),
     in_flight integer NOT NULL,
     sent bigint NOT NULL,
@@ -202,7 +205,7 @@ CREATE TABLE mayday.provider_state (
     unknown bigint NOT NULL,
     last_failure text,
     last_failure_at timestamptz,
-    noted_at timestamptz NOT NULL DEFAULT now(),
+    noted_at timestamptz NOT NULL DEFAULT now(), -- every few seconds while the gateway runs
     PRIMARY KEY (gateway, provider)
 );
 
@@ -232,4 +235,3 @@ GRANT SELECT ON mayday.plan, mayday.team, mayday.team_cover, mayday.escalation, 
 -- Without addresses and texts.
 GRANT SELECT (id, org, alert, person, kind, purpose, family, round, level, place, rank, lang, status, due_at, made_at,
               expires_at, attempts, sent_at, done_at, why) ON mayday.notification TO mayday_console;
-GRANT INSERT, UPDATE ON mayday.provider_state TO mayday_gateway;

@@ -1,7 +1,9 @@
 """The sender: what is due reaches a phone, once, whatever the providers do."""
 import json
 import re
+import signal
 import time
+import urllib.request
 from contextlib import contextmanager
 
 import pytest
@@ -448,8 +450,16 @@ def test_organisations_that_are_somebody_else_s_are_left_to_them(site, gw, sim):
     assert status(site, theirs)[0] == "waiting" and not sim.phone(to).texts
 
 
+def seen_long_ago(site):
+    """The gateways that ran before are counted on no more."""
+    site.rows("UPDATE mayday.provider_state SET noted_at = noted_at - interval '1 minute' RETURNING 1")
+
+
 def test_without_a_provider_it_says_so_once_and_the_next_place_goes_on(site, sim, own_gateway):
-    gateway = own_gateway(sms="", voice="")
+    own_gateway(id="own-changed").stop()  # it had providers until its settings were changed
+    seen_long_ago(site)
+    gateway = own_gateway(id="own-changed", sms="", voice="")
+    site.wait_rows("SELECT provider FROM mayday.provider_state WHERE gateway = 'own-changed'", [("webhook",)])
     for _ in range(2):
         alert = m.uuid7()
         second = notify(site, None, kind="mqtt", alert=alert, place=2, due="now() + interval '1 hour'")
@@ -459,7 +469,89 @@ def test_without_a_provider_it_says_so_once_and_the_next_place_goes_on(site, sim
     assert gateway.log().count("nobody is configured to carry it") == 1
 
 
+def test_what_a_gateway_has_no_provider_for_it_leaves_to_one_that_has_until_that_is_gone(site, sim, own_gateway):
+    bare = own_gateway(providers=None)
+    able = own_gateway(id="own-able")
+    site.wait_rows("SELECT count(*) FROM mayday.provider_state WHERE gateway = 'own-able'", [(5,)])
+    phones = [number() for _ in range(40)]
+    ids = [notify(site, to, kind=kind, purpose="test") for to, kind in zip(phones, ("sms", "voice") * 20)]
+    site.wait_rows("SELECT DISTINCT status IN ('sent', 'delivered') FROM mayday.notification WHERE id = ANY(%s::uuid[])", [(True,)], [ids],
+                   timeout=60)
+    assert site.rows("SELECT DISTINCT gateway FROM mayday.attempt WHERE notification = ANY(%s::uuid[])", [ids]) == [("own-able",)]
+    # What became of a text is asked by who can ask, however busy that one is.
+    to = number()
+    sim.script(to, "twilio", "sms", receipts="never")
+    becomes(site, id_ := notify(site, to), "sent")
+    able.signal(signal.SIGSTOP)
+    site.rows("UPDATE mayday.provider_state SET noted_at = now() + interval '1 hour' WHERE gateway = 'own-able' RETURNING 1")
+    before = steps_of_sender(bare)
+    time_passes(site, id_)
+    wait_until(lambda: steps_of_sender(bare) > before + 3, "the other has looked")
+    assert site.rows("SELECT due_at < now() FROM mayday.notification WHERE id = %s", [id_]) == [(True,)], "nobody has taken it"
+    able.signal(signal.SIGCONT)
+    becomes(site, id_, "delivered")
+    site.wait_rows("SELECT bool_and(noted_at < now()) FROM mayday.provider_state WHERE gateway = 'own-able'", [(True,)])
+    assert "nobody is configured" not in bare.log()
+    able.kill()
+    alert = m.uuid7()
+    second = notify(site, None, kind="mqtt", alert=alert, place=2, due="now() + interval '1 hour'")
+    first = notify(site, number(), alert=alert)
+    assert becomes(site, first, "failed", timeout=60) == ("failed", "no_provider")
+    becomes(site, second, "sent")
+    assert site.rows("SELECT n.done_at > max(p.noted_at) + interval '10 seconds' FROM mayday.notification n, mayday.provider_state p"
+                     " WHERE n.id = %s AND p.gateway = 'own-able' GROUP BY n.id", [first]) == [(True,)], "it may be starting again"
+
+
+def steps_of_sender(gateway):
+    with urllib.request.urlopen(f"http://127.0.0.1:{gateway.http_port}/metrics", timeout=10) as answer:
+        return int(re.search(r'^mayday_gateway_service_steps_total\{service="sender"\} (\d+)$', answer.read().decode(), re.M)[1])
+
+
+def see_another(site, orgs, age):
+    """A gateway that serves these (None: all) said so long ago that it can text."""
+    site.rows("INSERT INTO mayday.provider_state (gateway, provider, kind, orgs, breaker, in_flight, sent, retry, refused, unknown, noted_at)"
+              " VALUES ('other', 'twilio-sms', 'sms', %s, 'closed', 0, 0, 0, 0, 0, now() - %s::interval) ON CONFLICT (gateway, provider)"
+              " DO UPDATE SET orgs = excluded.orgs, noted_at = excluded.noted_at RETURNING 1", [orgs, age])
+
+
+def test_another_gateway_is_counted_on_for_whom_it_serves_and_while_it_is_seen(site, own_gateway):
+    seen_long_ago(site)
+    bare = own_gateway(providers=None)
+    for orgs, age in ((["elsewhere"], "0"), ([], "0"), (None, "1 minute"), (["acme"], "1 minute")):
+        see_another(site, orgs, age)
+        assert becomes(site, notify(site, number()), "failed") == ("failed", "no_provider")
+    for orgs in (["elsewhere", "acme"], None):
+        see_another(site, orgs, "-1 hour")
+        left = notify(site, number())
+        assert becomes(site, notify(site, number(), kind="voice"), "failed") == ("failed", "no_provider")
+        # It waits, and nobody is busy with that.
+        begun, before = site.rows("SELECT clock_timestamp()")[0][0], steps_of_sender(bare)
+        site.wait_rows("SELECT clock_timestamp() > %s + interval '3 seconds'", [(True,)], [begun])
+        took = (site.rows("SELECT clock_timestamp()")[0][0] - begun).total_seconds()
+        assert steps_of_sender(bare) - before < 5 * took
+        assert status(site, left) == ("waiting", None)
+        see_another(site, orgs, "1 minute")
+        assert becomes(site, left, "failed") == ("failed", "no_provider")
+    site.rows("DELETE FROM mayday.provider_state WHERE gateway = 'other' RETURNING 1")
+
+
+def test_what_is_in_doubt_is_left_to_who_can_look_for_it_but_not_for_long(site, own_gateway):
+    """Who can't look would only have it sent again; and two texts are better than none."""
+    seen_long_ago(site)
+    own_gateway(providers=None)
+    see_another(site, None, "-1 hour")
+    id_ = notify(site, number(), due="now() + interval '1 hour'")
+    site.rows("""WITH t AS (INSERT INTO mayday.attempt (id, notification, org, provider, gateway, pid, pid_since, until, ended_at, outcome)
+                            VALUES (gen_random_uuid(), %s, 'acme', 'twilio-sms', 'other', 1, now(), now(), now() - interval '1 hour', 'unknown'))
+                 UPDATE mayday.notification SET status = 'doubt', due_at = now(), made_at = now() WHERE id = %s RETURNING 1""", [id_, id_])
+    assert becomes(site, id_, "waiting") == ("waiting", "doubt")
+    assert site.rows("SELECT due_at > made_at + interval '3 seconds' FROM mayday.notification WHERE id = %s", [id_]) == [(True,)]
+    site.rows("DELETE FROM mayday.provider_state WHERE gateway = 'other' RETURNING 1")
+    assert becomes(site, id_, "failed") == ("failed", "no_provider")
+
+
 def test_who_has_only_phones_that_cannot_be_reached_finds_it_in_their_app(site, own_gateway):
+    seen_long_ago(site)
     own_gateway(sms="", voice="")
     shown = "SELECT kind, status FROM mayday.notification WHERE alert = %s ORDER BY place"
     alert = m.uuid7()
@@ -490,7 +582,6 @@ def test_one_that_the_database_does_not_take_keeps_no_other_back(site, gw, sim):
 
 
 def test_figures_tell_by_provider_and_outcome(site, gw, sim):
-    import urllib.request
     heal(site, sim)
     with urllib.request.urlopen(f"http://127.0.0.1:{gw.http_port}/metrics", timeout=10) as answer:
         figures = answer.read().decode()
