@@ -1,9 +1,11 @@
 """Gateways that are killed while they send, and many alerts at once: what each phone received is counted."""
+import json
 import random
 import time
 
 import pytest
 
+from support import messages as m
 from support.providers import Simulator
 from support.site import wait_until
 
@@ -86,6 +88,33 @@ def test_five_hundred_at_once_go_out_within_ten_seconds_the_most_urgent_first(si
     ranks = [r for r, in site.rows("""SELECT n.rank FROM mayday.attempt a JOIN mayday.notification n ON n.id = a.notification
                                       WHERE n.id = ANY(%s::uuid[]) ORDER BY a.begun_at""", [ids])]
     assert ranks == sorted(ranks, reverse=True)
+    sim.assert_strict()
+
+
+def test_of_a_stadium_somebody_hears_of_each_before_others_hear_of_it_too(site, sim):
+    """Five hundred people press at once, and the first level is four who have phones: two thousand texts, thirty seconds' worth."""
+    desk = {f"desk{n}": number for n, number in enumerate(phones(7000000, 4))}
+    for who, number in desk.items():
+        site.rows("INSERT INTO mayday.person (org, person, roles) VALUES ('acme', %s, '{dispatcher}')", [who])
+        site.rows("INSERT INTO mayday.channel (org, person, place, kind, number) VALUES ('acme', %s, 1, 'sms', %s)", [who, number])
+    levels = [{"after": 0, "targets": [{"person": who} for who in desk]}]
+    site.rows("INSERT INTO mayday.plan (org, edition, body) VALUES ('acme', 1, %s)",
+              [json.dumps({"v": 1, "policies": [{"name": "stadium", "levels": levels}]})])
+    alerts, begun = [m.uuid7() for _ in range(500)], time.time()
+    try:
+        with site.gateway(providers=sim), site.client("ann", ["gateway"]) as crowd:
+            begun = time.time()
+            for n, alert in enumerate(alerts):
+                assert crowd.publish(m.topic("alert", alert, "raise"), m.dump(m.raise_(person=f"fan{n}", priority="critical"))) == 0
+            pressed = time.time()
+            told = "SELECT count(DISTINCT alert) FROM mayday.attempt WHERE alert = ANY(%s::uuid[])"
+            wait_until(lambda: site.rows(told, [alerts]) == [(500,)], "somebody is told of each", 90)
+    finally:
+        site.rows("DELETE FROM mayday.plan WHERE org = 'acme'")
+    last, before = site.rows("""SELECT extract(epoch FROM max(f.at))::float, (SELECT count(*) FROM mayday.attempt a WHERE a.alert = ANY(%s::uuid[]))
+                                FROM (SELECT min(begun_at) AS at FROM mayday.attempt WHERE alert = ANY(%s::uuid[]) GROUP BY alert) f""", [alerts, alerts])[0]
+    print(f"500 raised in {pressed - begun:.1f} s, somebody told of the last after {last - begun:.1f} s, {before} texts in all")
+    assert last - begun < 10
     sim.assert_strict()
 
 
