@@ -9,7 +9,7 @@ from support import messages as m
 from support.providers import Simulator
 from support.site import wait_until
 
-ROUNDS = 120
+ROUNDS = 200
 EACH = 4  # notifications of a round
 
 
