@@ -235,7 +235,7 @@ def test_a_slow_provider_holds_nobody_else_up(site, sim, own_gateway):
     waiting = [notify(site, to, rank=4) for to in slow]
     for to in slow:
         sim.phone(to).wait_texts()
-    for _ in range(5):
+    for _ in range(2):
         becomes(site, notify(site, number(), rank=1), "delivered", "sent")
     assert [status(site, id_)[0] for id_ in waiting] == ["sending"] * 8, "it has not answered yet"
     for id_ in waiting:
