@@ -114,6 +114,7 @@ CREATE TABLE mayday.notification (
     level integer NOT NULL DEFAULT 0,
     place smallint NOT NULL DEFAULT 1, -- which of the person's channels
     rank smallint NOT NULL, -- how urgent: 4 critical ... 1 low, 0 routine; the highest goes first
+    behind boolean NOT NULL DEFAULT false, -- somebody else is told of it first: goes after others as urgent, of whom nobody is
     lang text,
     code text,           -- what an answer may name it by; four digits
     -- 'waiting' until due_at; 'sending': a gateway has it; 'doubt': it may have gone out; 'sent': a provider took it;

@@ -435,9 +435,11 @@ BEGIN
         SELECT NULL, false, 'webhook', w.webhook, 1, 'webhook:' || w.webhook FROM whom w WHERE w.webhook IS NOT NULL
     ), made AS (
         INSERT INTO mayday.notification (id, org, alert, person, kind, address, purpose, family, round, level, place, rank,
-                                         lang, code, due_at, expires_at)
+                                         behind, lang, code, due_at, expires_at)
         SELECT mayday.notification_id(a.org, a.id, forgotten, in_round, in_level, p.name, p.place), a.org, a.id, p.person,
                p.kind, p.address, in_purpose, p.family, in_round, in_level, p.place, mayday.priority_rank(a.priority),
+               -- When hundreds raise at once, somebody hears of each before others hear of any.
+               p.family OR row_number() OVER (PARTITION BY p.family, p.kind ORDER BY p.place, p.name) > 1,
                (SELECT x.lang FROM mayday.person x WHERE x.org = a.org AND x.person = p.person),
                CASE WHEN p.kind = 'sms' THEN mayday.fresh_code(p.address) END, moment + (p.place - 1) * gap,
                moment + (p.place - 1) * gap + validity

@@ -10,7 +10,7 @@
 -- has it: it must not wait for a writer's transaction while something is to be sent.
 
 -- The most urgent first, of each kind; and what providers are asked about.
-CREATE INDEX ON mayday.notification (kind, rank, due_at) WHERE status = 'waiting';
+CREATE INDEX ON mayday.notification (kind, rank, behind, due_at) WHERE status = 'waiting';
 CREATE INDEX ON mayday.notification (status, due_at) WHERE status IN ('doubt', 'sent') AND due_at IS NOT NULL;
 
 -- ---- what is to be said ----
@@ -156,15 +156,18 @@ DECLARE
     theirs text[] := mayday.left_to_others(in_gateway);
     n mayday.notification;
     room integer;
+    r integer;
 BEGIN
     FOR k IN 1 .. cardinality(kinds) LOOP
         CONTINUE WHEN kinds[k] || ' *' = ANY (theirs);
         room := most[k];
-        FOR r IN REVERSE 4 .. 0 LOOP
+        FOR turn IN 0 .. 9 LOOP -- by rank, and of each those first of whose incident nobody else is told before
+            r := 4 - turn / 2;
             CONTINUE WHEN room <= 0;
             FOR n IN SELECT * FROM mayday.notification x
-                     WHERE x.status = 'waiting' AND x.kind = kinds[k] AND x.rank = r AND x.due_at <= moment
-                       AND (orgs IS NULL OR x.org = ANY (orgs)) AND (theirs IS NULL OR NOT mayday.is_left(x, theirs))
+                     WHERE x.status = 'waiting' AND x.kind = kinds[k] AND x.rank = r AND x.behind = (turn % 2 = 1)
+                       AND x.due_at <= moment AND (orgs IS NULL OR x.org = ANY (orgs))
+                       AND (theirs IS NULL OR NOT mayday.is_left(x, theirs))
                      ORDER BY x.due_at LIMIT CASE r WHEN 0 THEN least(room, routine[k]) ELSE room END
                      FOR UPDATE SKIP LOCKED LOOP
                 room := room - 1;
@@ -209,9 +212,18 @@ $$;
 
 -- Nothing more is tried; the next place is.
 CREATE FUNCTION mayday.give_up(in_id uuid, in_why text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    n mayday.notification;
 BEGIN
     UPDATE mayday.notification x SET status = 'failed', why = in_why, due_at = NULL, done_at = clock_timestamp()
-    WHERE x.id = in_id;
+    WHERE x.id = in_id RETURNING * INTO n;
+    IF NOT n.behind AND NOT n.family THEN -- somebody else is the first to hear of it, then
+        UPDATE mayday.notification x SET behind = false
+        WHERE x.id = (SELECT y.id FROM mayday.notification y
+                      WHERE y.alert = n.alert AND y.org = n.org AND y.purpose = n.purpose AND y.round = n.round
+                        AND y.level = n.level AND y.kind = n.kind AND y.status = 'waiting' AND y.behind AND NOT y.family
+                      ORDER BY y.due_at, y.person LIMIT 1 FOR UPDATE SKIP LOCKED);
+    END IF;
     PERFORM mayday.next_place(in_id);
 END
 $$;

@@ -605,6 +605,26 @@ def test_without_the_database_all_is_taken_and_carried_when_it_is_back(desk, dat
     wait_until(lambda: rcp.status() == ("delivered", "delivered"), "so are the receipts")
 
 
+def test_a_database_that_stands_still_holds_no_provider_up(desk):
+    """Every table that an answer or a receipt is stored in is locked; whoever calls is answered, and it is stored afterwards."""
+    alert = desk.alarm("slw-ann")
+    sent, call, rcp = desk.told(alert, "slw-rob"), desk.told(alert, "slw-rita", provider="vonage-voice"), desk.told(alert, "slw-rex")
+    holding = psycopg2.connect(desk.site.postgres.dsn("postgres"))
+    try:
+        holding.cursor().execute("LOCK mayday.provider_event, mayday.attempt, mayday.answer, mayday.notification, mayday.number_note IN ACCESS EXCLUSIVE MODE")
+        assert desk.status(rcp, "delivered") == 204
+        assert desk.text(sent.number, "OK") == 204
+        status, _, body = desk.key(call, "2")
+        assert status == 200 and json.loads(body)
+        assert desk.figure("mayday_gateway_mail_waiting") == 3
+    finally:
+        holding.rollback()
+        holding.close()
+    desk.site.wait_rows("SELECT sender, action, verdict FROM mayday.action WHERE alert = %s AND verdict IS NOT NULL ORDER BY sender",
+                        [("slw-rita", "escalate", "applied"), ("slw-rob", "acknowledge", "applied")], [alert])
+    wait_until(lambda: rcp.status() == ("delivered", "delivered"), "the receipt, too")
+
+
 def test_without_the_broker_answers_wait_for_it(desk):
     alert = desk.alarm("nbr-ann")
     sent = desk.told(alert, "nbr-rob")
