@@ -66,8 +66,12 @@ BEGIN
     IF moment < seen - interval '2 seconds' THEN
         PERFORM mayday.clock_back(seen - moment);
     ELSIF moment > seen + interval '10 seconds' THEN
-        UPDATE mayday.notification x
-        SET expires_at = greatest(x.expires_at, moment + (x.expires_at - greatest(x.due_at, seen + interval '10 seconds')))
+        PERFORM FROM mayday.notification x
+        WHERE x.status IN ('waiting', 'sending', 'doubt') AND x.expires_at > seen + interval '10 seconds'
+        ORDER BY x.id FOR UPDATE;
+        -- What is left of its time is at most what [notify] validity can be.
+        UPDATE mayday.notification x SET expires_at = greatest(x.expires_at,
+            moment + least(x.expires_at - (seen + interval '10 seconds'), interval '10 hours'))
         WHERE x.status IN ('waiting', 'sending', 'doubt') AND x.expires_at > seen + interval '10 seconds';
     ELSIF moment < seen + interval '1 second' THEN -- another gateway has just looked, or it went back by little
         RETURN 0;

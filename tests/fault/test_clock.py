@@ -12,8 +12,8 @@ from support.providers import Simulator
 from support.site import Site, wait_until
 
 HOUR, DAY = 3600, 86400
-SOON = 6  # seconds; the look at the clock is every two
-FAMILY, DORA, DAN, BOB = (f"+2783000000{n}" for n in range(1, 5))
+SOON = 4  # seconds; the look at the clock is every two
+DORA, DAN, BOB = (f"+2783000000{n}" for n in range(1, 4))
 SERVED = {"notify__timeout": "1500ms", "notify__rate": "200 400"}
 
 
@@ -124,12 +124,12 @@ def test_all_that_waits_is_moved_back(town, served):
     town.clock.set(-HOUR)
     town.looked()
     left, same = waits(town, alert)
-    assert left <= 300 and same
-    assert town.site.rows("SELECT due_at <= clock_timestamp() + interval '200 s', expires_at <= clock_timestamp() + interval '3800 s', "
-                          "expires_at - due_at FROM mayday.notification WHERE id = %s", [made])[0][:2] == (True, True)
-    assert town.site.rows("SELECT due_at <= clock_timestamp() + interval '100 s' FROM mayday.check_watch WHERE check_id = %s",
+    assert left < 310 and same  # later by as much as the last look is old
+    assert town.site.rows("SELECT due_at <= clock_timestamp() + interval '210 s', expires_at <= clock_timestamp() + interval '3810 s' "
+                          "FROM mayday.notification WHERE id = %s", [made]) == [(True, True)]
+    assert town.site.rows("SELECT due_at <= clock_timestamp() + interval '110 s' FROM mayday.check_watch WHERE check_id = %s",
                           [check]) == [(True,)]
-    assert town.site.rows("SELECT tried_at <= clock_timestamp() FROM mayday.answer WHERE org = 'other'") == [(True,)]
+    assert town.site.rows("SELECT tried_at <= clock_timestamp() + interval '10 s' FROM mayday.answer WHERE org = 'other'") == [(True,)]
     pass_time(town.site, alert, 300)
     town.has(DAN, alert)
     town.site.rows("DELETE FROM mayday.check_watch WHERE check_id = %s", [check])
@@ -167,7 +167,7 @@ def test_what_was_written_while_no_gateway_looked_counts_as_seen(town, served):
 def test_no_message_is_lost_when_the_clock_goes_ahead(town, served):
     """Both providers are away, an hour's validity is over at once; levels come early. When one is back, everybody has it."""
     town.plan(300)
-    down = town.sim.down()
+    down = town.sim.down(http=429)
     alert = town.raised()
     wait_until(lambda: town.site.rows("SELECT attempts > 0 FROM mayday.notification WHERE alert = %s AND status = 'waiting'", [alert]) == [(True,)],
                "it was tried in vain")
@@ -185,7 +185,7 @@ def test_no_message_is_lost_when_the_clock_goes_ahead(town, served):
 def test_what_was_answered_stays_so_when_the_clock_goes_ahead(town, served):
     """Nothing that was withdrawn is tried again for it."""
     town.plan(300)
-    town.sim.down()
+    town.sim.down(http=429)
     alert = town.raised()
     wait_until(lambda: town.site.rows("SELECT attempts > 0 FROM mayday.notification WHERE alert = %s AND status = 'waiting'", [alert]) == [(True,)],
                "it was tried in vain")
@@ -197,7 +197,7 @@ def test_what_was_answered_stays_so_when_the_clock_goes_ahead(town, served):
 
 
 @pytest.mark.skipif("MAYDAY_PRELOAD" in os.environ, reason="a sanitizer has to be loaded first")
-@pytest.mark.parametrize("offset", [-2 * DAY, -HOUR, HOUR, 2 * DAY])
+@pytest.mark.parametrize("offset", [-2 * DAY, 2 * DAY])
 def test_a_gateway_whose_own_clock_is_set_still_tells_and_hears(town, served, sim, offset):
     """Its requests to providers are timed by it, and the ids it makes and the moments it heard an answer; nothing that waits is."""
     served.stop()
@@ -211,10 +211,10 @@ def test_a_gateway_whose_own_clock_is_set_still_tells_and_hears(town, served, si
         later = town.raised()
         for each in (alert, later):
             town.has(DAN, each)
-        own.set(0 if offset > 0 else offset)
         text = town.has(DAN, later)
         town.sim.phone(DAN).reply(f"OK {text.body.split('OK ', 1)[1][:4]}")
         town.site.wait_rows("SELECT status FROM mayday.alert WHERE id = %s", [("acknowledged",)], [later])
         for each in (alert, later):
             town.close(each)
+        own.set(0)  # it ends its threads by a deadline that libfaketime does not know
     served.start()
