@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define AHEAD (3600 * INSTANT_SECOND)
+#define AHEAD           (3600 * INSTANT_SECOND)
 #define LEASE_MARGIN_MS 2000
 #define FIRST_ASK_MS    3000
 
