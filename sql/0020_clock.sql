@@ -73,6 +73,7 @@ BEGIN
         UPDATE mayday.notification x SET expires_at = greatest(x.expires_at,
             moment + least(x.expires_at - (seen + interval '10 seconds'), interval '10 hours'))
         WHERE x.status IN ('waiting', 'sending', 'doubt') AND x.expires_at > seen + interval '10 seconds';
+        PERFORM pg_notify(c, '') FROM unnest('{mayday_escalation,mayday_notify}'::text[]) c;
     ELSIF moment < seen + interval '1 second' THEN -- another gateway has just looked, or it went back by little
         RETURN 0;
     END IF;
