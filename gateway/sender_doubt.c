@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define AHEAD           (3600 * INSTANT_SECOND)
 #define LEASE_MARGIN_MS 2000
 #define FIRST_ASK_MS    3000
 
@@ -59,6 +60,13 @@ static char *copy_of(const pg_rows *rows, size_t row, size_t column) {
     return text_copy(text_of(pg_value(rows, row, column)));
 }
 
+/* By the clock of the database, which is ahead of ours, or was: then the message is in the list before it was
+ * sent. */
+static instant since(const char *begun_us) {
+    instant begun = strtoll(begun_us, NULL, 10), now = instant_now();
+    return begun <= now ? begun : now - AHEAD;
+}
+
 /* id, kind, address, body, attempt, provider, begun_us, rank, tried */
 static void search_one(sender *x, const pg_rows *rows, size_t row) {
     const char *id = pg_value(rows, row, 0), *attempt = pg_value(rows, row, 4);
@@ -69,7 +77,7 @@ static void search_one(sender *x, const pg_rows *rows, size_t row) {
         e->to = copy_of(rows, row, 2);
         e->body = copy_of(rows, row, 3);
         (void)snprintf(e->attempt, sizeof e->attempt, "%s", attempt);
-        e->since = strtoll(pg_value(rows, row, 6), NULL, 10);
+        e->since = since(pg_value(rows, row, 6));
         provider_message m = errand_message(e);
         if (e->to && e->body && provider_search(p, x->s->accounts, &m, e->since, &e->request) == 0 &&
             client_start(x->client, &e->request, sender_done_of(ERRAND_SEARCH), e) == 0) {

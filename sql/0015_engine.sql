@@ -195,7 +195,7 @@ BEGIN
     WHERE n.alert = in_alert AND n.org = in_org AND n.status IN ('waiting', 'sending', 'doubt')
       AND n.purpose IN ('raise', 'forgotten', 'exhausted') AND (in_person IS NULL OR n.person = in_person)
     ORDER BY n.id FOR UPDATE;
-    UPDATE mayday.notification n SET expires_at = least(n.expires_at, clock_timestamp()),
+    UPDATE mayday.notification n SET expires_at = least(n.expires_at, mayday.watched_now()),
         status = CASE n.status WHEN 'waiting' THEN 'withdrawn' ELSE n.status END,
         due_at = CASE n.status WHEN 'waiting' THEN NULL ELSE n.due_at END,
         done_at = CASE n.status WHEN 'waiting' THEN clock_timestamp() ELSE n.done_at END

@@ -154,6 +154,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp 
 DECLARE
     moment timestamptz := clock_timestamp();
     theirs text[] := mayday.left_to_others(in_gateway);
+    now_seen timestamptz := mayday.watched_now(); -- no message expires of a clock that nobody looked at
     n mayday.notification;
     room integer;
     r integer;
@@ -172,7 +173,7 @@ BEGIN
                      FOR UPDATE SKIP LOCKED LOOP
                 room := room - 1;
                 RETURN QUERY SELECT n.id, n.org, n.alert, n.person, n.kind, n.address, n.purpose, n.rank::integer, n.lang,
-                    n.code, n.body, (extract(epoch FROM n.expires_at - moment) * 1000)::bigint,
+                    n.code, n.body, (extract(epoch FROM n.expires_at - now_seen) * 1000)::bigint,
                     EXISTS (SELECT FROM mayday.person p WHERE p.org = n.org AND p.person = n.person AND p.connected),
                     mayday.number_fault(n.kind, n.address), mayday.tried(n.id), mayday.notification_facts(n);
             END LOOP;
@@ -345,7 +346,7 @@ DECLARE
     due timestamptz := clock_timestamp() + ms * interval '1 ms';
 BEGIN
     UPDATE mayday.notification n SET status = 'waiting', due_at = due, why = in_why
-    WHERE n.id = in_id AND n.expires_at > due;
+    WHERE n.id = in_id AND n.expires_at > mayday.watched_now() + ms * interval '1 ms';
     IF FOUND THEN
         PERFORM pg_notify('mayday_notify', '');
     ELSE

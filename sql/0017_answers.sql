@@ -176,7 +176,9 @@ BEGIN
     END IF;
     INSERT INTO mayday.answer (id, org, alert, person, notification, how, answer, at, done)
     VALUES (mayday.derived_id(in_key, e.received_at), in_org, in_alert, in_person, in_notification, in_how, in_answer,
-            e.received_at, in_answer NOT IN ('acknowledge', 'escalate') OR in_alert IS NULL)
+            -- by a gateway's clock; nobody answers what was not asked yet
+            greatest(e.received_at, (SELECT n.made_at FROM mayday.notification n WHERE n.id = in_notification)),
+            in_answer NOT IN ('acknowledge', 'escalate') OR in_alert IS NULL)
     ON CONFLICT DO NOTHING;
 END
 $$;
@@ -320,7 +322,9 @@ BEGIN
     VALUES (left(l->>'key', 32)::uuid, l->>'provider', l->>'kind', l->>'reference',
             CASE WHEN l->>'notification' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN (l->>'notification')::uuid END,
             CASE l->>'kind' WHEN 'text' THEN l->>'meaning' ELSE coalesce(l->>'said', '') END, l->>'code', l->>'receipt',
-            (l->>'received_at')::timestamptz)
+            -- by a gateway's clock: brokers refuse what comes from another day
+            CASE WHEN (l->>'received_at')::timestamptz < clock_timestamp() + interval '12 hours'
+                 THEN (l->>'received_at')::timestamptz ELSE clock_timestamp() END)
     ON CONFLICT DO NOTHING RETURNING * INTO e;
     IF e.id IS NULL THEN
         RETURN false;
