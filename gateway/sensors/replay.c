@@ -121,7 +121,8 @@ static int read_recording(replay *r, const char *path, char why[SENSOR_WHY_MAX])
     if (r->full)
         (void)snprintf(why, SENSOR_WHY_MAX, "%.150s: it is too long", path);
     else if (r->count == 0)
-        (void)snprintf(why, SENSOR_WHY_MAX, "%.100s: %.140s", path, *reason ? reason : "there is nothing in it");
+        (void)snprintf(why, SENSOR_WHY_MAX, "%.100s: %.140s", path,
+                       *reason ? reason : "there is nothing in it");
     return r->full ? -EFBIG : r->count == 0 ? -EINVAL : 0; /* what came before its damage is played */
 }
 
