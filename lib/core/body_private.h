@@ -55,13 +55,12 @@ typedef enum signal {
 
 typedef struct signal_row {
     const char *word;   /* in the document */
-    const char *name;   /* for people: "pulse" */
-    const char *format; /* of a value with its unit: "%.0f/min" */
+    const char *name;   /* for people, what it is of */
+    const char *phrase; /* for people, with a value and its unit */
     double least, most; /* sane limits of a rule */
     double margin;      /* hysteresis, unless the rule has its own */
     vital of;           /* VITALS: of none */
-    bool departure;     /* what is usual, and the value itself, belong into the words */
-    bool keeps;         /* known while the sensor is silent, too */
+    bool keeps;         /* a time that runs on while the sensor is silent, or a state */
 } signal_row;
 
 const signal_row *signal_of(signal s);
