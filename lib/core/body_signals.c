@@ -43,14 +43,16 @@ static const signal_row rows[SIGNALS] = {
     [SIGNAL_FALL] = {"fall", "movement", "no movement for %.0f s since a fall", 0, 86400, 0, VITALS, true},
     [SIGNAL_STILL_DEVICE] = {"still.device", "movement", "the device misses movement, since %.0f s", 0, 86400,
                              0, VITALS, true},
-    [SIGNAL_LOST] = {"lost", "reading", "nothing that can be believed for %.0f s", 0, 86400, 0, VITALS, true},
-    [SIGNAL_LOST_WORRYING] = {"lost.worrying", "reading",
+    [SIGNAL_LOST] = {"lost", "readings", "nothing that can be believed for %.0f s", 0, 86400, 0, VITALS,
+                     true},
+    [SIGNAL_LOST_WORRYING] = {"lost.worrying", "readings",
                               "nothing that can be believed for %.0f s, right after trouble", 0, 86400, 0,
                               VITALS, true},
     [SIGNAL_TOUCHING] = {"touching", "contact", "sensor on the skin (%.0f)", 0, 1, 0, VITALS, true},
     [SIGNAL_OFF_SKIN] = {"off_skin", "contact", "sensor off the skin for %.0f s", 0, 86400, 0, VITALS, true},
-    [SIGNAL_SILENT] = {"silent", "sensor", "sensor silent for %.0f s", 0, 86400, 0, VITALS, true},
-    [SIGNAL_HR_STUCK] = {"hr.stuck", "pulse", "the very same pulse for %.0f s", 10, 86400, 0, VITALS, true},
+    [SIGNAL_SILENT] = {"silent", "readings", "sensor silent for %.0f s", 0, 86400, 0, VITALS, true},
+    [SIGNAL_HR_STUCK] = {"hr.stuck", "a pulse that varies", "the very same pulse for %.0f s", 10, 86400, 0,
+                         VITALS, true},
 };
 
 const signal_row *signal_of(signal s) {
