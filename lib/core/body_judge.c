@@ -237,7 +237,9 @@ static void mark_odd(body *b, const rule *r, const slot *s) {
 
 /* Was something wrong with heart or breath that somebody would be asked about? */
 static void trouble(look *k, const rule *r, const slot *s) {
-    int64_t least = r->for_ms / 2 < TROUBLE_MS ? r->for_ms / 2 : TROUBLE_MS;
+    int64_t least = r->for_ms / 3 > TROUBLE_MS ? r->for_ms / 3 : TROUBLE_MS;
+    if (least > r->for_ms)
+        least = r->for_ms;
     if (r->response != BODY_NOTE && signal_of(r->is.of)->of <= VITAL_RESP && s->broken &&
         (s->begun || s->charge_ms >= least))
         k->b->trouble_at = k->at;
