@@ -72,6 +72,7 @@ static const struct {
     {"chat", "{" HEAD ",\"media\":[{\"url\":\"https://x/y\",\"type\":\"image/jpeg\",\"size\":1,\"sha256\":"
              "\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"}]}"},
     {"typing", "{" HEAD ",\"active\":true}"},
+    {"vitals", "{" HEAD ",\"event\":\"fall\"}"},
     {"vitals", "{" HEAD ",\"hr\":72,\"rr_ms\":[812,820.5],\"contact\":true}"},
     {"check", "{" HEAD ",\"reason\":\"timer\",\"respond_within\":60}"},
     {"reply", "{" HEAD ",\"check\":\"" ID "\",\"answer\":\"ok\"}"},
