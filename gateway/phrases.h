@@ -1,5 +1,5 @@
-/* phrases.h - the few words that an alarm begins with that Mayday raises for somebody, in the language of that
- * person, because a gateway may read it to somebody beside them. Pure. Threads: no state. */
+/* phrases.h - the few words that an alarm begins with that Mayday raises for somebody, in the language of
+ * that person, because a gateway may read it to somebody beside them. Pure. Threads: no state. */
 #ifndef MAYDAY_GATEWAY_PHRASES_H
 #define MAYDAY_GATEWAY_PHRASES_H
 

@@ -1,5 +1,5 @@
-/* vigil.h - what the files of the service `vigil` share: people whose bodies are watched, and the conversation
- * that follows when one gives cause for concern. See services/vigil.c for what happens when.
+/* vigil.h - what the files of the service `vigil` share: people whose bodies are watched, and the
+ * conversation that follows when one gives cause for concern. See services/vigil.c for what happens when.
  *
  * Two clocks: readings are judged by the wall clock, as their devices have it; conversations run by
  * vigil_now(), the wall clock when the service began and then only time that passed, so that a clock that
@@ -88,13 +88,13 @@ typedef struct watched {
     instant heard_at; /* of vigil_now() */
     fix place;        /* at 0: none */
     distress talk;
-    concern about;        /* while talk is not calm, and the last one after that */
-    finding held;         /* what somebody else acts on, as long as they are there; kind FINDING_NONE: nothing */
-    instant held_at;      /* of vigil_now() */
+    concern about;   /* while talk is not calm, and the last one after that */
+    finding held;    /* what somebody else acts on, as long as they are there; kind FINDING_NONE: nothing */
+    instant held_at; /* of vigil_now() */
     char alert[UUID_TEXT_LEN + 1]; /* their open incident; "": none is known */
-    instant raise_at;     /* when we raise if nobody else has; 0: not */
-    bool help, duress;    /* they called for help */
-    bool out;             /* a broker took the question */
+    instant raise_at;              /* when we raise if nobody else has; 0: not */
+    bool help, duress;             /* they called for help */
+    bool out;                      /* a broker took the question */
 } watched;
 
 /* NULL: there is no room, or no memory. */

@@ -77,21 +77,21 @@ static overheard *make(overheard_kind kind, const address *where, text payload, 
 
 static void hear(vigil_ear *e, overheard_kind kind, text topic, text payload, text sender) {
     address where;
-    bool sensed = kind == OVERHEARD_VITALS || kind == OVERHEARD_FIX;
+    bool reads = kind == OVERHEARD_VITALS || kind == OVERHEARD_FIX;
     if (!address_parse(topic, &where) || payload.len == 0 || payload.len > PAYLOAD_MAX)
         return;
     overheard *one = make(kind, &where, payload, sender), *gone = NULL;
     if (!one)
         return;
     (void)pthread_mutex_lock(&e->lock);
-    if (sensed && e->sensed.count >= SENSED_MAX) {
+    if (reads && e->sensed.count >= SENSED_MAX) {
         gone = pop(&e->sensed);
         e->lost++;
     }
-    if (!sensed && e->talk.count >= TALK_MAX) {
+    if (!reads && e->talk.count >= TALK_MAX) {
         gone = one;
     } else {
-        push(sensed ? &e->sensed : &e->talk, one);
+        push(reads ? &e->sensed : &e->talk, one);
         (void)eventfd_write(e->fd, 1);
     }
     (void)pthread_mutex_unlock(&e->lock);
@@ -151,16 +151,16 @@ static peer *peer_of(vigil_ear *e, text org, text gateway) {
 
 static void hear_status(void *context, text org, text topic, text payload, text sender, bool retained) {
     vigil_ear *e = context;
-    CLEANUP(json_freep) json *body = NULL;
+    CLEANUP(json_freep) json *said = NULL;
     address where;
     (void)sender;
     (void)retained;
-    if (!address_parse(topic, &where) || json_parse_once(payload, &body) != JSON_OK)
+    if (!address_parse(topic, &where) || json_parse_once(payload, &said) != JSON_OK)
         return;
     (void)pthread_mutex_lock(&e->lock);
     peer *p = peer_of(e, org, where.id);
     if (p)
-        p->online = text_equal(json_get_string(body, "status"), TEXT("online"));
+        p->online = text_equal(json_get_string(said, "status"), TEXT("online"));
     (void)pthread_mutex_unlock(&e->lock);
 }
 
@@ -168,8 +168,9 @@ int vigil_ear_open(bus *b, const char *gateway, vigil_ear **ret_ear) {
     static const struct {
         const char *filter;
         bus_seen seen;
-    } rows[] = {{"user/+/vitals", hear_vitals}, {"user/+/location", hear_fix}, {"user/+/reply", hear_reply},
-                {"alert/+/raise", hear_raise},  {"alert/+/state", hear_state}, {"gateway/+/status", hear_status}};
+    } rows[] = {{"user/+/vitals", hear_vitals}, {"user/+/location", hear_fix},
+                {"user/+/reply", hear_reply},   {"alert/+/raise", hear_raise},
+                {"alert/+/state", hear_state},  {"gateway/+/status", hear_status}};
     vigil_ear *e = calloc(1, sizeof *e);
     if (!e)
         return -ENOMEM;

@@ -1,5 +1,7 @@
-/* vigil_hear.c - see vigil.h: what was heard on MQTT, or by our own sensors, as readings, fixes and answers. */
+/* vigil_hear.c - see vigil.h: what was heard on MQTT, or by our own sensors, as readings, fixes and answers.
+ */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "gateway/vigil.h"
@@ -23,8 +25,8 @@ static bool is_own(const vigil *v, text id) {
 
 /* ---- from messages ---- */
 
-static bool number_of(const json *body, const char *name, double *ret_value) {
-    const json *value = json_get(body, name);
+static bool number_of(const json *said, const char *name, double *ret_value) {
+    const json *value = json_get(said, name);
     json_kind kind = json_kind_of(value);
     if (kind != JSON_INTEGER && kind != JSON_NUMBER)
         return false;
@@ -33,41 +35,43 @@ static bool number_of(const json *body, const char *name, double *ret_value) {
 }
 
 static body_event event_of(text word) {
-    return text_equal(word, TEXT("fall")) ? EVENT_FALL : text_equal(word, TEXT("still")) ? EVENT_STILL : EVENT_NOTHING;
+    return text_equal(word, TEXT("fall"))    ? EVENT_FALL
+           : text_equal(word, TEXT("still")) ? EVENT_STILL
+                                             : EVENT_NOTHING;
 }
 
 /* False: it is no reading. */
-static bool read_vitals(const json *body, reading *ret_reading) {
+static bool read_vitals(const json *said, reading *ret_reading) {
     instant at;
     double value;
-    if (instant_parse(json_get_string(body, "ts"), &at) < 0)
+    if (instant_parse(json_get_string(said, "ts"), &at) < 0)
         return false;
     reading r = reading_at(at);
     for (int i = 0; i < VITALS; i++)
-        if (number_of(body, vital_name((vital)i), &value))
+        if (number_of(said, vital_name((vital)i), &value))
             reading_put(&r, (vital)i, value);
-    const json *rr = json_get(body, "rr_ms");
+    const json *rr = json_get(said, "rr_ms");
     for (size_t i = 0; i < json_length(rr) && r.rr_count < READING_RR_MAX; i++)
         r.rr_ms[r.rr_count++] = json_number(json_at(rr, i));
-    if (json_kind_of(json_get(body, "contact")) == JSON_BOOL)
-        r.contact = json_boolean(json_get(body, "contact")) ? CONTACT_GOOD : CONTACT_NONE;
-    (void)number_of(body, "quality", &r.quality);
-    (void)number_of(body, "motion", &r.motion);
-    (void)number_of(body, "battery", &r.battery);
-    r.event = event_of(json_get_string(body, "event"));
+    if (json_kind_of(json_get(said, "contact")) == JSON_BOOL)
+        r.contact = json_boolean(json_get(said, "contact")) ? CONTACT_GOOD : CONTACT_NONE;
+    (void)number_of(said, "quality", &r.quality);
+    (void)number_of(said, "motion", &r.motion);
+    (void)number_of(said, "battery", &r.battery);
+    r.event = event_of(json_get_string(said, "event"));
     *ret_reading = r;
     return reading_says_anything(&r);
 }
 
-static bool read_fix(const json *body, fix *ret_fix) {
+static bool read_fix(const json *said, fix *ret_fix) {
     instant at;
     double lat, lon;
-    if (instant_parse(json_get_string(body, "ts"), &at) < 0 || !number_of(body, "lat", &lat) ||
-        !number_of(body, "lon", &lon))
+    if (instant_parse(json_get_string(said, "ts"), &at) < 0 || !number_of(said, "lat", &lat) ||
+        !number_of(said, "lon", &lon))
         return false;
     *ret_fix = fix_at(at, lat, lon);
-    (void)number_of(body, "accuracy", &ret_fix->accuracy);
-    (void)number_of(body, "speed", &ret_fix->speed);
+    (void)number_of(said, "accuracy", &ret_fix->accuracy);
+    (void)number_of(said, "speed", &ret_fix->speed);
     return true;
 }
 
@@ -96,41 +100,41 @@ static void take_fix(watched *p, const fix *f) {
         p->place = *f;
 }
 
-static void heard_vitals(vigil *v, const overheard *one, const json *body) {
+static void heard_vitals(vigil *v, const overheard *one, const json *said) {
     reading r;
     watched *p = NULL;
-    if (!is_own(v, json_get_string(body, "id")) && read_vitals(body, &r))
+    if (!is_own(v, json_get_string(said, "id")) && read_vitals(said, &r))
         p = vigil_person(v, text_of(one->org), text_of(one->id));
     if (p)
         take_reading(v, p, &r, false);
 }
 
 /* Where somebody is, matters once their body is watched. */
-static void heard_fix(vigil *v, const overheard *one, const json *body) {
+static void heard_fix(vigil *v, const overheard *one, const json *said) {
     fix f;
     watched *p = vigil_find(v, text_of(one->org), text_of(one->id));
-    if (p && read_fix(body, &f))
+    if (p && read_fix(said, &f))
         take_fix(p, &f);
 }
 
-static void heard_reply(vigil *v, const overheard *one, const json *body) {
+static void heard_reply(vigil *v, const overheard *one, const json *said) {
     watched *p = vigil_find(v, text_of(one->org), text_of(one->id));
     if (p)
-        vigil_replied(v, p, body);
+        vigil_replied(v, p, said);
 }
 
-static void heard_raise(vigil *v, const overheard *one, const json *body) {
-    text person = json_get_string(body, "person");
+static void heard_raise(vigil *v, const overheard *one, const json *said) {
+    text person = json_get_string(said, "person");
     watched *p = vigil_find(v, text_of(one->org), person.ptr ? person : text_of(one->sender));
     if (p && !*p->alert)
         vigil_raised(v, p, text_of(one->id));
 }
 
-static void heard_state(vigil *v, const overheard *one, const json *body) {
-    text status = json_get_string(body, "status");
+static void heard_state(vigil *v, const overheard *one, const json *said) {
+    text status = json_get_string(said, "status");
     bool over = text_equal(status, TEXT("resolved")) || text_equal(status, TEXT("canceled"));
-    watched *p = vigil_find(v, text_of(one->org), json_get_string(body, "raised_by"));
-    if (!p || json_get(body, "joined"))
+    watched *p = vigil_find(v, text_of(one->org), json_get_string(said, "raised_by"));
+    if (!p || json_get(said, "joined"))
         return;
     if (over)
         vigil_over(v, p, text_of(one->id));
@@ -139,26 +143,26 @@ static void heard_state(vigil *v, const overheard *one, const json *body) {
 }
 
 void vigil_hear(vigil *v, const overheard *one) {
-    CLEANUP(json_freep) json *body = NULL;
-    if (json_parse_once(one->payload, &body) != JSON_OK)
+    CLEANUP(json_freep) json *said = NULL;
+    if (json_parse_once(one->payload, &said) != JSON_OK)
         return;
     switch (one->kind) {
     case OVERHEARD_NOTHING:
         break;
     case OVERHEARD_VITALS:
-        heard_vitals(v, one, body);
+        heard_vitals(v, one, said);
         break;
     case OVERHEARD_FIX:
-        heard_fix(v, one, body);
+        heard_fix(v, one, said);
         break;
     case OVERHEARD_REPLY:
-        heard_reply(v, one, body);
+        heard_reply(v, one, said);
         break;
     case OVERHEARD_RAISE:
-        heard_raise(v, one, body);
+        heard_raise(v, one, said);
         break;
     case OVERHEARD_STATE:
-        heard_state(v, one, body);
+        heard_state(v, one, said);
         break;
     }
 }

@@ -51,7 +51,16 @@ static int64_t number(const pg_rows *rows, size_t row, size_t column) {
     return text_to_i64(text_of(pg_value(rows, row, column)), INT64_MIN, INT64_MAX, &value) == 0 ? value : 0;
 }
 
-enum { PERSON, CHECK, AGE, DUE, ANSWERED, ANSWER, ALARMED, ALERT };
+enum {
+    PERSON,
+    CHECK,
+    AGE,
+    DUE,
+    ANSWERED,
+    ANSWER,
+    ALARMED,
+    ALERT
+};
 
 /* One that was asked before we held the lease, or before we were started. */
 static void know_check(vigil *v, watched *p, const pg_rows *rows, size_t i) {
@@ -162,7 +171,8 @@ static void recall_rules(void *context, text name, text spelled) {
     char why[BODY_WHY_MAX] = "";
     ward *w = vigil_ward(v, name);
     if (w && vigil_rule(v, w, spelled, why) < 0)
-        service_log(v->s, LOG_LEVEL_WARNING, "what was kept of an organisation's rules can't be read: %s", why);
+        service_log(v->s, LOG_LEVEL_WARNING, "what was kept of an organisation's rules can't be read: %s",
+                    why);
 }
 
 void vigil_recall_rules(vigil *v) {
@@ -172,11 +182,11 @@ void vigil_recall_rules(vigil *v) {
 
 /* ---- people ---- */
 
-static int add_person(json *list, const watched *p, json *body) {
+static int add_person(json *list, const watched *p, json *said) {
     json *one = json_new_object();
     if (!one || json_put(one, "org", json_new_string(text_of(p->of->org))) < 0 ||
         json_put(one, "person", json_new_string(text_of(p->person))) < 0 ||
-        (body && json_put(one, "body", json_share(body)) < 0)) {
+        (said && json_put(one, "body", json_share(said)) < 0)) {
         (void)json_free(one);
         return -ENOMEM;
     }
@@ -237,11 +247,11 @@ static pg_verdict meet_people(vigil *v, bool *ret_more) {
 
 static int add_body(json *list, const watched *p) {
     CLEANUP(buf_release) buf spelled = BUF(LIST_MAX);
-    CLEANUP(json_freep) json *body = NULL;
+    CLEANUP(json_freep) json *said = NULL;
     body_spell(p->body, &spelled);
-    if (buf_failed(&spelled) < 0 || json_parse_once(buf_text(&spelled), &body) != JSON_OK)
+    if (buf_failed(&spelled) < 0 || json_parse_once(buf_text(&spelled), &said) != JSON_OK)
         return -EBADMSG;
-    return add_person(list, p, body);
+    return add_person(list, p, said);
 }
 
 pg_verdict vigil_keep_bodies(vigil *v, bool *ret_more) {
@@ -285,7 +295,8 @@ static pg_verdict tend(vigil *v, const char *org, size_t *refreshed) {
     if (!w)
         return PG_DONE;
     pg_verdict verdict = PG_DONE;
-    bool stale = !w->refreshed_at || vigil_now(v) - w->refreshed_at >= RULES_FOR || w->refreshed_at < v->changed_at;
+    bool stale =
+        !w->refreshed_at || vigil_now(v) - w->refreshed_at >= RULES_FOR || w->refreshed_at < v->changed_at;
     if (stale && *refreshed < ORGS_STEP) {
         (*refreshed)++;
         verdict = refresh_rules(v, w);

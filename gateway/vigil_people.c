@@ -137,15 +137,15 @@ static int copy_rule(void *context, const char *name, const json *value) {
 }
 
 int vigil_rule(vigil *v, ward *w, text spelled, char ret_why[BODY_WHY_MAX]) {
-    CLEANUP(json_freep) json *body = NULL;
+    CLEANUP(json_freep) json *said = NULL;
     CLEANUP(json_freep) json *bare = json_new_object();
     body_rules *fresh = NULL;
     json *words = NULL;
     watched *p, *next;
     ret_why[0] = '\0';
-    if (json_parse_once(spelled, &body) != JSON_OK || !bare)
+    if (json_parse_once(spelled, &said) != JSON_OK || !bare)
         return -EBADMSG;
-    const json *rules = json_get(body, "rules");
+    const json *rules = json_get(said, "rules");
     int fault = rules ? json_each(rules, copy_rule, bare) : 0;
     if (fault == 0)
         fault = rules ? body_rules_parse(bare, &fresh, ret_why) : body_rules_default(&fresh);

@@ -1,10 +1,9 @@
 /* vigil_say.c - see vigil.h: what is to be said, until a broker has it in its journal.
  *
  * Everything is on the shelf "vigil-say" before it is sent and goes from there when it was taken: a gateway
- * that is killed in between says it again under the same id, which changes nothing more. A shelf that can't be
- * written (the disk is full) stops nothing.
- * A raise that no broker takes is handed to the service standby, by the shelf "handed": it tells the first
- * level by itself. It stays there until a broker has it. */
+ * that is killed in between says it again under the same id, which changes nothing more. A shelf that can't
+ * be written (the disk is full) stops nothing. A raise that no broker takes is handed to the service standby,
+ * by the shelf "handed": it tells the first level by itself. It stays there until a broker has it. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,18 +80,20 @@ static int put_text(json *to, const char *name, const char *value) {
 }
 
 static void shelve(vigil *v, saying *one) {
-    CLEANUP(json_freep) json *body = json_new_object();
+    CLEANUP(json_freep) json *said = json_new_object();
     CLEANUP(buf_release) buf spelled = BUF(BODY_MAX);
-    if (!body || json_put(body, "v", json_new_integer(1)) < 0 ||
-        json_put(body, "kind", json_new_integer((int64_t)one->kind)) < 0 || put_text(body, "org", one->org) < 0 ||
-        put_text(body, "topic", one->topic) < 0 || put_text(body, "person", one->person) < 0 ||
-        put_text(body, "alert", one->alert) < 0 || put_text(body, "payload", one->payload) < 0)
+    if (!said || json_put(said, "v", json_new_integer(1)) < 0 ||
+        json_put(said, "kind", json_new_integer((int64_t)one->kind)) < 0 ||
+        put_text(said, "org", one->org) < 0 || put_text(said, "topic", one->topic) < 0 ||
+        put_text(said, "person", one->person) < 0 || put_text(said, "alert", one->alert) < 0 ||
+        put_text(said, "payload", one->payload) < 0)
         return;
-    json_print(body, &spelled);
+    json_print(said, &spelled);
     one->shelved =
         buf_failed(&spelled) == 0 && local_put(v->s->local, SHELF, text_of(one->id), buf_text(&spelled)) == 0;
     if (!one->shelved)
-        service_log(v->s, LOG_LEVEL_ERROR, "what is to be said can't be kept on disk; it is said nevertheless");
+        service_log(v->s, LOG_LEVEL_ERROR,
+                    "what is to be said can't be kept on disk; it is said nevertheless");
 }
 
 static bool is_there(const vigil *v, const char *id) {
@@ -111,13 +112,13 @@ static char *spell_topic(saying_kind kind, const watched *p, const char *alert, 
     return buf_steal(&topic);
 }
 
-int vigil_say(vigil *v, saying_kind kind, const watched *p, const char *id, const char *alert, const char *leaf,
-              const json *body) {
+int vigil_say(vigil *v, saying_kind kind, const watched *p, const char *id, const char *alert,
+              const char *leaf, const json *said) {
     CLEANUP(buf_release) buf payload = BUF(BODY_MAX);
     if (is_there(v, id) || !make_room(v))
         return 0;
     saying *one = calloc(1, sizeof *one);
-    json_print(body, &payload);
+    json_print(said, &payload);
     if (one) {
         one->org = text_copy(text_of(p->of->org));
         one->topic = spell_topic(kind, p, alert, leaf);
@@ -149,17 +150,18 @@ void vigil_unsay(vigil *v, const char *id) {
 /* ---- to standby ---- */
 
 static void hand_in(vigil *v, saying *one) {
-    CLEANUP(json_freep) json *body = json_new_object();
+    CLEANUP(json_freep) json *said = json_new_object();
     CLEANUP(buf_release) buf spelled = BUF(BODY_MAX);
     json *raise = NULL;
-    if (!body || json_parse_once(text_of(one->payload), &raise) != JSON_OK ||
-        json_put(body, "raise", raise) < 0 || put_text(body, "org", one->org) < 0 ||
-        put_text(body, "alert", one->alert) < 0)
+    if (!said || json_parse_once(text_of(one->payload), &raise) != JSON_OK ||
+        json_put(said, "raise", raise) < 0 || put_text(said, "org", one->org) < 0 ||
+        put_text(said, "alert", one->alert) < 0)
         return;
-    json_print(body, &spelled);
+    json_print(said, &spelled);
     if (buf_failed(&spelled) < 0 ||
         local_put(v->s->local, HANDED, text_of(one->alert), buf_text(&spelled)) < 0) {
-        service_log(v->s, LOG_LEVEL_ERROR, "an alarm that no broker takes can't be handed to standby; trying again");
+        service_log(v->s, LOG_LEVEL_ERROR,
+                    "an alarm that no broker takes can't be handed to standby; trying again");
         return;
     }
     one->handed = true;
@@ -218,9 +220,8 @@ void vigil_speak(vigil *v) {
     if (vigil_now(v) - v->spoke_at >= AGAIN_AFTER)
         for (saying *one = v->sayings; one && count < BATCH; one = one->next)
             if (bus_up(v->s->bus, text_of(one->org))) {
-                messages[count] = (bus_message){.org = text_of(one->org),
-                                                .topic = text_of(one->topic),
-                                                .payload = text_of(one->payload)};
+                messages[count] = (bus_message){
+                    .org = text_of(one->org), .topic = text_of(one->topic), .payload = text_of(one->payload)};
                 of[count++] = one;
             }
     if (count > 0) {
@@ -240,21 +241,21 @@ static void copy_id(char to[UUID_TEXT_LEN + 1], text t) {
 
 static void recall(void *context, text name, text spelled) {
     vigil *v = context;
-    CLEANUP(json_freep) json *body = NULL;
+    CLEANUP(json_freep) json *said = NULL;
     saying *one = calloc(1, sizeof *one);
-    if (!one || json_parse_once(spelled, &body) != JSON_OK) {
+    if (!one || json_parse_once(spelled, &said) != JSON_OK) {
         free(one);
         return;
     }
-    int64_t kind = json_integer(json_get(body, "kind"));
-    text person = json_get_string(body, "person");
+    int64_t kind = json_integer(json_get(said, "kind"));
+    text person = json_get_string(said, "person");
     one->kind = kind >= SAYING_FINDING && kind <= SAYING_RAISE ? (saying_kind)kind : SAYING_FINDING;
-    one->org = text_copy(json_get_string(body, "org"));
-    one->topic = text_copy(json_get_string(body, "topic"));
-    one->payload = text_copy(json_get_string(body, "payload"));
+    one->org = text_copy(json_get_string(said, "org"));
+    one->topic = text_copy(json_get_string(said, "topic"));
+    one->payload = text_copy(json_get_string(said, "payload"));
     (void)snprintf(one->person, sizeof one->person, "%.*s", (int)person.len, person.ptr ? person.ptr : "");
     copy_id(one->id, name);
-    copy_id(one->alert, json_get_string(body, "alert"));
+    copy_id(one->alert, json_get_string(said, "alert"));
     one->since = vigil_now(v);
     one->shelved = true;
     if (one->org && one->topic && one->payload && *one->org && *one->topic)

@@ -1,10 +1,9 @@
 /* vigil_talk.c - see vigil.h: what follows when somebody's body gives cause for concern.
  *
  *   finding  -> vital_alert for dispatch; with a question: check to the person, respond_within
- *   silence, help -> the database's watch over checks (sql/0011) raises the alarm by the service keeper of any
- *               gateway. We raise it, too, when nobody has a moment later (no database, a writer that stands
- *               still), under the same ids: it is the same message.
- *   grave    -> the alarm at once
+ *   silence, help -> the database's watch over checks (sql/0011) raises the alarm by the service keeper of
+ * any gateway. We raise it, too, when nobody has a moment later (no database, a writer that stands still),
+ * under the same ids: it is the same message. grave    -> the alarm at once
  *
  * Every id is made from what it is for (person, rule, since when), so that two gateways that find the same,
  * or one that was killed and finds it again, say the same message, which counts once. */
@@ -55,7 +54,7 @@ int vigil_check_ids(text org, const char *check, concern *c) {
         fault = derived_id(buf_text(&alert), at, c->alert);
     if (fault == 0)
         fault = derived_id(buf_text(&raise), at, c->raise);
-    if (fault == 0)
+    if (fault == 0 && check != c->check)
         (void)snprintf(c->check, sizeof c->check, "%s", check);
     return fault;
 }
@@ -77,11 +76,11 @@ static int put_value(json *to, const char *name, double value) {
 }
 
 static json *head(const char *id, instant at) {
-    json *body = json_new_object();
-    if (!body || json_put(body, "v", json_new_integer(1)) < 0 || put_text(body, "id", id) < 0 ||
-        put_time(body, "ts", at) < 0)
-        return json_free(body);
-    return body;
+    json *said = json_new_object();
+    if (!said || json_put(said, "v", json_new_integer(1)) < 0 || put_text(said, "id", id) < 0 ||
+        put_time(said, "ts", at) < 0)
+        return json_free(said);
+    return said;
 }
 
 /* The newest of each that was believed in the last minutes. */
@@ -113,29 +112,30 @@ static json *spell_readings(const watched *p, const finding *f, instant now) {
 static void say_finding(vigil *v, watched *p, const finding *f, body_response follows, const char *check,
                         const char *alert) {
     char id[UUID_TEXT_LEN + 1];
-    CLEANUP(json_freep) json *body = NULL;
+    CLEANUP(json_freep) json *said = NULL;
     int fault = make_id(p, f, kinds[f->kind], id);
     if (fault == 0)
-        body = head(id, f->at);
-    if (!body || put_text(body, "rule", f->rule) < 0 || put_text(body, "kind", kinds[f->kind]) < 0 ||
-        put_text(body, "response", body_response_word(follows)) < 0 || put_text(body, "words", f->words) < 0 ||
-        (f->which < VITALS && put_text(body, "vital", vital_name(f->which)) < 0) ||
-        put_value(body, "value", f->value) < 0 || put_value(body, "limit", f->limit) < 0 ||
-        put_value(body, "usual", f->usual) < 0 || put_time(body, "since", f->since) < 0 ||
-        put_text(body, "context", body_context_word(f->context)) < 0 ||
-        json_put(body, "readings", spell_readings(p, f, f->at)) < 0 ||
-        (check && *check && put_text(body, "check", check) < 0) ||
-        (alert && *alert && put_text(body, "alert", alert) < 0) ||
-        vigil_say(v, SAYING_FINDING, p, id, NULL, "vital_alert", body) < 0)
+        said = head(id, f->at);
+    if (!said || put_text(said, "rule", f->rule) < 0 || put_text(said, "kind", kinds[f->kind]) < 0 ||
+        put_text(said, "response", body_response_word(follows)) < 0 ||
+        put_text(said, "words", f->words) < 0 ||
+        (f->which < VITALS && put_text(said, "vital", vital_name(f->which)) < 0) ||
+        put_value(said, "value", f->value) < 0 || put_value(said, "limit", f->limit) < 0 ||
+        put_value(said, "usual", f->usual) < 0 || put_time(said, "since", f->since) < 0 ||
+        put_text(said, "context", body_context_word(f->context)) < 0 ||
+        json_put(said, "readings", spell_readings(p, f, f->at)) < 0 ||
+        (check && *check && put_text(said, "check", check) < 0) ||
+        (alert && *alert && put_text(said, "alert", alert) < 0) ||
+        vigil_say(v, SAYING_FINDING, p, id, NULL, "vital_alert", said) < 0)
         service_log(v->s, LOG_LEVEL_ERROR, "%s: what was found can't be said: out of memory", p->of->org);
 }
 
 static void say_question(vigil *v, watched *p) {
-    CLEANUP(json_freep) json *body = head(p->about.check, instant_now());
+    CLEANUP(json_freep) json *said = head(p->about.check, instant_now());
     int64_t within = (v->times.answer_ms + 999) / 1000;
-    if (!body || put_text(body, "reason", "vitals") < 0 ||
-        json_put(body, "respond_within", json_new_integer(within > 0 ? within : 1)) < 0 ||
-        vigil_say(v, SAYING_QUESTION, p, p->about.check, NULL, "check", body) < 0)
+    if (!said || put_text(said, "reason", "vitals") < 0 ||
+        json_put(said, "respond_within", json_new_integer(within > 0 ? within : 1)) < 0 ||
+        vigil_say(v, SAYING_QUESTION, p, p->about.check, NULL, "check", said) < 0)
         service_log(v->s, LOG_LEVEL_ERROR, "%s: somebody can't be asked: out of memory", p->of->org);
 }
 
@@ -160,18 +160,19 @@ static void spell_alarm(const vigil *v, const watched *p, buf *to) {
 }
 
 static void say_raise(vigil *v, watched *p) {
-    CLEANUP(json_freep) json *body = head(p->about.raise, instant_now());
+    CLEANUP(json_freep) json *said = head(p->about.raise, instant_now());
     CLEANUP(buf_release) buf words = BUF(DOCUMENT);
     spell_alarm(v, p, &words);
     bool placed = p->place.at && instant_now() - p->place.at < PLACE_FRESH;
-    if (!body || buf_failed(&words) < 0 || put_text(body, "type", "medical") < 0 ||
-        put_text(body, "priority", "critical") < 0 || put_text(body, "text", words.ptr) < 0 ||
-        put_text(body, "lang", phrases_of(p->lang)->lang) < 0 || put_text(body, "person", p->person) < 0 ||
-        (p->about.readings && json_put(body, "readings", json_share(p->about.readings)) < 0) ||
-        (placed && json_put(body, "location", spell_place(p)) < 0) ||
-        (p->duress && json_put(body, "silent", json_new_bool(true)) < 0) ||
-        vigil_say(v, SAYING_RAISE, p, p->about.raise, p->about.alert, "raise", body) < 0) {
-        service_log(v->s, LOG_LEVEL_ERROR, "%s: an alarm can't be made: out of memory; trying again", p->of->org);
+    if (!said || buf_failed(&words) < 0 || put_text(said, "type", "medical") < 0 ||
+        put_text(said, "priority", "critical") < 0 || put_text(said, "text", words.ptr) < 0 ||
+        put_text(said, "lang", phrases_of(p->lang)->lang) < 0 || put_text(said, "person", p->person) < 0 ||
+        (p->about.readings && json_put(said, "readings", json_share(p->about.readings)) < 0) ||
+        (placed && json_put(said, "location", spell_place(p)) < 0) ||
+        (p->duress && json_put(said, "silent", json_new_bool(true)) < 0) ||
+        vigil_say(v, SAYING_RAISE, p, p->about.raise, p->about.alert, "raise", said) < 0) {
+        service_log(v->s, LOG_LEVEL_ERROR, "%s: an alarm can't be made: out of memory; trying again",
+                    p->of->org);
         p->raise_at = vigil_now(v) + INSTANT_SECOND;
         return;
     }
@@ -182,7 +183,7 @@ static void say_raise(vigil *v, watched *p) {
 /* ---- the conversation on disk ---- */
 
 void vigil_shelve_talk(vigil *v, const watched *p) {
-    CLEANUP(json_freep) json *body = json_new_object();
+    CLEANUP(json_freep) json *said = json_new_object();
     CLEANUP(buf_release) buf spelled = BUF(DOCUMENT);
     bool open = p->talk.state == DISTRESS_ASKED || p->raise_at;
     if (!open) {
@@ -190,17 +191,17 @@ void vigil_shelve_talk(vigil *v, const watched *p) {
         return;
     }
     instant due = p->raise_at ? p->raise_at : p->talk.due_at;
-    if (!body || json_put(body, "v", json_new_integer(1)) < 0 || put_text(body, "org", p->of->org) < 0 ||
-        put_text(body, "person", p->person) < 0 || put_text(body, "lang", p->lang) < 0 ||
-        put_text(body, "rule", p->about.rule) < 0 || put_text(body, "words", p->about.words) < 0 ||
-        put_text(body, "check", p->about.check) < 0 || put_text(body, "alert", p->about.alert) < 0 ||
-        put_text(body, "raise", p->about.raise) < 0 ||
-        (p->about.readings && json_put(body, "readings", json_share(p->about.readings)) < 0) ||
-        json_put(body, "help", json_new_bool(p->help)) < 0 ||
-        json_put(body, "raising", json_new_bool(p->raise_at != 0)) < 0 ||
-        json_put(body, "due", json_new_integer(instant_now() + (due - vigil_now(v)))) < 0)
+    if (!said || json_put(said, "v", json_new_integer(1)) < 0 || put_text(said, "org", p->of->org) < 0 ||
+        put_text(said, "person", p->person) < 0 || put_text(said, "lang", p->lang) < 0 ||
+        put_text(said, "rule", p->about.rule) < 0 || put_text(said, "words", p->about.words) < 0 ||
+        put_text(said, "check", p->about.check) < 0 || put_text(said, "alert", p->about.alert) < 0 ||
+        put_text(said, "raise", p->about.raise) < 0 ||
+        (p->about.readings && json_put(said, "readings", json_share(p->about.readings)) < 0) ||
+        json_put(said, "help", json_new_bool(p->help)) < 0 ||
+        json_put(said, "raising", json_new_bool(p->raise_at != 0)) < 0 ||
+        json_put(said, "due", json_new_integer(instant_now() + (due - vigil_now(v)))) < 0)
         return;
-    json_print(body, &spelled);
+    json_print(said, &spelled);
     if (buf_failed(&spelled) < 0 || local_put(v->s->local, SHELF, text_of(p->key), buf_text(&spelled)) < 0)
         service_log(v->s, LOG_LEVEL_ERROR, "a conversation can't be kept on disk");
 }
@@ -212,25 +213,25 @@ static void copy_word(char *to, size_t size, const json *from, const char *name)
 
 static void recall(void *context, text name, text spelled) {
     vigil *v = context;
-    CLEANUP(json_freep) json *body = NULL;
+    CLEANUP(json_freep) json *said = NULL;
     (void)name;
-    if (json_parse_once(spelled, &body) != JSON_OK)
+    if (json_parse_once(spelled, &said) != JSON_OK)
         return;
-    instant now = vigil_now(v), due = json_integer(json_get(body, "due"));
-    watched *p = vigil_person(v, json_get_string(body, "org"), json_get_string(body, "person"));
+    instant now = vigil_now(v), due = json_integer(json_get(said, "due"));
+    watched *p = vigil_person(v, json_get_string(said, "org"), json_get_string(said, "person"));
     if (!p || instant_now() - due > STALE_TALK)
         return;
-    copy_word(p->lang, sizeof p->lang, body, "lang");
-    copy_word(p->about.rule, sizeof p->about.rule, body, "rule");
-    copy_word(p->about.words, sizeof p->about.words, body, "words");
-    copy_word(p->about.check, sizeof p->about.check, body, "check");
-    copy_word(p->about.alert, sizeof p->about.alert, body, "alert");
-    copy_word(p->about.raise, sizeof p->about.raise, body, "raise");
-    if (json_get(body, "readings"))
-        p->about.readings = json_share(json_get(body, "readings"));
-    p->help = json_boolean(json_get(body, "help"));
+    copy_word(p->lang, sizeof p->lang, said, "lang");
+    copy_word(p->about.rule, sizeof p->about.rule, said, "rule");
+    copy_word(p->about.words, sizeof p->about.words, said, "words");
+    copy_word(p->about.check, sizeof p->about.check, said, "check");
+    copy_word(p->about.alert, sizeof p->about.alert, said, "alert");
+    copy_word(p->about.raise, sizeof p->about.raise, said, "raise");
+    if (json_get(said, "readings"))
+        p->about.readings = json_share(json_get(said, "readings"));
+    p->help = json_boolean(json_get(said, "help"));
     instant left = due - instant_now();
-    if (json_boolean(json_get(body, "raising"))) {
+    if (json_boolean(json_get(said, "raising"))) {
         p->talk.state = DISTRESS_ALARMED;
         p->raise_at = now + KEEPER_TIME;
         return;
@@ -386,13 +387,15 @@ void vigil_asked(vigil *v, watched *p) {
 /* ---- answers ---- */
 
 static bool is_word_char(char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (unsigned char)c >= 0x80;
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           (unsigned char)c >= 0x80;
 }
 
 /* As a word, whatever its case in ASCII. */
 static bool holds_word(text said, text word) {
     for (size_t i = 0; word.len && i + word.len <= said.len; i++)
-        if (strncasecmp(said.ptr + i, word.ptr, word.len) == 0 && (i == 0 || !is_word_char(said.ptr[i - 1])) &&
+        if (strncasecmp(said.ptr + i, word.ptr, word.len) == 0 &&
+            (i == 0 || !is_word_char(said.ptr[i - 1])) &&
             (i + word.len == said.len || !is_word_char(said.ptr[i + word.len])))
             return true;
     return false;
@@ -424,7 +427,8 @@ void vigil_replied(vigil *v, watched *p, const json *reply) {
         helped(v, p);
         return;
     }
-    if (p->talk.state == DISTRESS_ALARMED && p->raise_at && !p->help) { /* in time for the call that hears it */
+    if (p->talk.state == DISTRESS_ALARMED && p->raise_at &&
+        !p->help) { /* in time for the call that hears it */
         p->talk = (distress){.quiet_until = vigil_now(v) + v->times.quiet_ms * 1000};
         p->raise_at = 0;
         act(v, p, DISTRESS_CLOSE);
@@ -472,7 +476,8 @@ instant vigil_due(vigil *v) {
     HASH_ITER(hh, v->people, p, next) {
         if ((p->raise_at && now >= p->raise_at) || now >= distress_due(&p->talk))
             pass(v, p, now);
-        instant due = p->raise_at && p->raise_at < distress_due(&p->talk) ? p->raise_at : distress_due(&p->talk);
+        instant due =
+            p->raise_at && p->raise_at < distress_due(&p->talk) ? p->raise_at : distress_due(&p->talk);
         soonest = due < soonest ? due : soonest;
     }
     return soonest;

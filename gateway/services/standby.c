@@ -158,7 +158,10 @@ static void take_handed(void *context, text name, text spelled) {
     if (json_parse_once(spelled, &body) != JSON_OK || !json_get(body, "raise"))
         return;
     text org = json_get_string(body, "org");
-    heard one = {.kind = HEARD_RAISE, .org = text_copy(org), .sender = "", .body = json_share(json_get(body, "raise"))};
+    heard one = {.kind = HEARD_RAISE,
+                 .org = text_copy(org),
+                 .sender = "",
+                 .body = json_share(json_get(body, "raise"))};
     (void)snprintf(one.alert, sizeof one.alert, "%.*s", (int)name.len, name.ptr);
     told *t = one.org && one.body ? heard_raise(st, &one) : NULL;
     if (t)

@@ -73,7 +73,8 @@ static void let_pass(vigil *v) {
             vigil_found(v, p, &found[i], false);
     }
     service_gauge(v->s, "mayday_gateway_vitals_people", (double)HASH_COUNT(v->people));
-    service_gauge(v->s, "mayday_gateway_vitals_lost", (double)(vigil_ear_lost(v->ear) + intake_lost(v->s->intake)));
+    service_gauge(v->s, "mayday_gateway_vitals_lost",
+                  (double)(vigil_ear_lost(v->ear) + intake_lost(v->s->intake)));
     service_gauge(v->s, "mayday_gateway_vitals_unsent", (double)v->saying_count);
 }
 
