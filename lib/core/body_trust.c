@@ -1,0 +1,129 @@
+/* body_trust.c - what of a reading can be believed.
+ *
+ * A value is doubted when the sensor is off the skin or does not trust itself, when no living body has it,
+ * when it stands still as no heart does, when it comes faster than bodies change, and when it is a step away
+ * that bodies do not make. A step is remembered as a rumour: three values in four seconds that agree with
+ * each other are the truth, because a heart that stops makes a step, too; noise seldom agrees with itself. */
+#include <string.h>
+#include "core/body_private.h"
+
+#define FLOOD_US        (100 * MS)
+#define RUMOUR_STAYS_US (4 * INSTANT_SECOND)
+#define RUMOUR_GAP_US   (30 * INSTANT_SECOND)
+#define RUMOUR_AGREE    3
+#define STUCK_COUNT     60
+#define RR_LEAST_MS     240 /* 250/min */
+#define RR_MOST_MS      3000
+
+typedef struct plausible {
+    double least, most;
+    double slack, per_s; /* how far from the last: slack + per_s * seconds; slack 0: any step */
+    int64_t stale_s;
+} plausible;
+
+static const plausible rows[VITALS] = {
+    [VITAL_HR] = {20, 250, 12, 4, 15},  [VITAL_SPO2] = {50, 100, 3, 0.7, 30},
+    [VITAL_RESP] = {2, 70, 8, 1, 30},   [VITAL_TEMP] = {25, 45, 0.6, 0.02, 1800},
+    [VITAL_SYS] = {40, 300, 0, 0, 900}, [VITAL_DIA] = {20, 200, 0, 0, 900},
+};
+
+int64_t body_stale_us(vital which) {
+    return which < VITALS ? rows[which].stale_s * INSTANT_SECOND : 30 * INSTANT_SECOND;
+}
+
+bool body_fresh(const body *b, vital which, instant at) {
+    return !isnan(b->of[which].value) && at - b->of[which].at <= body_stale_us(which);
+}
+
+/* ---- steps ---- */
+
+static bool near(double a, double b, const plausible *p, int64_t us) {
+    return fabs(a - b) <= p->slack + p->per_s * (double)us / INSTANT_SECOND;
+}
+
+/* A step from what is known: true when it has stayed long enough. */
+static bool stays(course *c, const plausible *p, double value, instant at) {
+    bool agrees = c->rumour_count > 0 && at - c->rumour_at <= RUMOUR_GAP_US &&
+                  near(value, c->rumour, p, at - c->rumour_at);
+    if (!agrees) {
+        c->rumour_since = at;
+        c->rumour_count = 0;
+    }
+    c->rumour = value;
+    c->rumour_at = at;
+    c->rumour_count++;
+    return c->rumour_count >= RUMOUR_AGREE && at - c->rumour_since >= RUMOUR_STAYS_US;
+}
+
+static bool believable_step(course *c, const plausible *p, double value, instant at) {
+    if (!(p->slack > 0) || isnan(c->value) || near(value, c->value, p, at - c->at) ||
+        stays(c, p, value, at)) {
+        c->rumour_count = 0;
+        return true;
+    }
+    return false;
+}
+
+/* ---- a pulse that stands still ---- */
+
+static bool stuck(body *b, const body_limits *l, const reading *r, double pulse, instant at) {
+    if (!(fabs(pulse - b->of[VITAL_HR].value) < 1e-9)) {
+        b->same_since = at;
+        b->same_count = 0;
+    }
+    b->same_count++;
+    return b->same_count >= STUCK_COUNT && r->rr_count == 0 &&
+           (double)(at - b->same_since) >= l->settings[SETTING_STUCK_S] * INSTANT_SECOND;
+}
+
+/* ---- a pulse from the times between beats ---- */
+
+static double pulse_of_beats(const reading *r) {
+    double sum = 0;
+    size_t count = 0;
+    for (size_t i = 0; i < r->rr_count && i < READING_RR_MAX; i++)
+        if (r->rr_ms[i] >= RR_LEAST_MS && r->rr_ms[i] <= RR_MOST_MS) {
+            sum += r->rr_ms[i];
+            count++;
+        }
+    return count > 0 ? 60000 * (double)count / sum : NAN;
+}
+
+/* ---- all of it ---- */
+
+static bool believable(body *b, const body_limits *l, const reading *r, vital which, double value,
+                       instant at) {
+    const plausible *p = &rows[which];
+    if (!(value >= p->least && value <= p->most))
+        return false;
+    if (which == VITAL_DIA && reading_has(r, VITAL_SYS) && value >= r->value[VITAL_SYS])
+        return false;
+    if (which == VITAL_HR && stuck(b, l, r, value, at))
+        return false;
+    return believable_step(&b->of[which], p, value, at);
+}
+
+static bool sensor_trusts_itself(const body_limits *l, const reading *r) {
+    return r->contact != CONTACT_NONE && !(r->quality < l->settings[SETTING_QUALITY]);
+}
+
+unsigned body_believe(body *b, const body_limits *l, const reading *r, instant at, body_trust *ret_trust) {
+    bool trusted = sensor_trusts_itself(l, r);
+    unsigned said = 0, news = 0;
+    for (vital which = VITAL_HR; which < VITALS; which++) {
+        double value = reading_has(r, which) ? r->value[which] : which == VITAL_HR ? pulse_of_beats(r) : NAN;
+        course *c = &b->of[which];
+        if (isnan(value) || at <= c->at)
+            continue;
+        said |= 1u << which;
+        if (!trusted || (c->at && at - c->at < FLOOD_US) || !believable(b, l, r, which, value, at))
+            continue;
+        c->value = value;
+        c->at = at;
+        news |= 1u << which;
+    }
+    if (news != said)
+        b->doubted++;
+    *ret_trust = news == said ? TRUST_ALL : news ? TRUST_PART : TRUST_NOTHING;
+    return news;
+}
