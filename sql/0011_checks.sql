@@ -190,7 +190,7 @@ BEGIN
     SELECT c.check_id, c.org, c.alarm_alert, c.alarm_message, c.alarm::text, c.person, p.lang,
            c.answer IS NOT DISTINCT FROM 'help', c.asked_by, k.text, c.answer_text, k.reason,
            (SELECT v.words FROM mayday.vital_alert v WHERE v.check_id = c.check_id AND v.org = c.org
-            ORDER BY v.at DESC, v.id DESC LIMIT 1)
+            ORDER BY v.response = 'note', v.at DESC, v.id DESC LIMIT 1)
     FROM claimed c LEFT JOIN mayday.person p ON p.org = c.org AND p.person = c.person
     LEFT JOIN mayday.person_check k ON k.id = c.check_id
     ORDER BY c.due_at, c.check_id;
@@ -216,7 +216,7 @@ BEGIN
                             WHERE k.org = w.org AND k.person = w.person ORDER BY k.at DESC LIMIT 1)) l
                      WHERE l.position IS NOT NULL ORDER BY l.at DESC LIMIT 1),
         'readings', (SELECT v.readings FROM mayday.vital_alert v WHERE v.check_id = w.check_id AND v.org = w.org
-                     ORDER BY v.at DESC, v.id DESC LIMIT 1))))
+                     ORDER BY v.response = 'note', v.at DESC, v.id DESC LIMIT 1))))
     WHERE w.check_id = in_check AND w.alarm_message = in_message
     RETURNING w.alarm::text INTO spelled;
     RETURN spelled;
@@ -258,7 +258,7 @@ BEGIN
     RETURN NEW;
 END
 $$;
-CREATE TRIGGER name_cause BEFORE INSERT ON mayday.alert FOR EACH ROW WHEN (NEW.cause = 'gateway')
+CREATE TRIGGER name_cause BEFORE INSERT ON mayday.alert FOR EACH ROW WHEN (NEW.cause <> 'person')
     EXECUTE FUNCTION mayday.name_cause();
 
 -- ---- What people ask.
