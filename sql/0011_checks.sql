@@ -53,7 +53,8 @@ CREATE FUNCTION mayday.settle_replies(ids uuid[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 BEGIN
     WITH own AS MATERIALIZED (
-        SELECT w.check_id, r.id, r.answer, r.text, r.position,
+        SELECT w.check_id, r.id, r.text, r.position,
+               CASE WHEN mayday.calls_for_help(r.org, r.person, r.text) THEN 'help' ELSE r.answer END AS answer,
                greatest(mayday.happened_at(r.at, r.received_at, r.offline), w.sent_at) AS at
         FROM mayday.reply r JOIN mayday.check_watch w
             ON w.check_id = r.check_id AND w.org = r.org AND w.person = r.person
@@ -86,7 +87,8 @@ BEGIN
         alarmed_at = CASE WHEN j.once_more THEN NULL ELSE w.alarmed_at END
     FROM judged j
     WHERE w.check_id = j.check_id;
-    IF FOUND AND EXISTS (SELECT FROM mayday.reply r WHERE r.id = ANY (ids) AND r.answer = 'help') THEN
+    IF FOUND AND EXISTS (SELECT FROM mayday.reply r JOIN mayday.check_watch w ON w.check_id = r.check_id
+                         WHERE r.id = ANY (ids) AND w.answer = 'help' AND w.alarmed_at IS NULL) THEN
         PERFORM pg_notify('mayday_keeper', '');
     END IF;
 
@@ -250,8 +252,8 @@ BEGIN
     SELECT CASE k.reason WHEN 'vitals' THEN 'vitals' ELSE 'check' END INTO why
     FROM mayday.check_watch w LEFT JOIN mayday.person_check k ON k.id = w.check_id
     WHERE w.alarm_alert = NEW.id AND w.org = NEW.org LIMIT 1;
-    IF why IS NULL AND EXISTS (SELECT FROM mayday.vital_alert v WHERE v.alert = NEW.id AND v.org = NEW.org
-                               AND v.response = 'raise') THEN
+    -- Its check may be stored later: readings are attached by gateways alone.
+    IF EXISTS (SELECT FROM mayday.raise r WHERE r.alert = NEW.id AND r.org = NEW.org AND r.readings IS NOT NULL) THEN
         why := 'vitals';
     END IF;
     NEW.cause := coalesce(why, NEW.cause);

@@ -50,6 +50,17 @@ BEGIN
 END
 $$;
 
+-- Does an answer hold a word by which somebody under duress calls for help? "duress_words": {"*": [...], "<person>": [...]},
+-- as words of their own, in whatever case.
+CREATE FUNCTION mayday.calls_for_help(in_org text, in_person text, said text) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+    SELECT said IS NOT NULL AND EXISTS (
+        SELECT FROM (SELECT (r).body->'duress_words' AS words FROM mayday.body_rules_of(in_org) r) d
+        CROSS JOIN LATERAL jsonb_array_elements_text(coalesce(d.words->'*', '[]') || coalesce(d.words->in_person, '[]')) w
+        WHERE length(w) > 0 AND lower(said) ~ ('(^|[^[:alnum:]])' || regexp_replace(lower(w), '([^[:alnum:][:space:]])', '\\\1', 'g')
+                                               || '($|[^[:alnum:]])'))
+$$;
+
 -- What a gateway knows of each person it watches, a few minutes old at most: whoever takes over goes on from there.
 CREATE TABLE mayday.body (
     org text NOT NULL,

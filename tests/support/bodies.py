@@ -1,9 +1,21 @@
 """People who wear sensors, for tests of the vigil: their readings, and what reaches them and dispatch."""
 import json
+import sqlite3
 import time
+from contextlib import closing
 
 from support import messages as m
 from support.site import wait_until
+
+
+def shelf(gateway, name):
+    """What a gateway keeps on disk under that name."""
+    with closing(sqlite3.connect(f"file:{gateway.folder}/gateway-{gateway.id}.db?mode=ro", uri=True)) as db:
+        return [body.decode() for (body,) in db.execute("SELECT body FROM document WHERE shelf = CAST(? AS BLOB)", [name])]
+
+
+def on_shelf(gateway, name, word):
+    wait_until(lambda: any(word in body.replace(" ", "") for body in shelf(gateway, name)), f"{gateway.id} keeps {word} under {name}")
 
 
 class Wearer:
