@@ -51,6 +51,10 @@ uint64_t bus_generation(bus *b, text org); /* grows each time its connection is 
 typedef void (*bus_seen)(void *context, text org, text topic, text payload, text sender, bool retained);
 NODISCARD int bus_listen(bus *b, const char *filter, bus_seen seen, void *context);
 
+/* The same for one organisation's connection alone, with a filter that is whole: for what others publish at
+ * topics of their own. Both are borrowed for the bus's life. */
+NODISCARD int bus_listen_whole(bus *b, const char *org, const char *filter, bus_seen seen, void *context);
+
 /* Our own status as it is published, with the incidents we have told without the database
  * (gateway_status.json). The fault, if any, stays in the buffer. */
 void bus_spell_status(const bus *b, instant now, const char *const *told, size_t count, buf *to);

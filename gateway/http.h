@@ -9,8 +9,11 @@
 #ifndef MAYDAY_GATEWAY_HTTP_H
 #define MAYDAY_GATEWAY_HTTP_H
 
+#include <stdatomic.h>
+
 #include "base/buf.h"
 #include "gateway/broker_figures.h"
+#include "gateway/edge.h"
 #include "gateway/host.h"
 #include "gateway/request.h"
 
@@ -20,6 +23,7 @@
 typedef struct http_scope {
     service_host *host;
     broker_figures *brokers;
+    edge *_Atomic edge; /* NULL: no sensors here */
 } http_scope;
 
 typedef struct http_reply {
