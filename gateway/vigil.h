@@ -186,7 +186,8 @@ struct vigil {
     int64_t base_ms;
     instant base;
     bool with_database; /* it answered at the last step */
-    instant connected_at, kept_at, looked_at, passed_at;
+    int64_t connected_ms;
+    instant kept_at, looked_at, passed_at;
     instant changed_at; /* when the database said that rules have changed */
     instant away_since; /* 0: the database is there */
     uint64_t own[VIGIL_OWN_MAX];

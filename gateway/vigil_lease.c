@@ -310,11 +310,11 @@ pg_verdict vigil_attend(vigil *v, bool *ret_more) {
     size_t refreshed = 0;
     if (!o)
         return PG_RETRY;
-    if (v->s->connected_at != v->connected_at) { /* the locks went with the connection */
+    if (v->s->connected_ms != v->connected_ms) { /* the locks went with the connection */
         ward *w, *next;
         HASH_ITER(hh, v->wards, w, next)
         w->holds = w->caught_up = false, w->tried_at = 0;
-        v->connected_at = v->s->connected_at;
+        v->connected_ms = v->s->connected_ms;
     }
     bus_each(v->s->bus, add_org, o);
     for (size_t i = 0; i < o->count; i++) {

@@ -117,7 +117,7 @@ static void changed(void *context, const char *channel, const char *payload) {
 
 static pg_verdict look_after(vigil *v, bool *ret_more) {
     pg_verdict verdict = pg_notifications(v->s->c, changed, v);
-    bool due = vigil_now(v) - v->looked_at >= LOOK || v->s->connected_at != v->connected_at;
+    bool due = vigil_now(v) - v->looked_at >= LOOK || v->s->connected_ms != v->connected_ms;
     if (verdict != PG_DONE || !due)
         return verdict;
     verdict = pg_run(v->s->c, "SELECT 1"); /* so that one that hangs is known before it is needed */

@@ -11,6 +11,7 @@ from support.bodies import Desk, Wearer, on_shelf, shelf
 from support.mortal import mortal_server, open_folder
 from support.passing import pass_time
 from support.providers import Simulator
+from support.sensors import Line
 from support.site import Site, wait_until
 
 DORA, SUE = "+27821110001", "+27821110003"
@@ -244,3 +245,81 @@ def test_escalation_takes_it_from_there(site, sim):
         kinds = {kind for (kind,) in site.rows("SELECT kind FROM mayday.timeline(%s)", [alert])}
         assert {"finding", "check", "raise"} <= kinds
         ann.close()
+
+
+# ---- the edge: sensors of the gateway's own ----
+
+RULES = {"v": 1, "rules": [{"name": "quick", "of": "hr", "above": 150, "for": 2, "clear_for": 5, "response": "ask", "source": "test"},
+                           {"name": "grave", "of": "hr", "below": 30, "for": 2, "clear_for": 5, "response": "raise", "source": "test"}]}
+
+
+@pytest.fixture
+def strap(tmp_path):
+    port = Line(tmp_path / "tty")
+    yield port.plug()
+    port.close()
+
+
+@pytest.fixture
+def edge(site, server, sim, strap):
+    """A gateway that reads ann's strap itself."""
+    server.sql("SELECT mayday.apply_body_rules('acme', %s)", [json.dumps(RULES)])
+    folder = site.folder / "gateway-gw1"
+    gateway = quick(site, providers=sim, sensors__file=folder / "sensors.json")
+    (folder / "sensors.json").write_text(json.dumps({"v": 1, "org": "acme", "sensors": [
+        {"name": "strap", "kind": "serial", "person": "ann", "options": {"device": str(strap.path), "format": "json"}}]}))
+    with watched(site, gateway.start()):
+        wait_until(lambda: "sensor strap is open" in gateway.log(), "the strap is read")
+        on_shelf(gateway, "standby", DORA)
+        on_shelf(gateway, "vigil-rules", "grave")
+        yield gateway
+    server.sql("DELETE FROM mayday.body_rules")
+
+
+def wear(strap, hr, until, what, timeout=60):
+    """The strap says so, once in a while, until something is so."""
+    turn = [0]
+
+    def beat():
+        turn[0] += 1
+        strap.say_json(hr=hr + turn[0] % 3, contact=True, quality=95, motion=0.001)
+        time.sleep(0.2)
+        return until()
+    return wait_until(beat, what, timeout)
+
+
+@pytest.mark.parametrize("hr, database", [(20, True), (160, True), (20, False), (160, False)],
+                         ids=["grave", "silence", "grave-no-database", "silence-no-database"])
+def test_without_the_broker_the_gateway_tells_people_by_itself(site, server, sim, strap, edge, hr, database):
+    wear(strap, 70, lambda: "mayday_gateway_vitals_people 1" in figures(edge), "ann is watched")
+    site.kill()
+    if not database:
+        away(server, edge)
+    wear(strap, hr, lambda: sim.phone(DORA).texts, "dispatch gets a text")
+    assert "pulse" in sim.phone(DORA).texts[0].body
+    if not database:
+        server.start()
+    site.start()
+    alert = one_incident(site, "ann")
+    wait_until(lambda: shelf(edge, "handed") == [] and shelf(edge, "vigil-say") == [] and shelf(edge, "ledger") == [], "all of it is said and brought in")
+    time.sleep(3.5)
+    assert one_incident(site, "ann") == alert and len(sim.phone(DORA).texts) == 1
+    assert site.rows("SELECT presses FROM mayday.alert WHERE id = %s", [alert]) == [(1,)]
+    assert site.rows("SELECT count(*) FROM mayday.notification WHERE alert = %s AND person = 'dora' AND purpose = 'raise'", [alert]) == [(1,)]
+
+
+def figures(gateway):
+    from urllib.request import urlopen
+    with urlopen(f"http://127.0.0.1:{gateway.http_port}/metrics") as answer:
+        return answer.read().decode()
+
+
+def test_what_comes_back_over_mqtt_is_judged_once(site, edge, strap):
+    wear(strap, 70, lambda: site.rows("SELECT count(*) > 3 FROM mayday.vitals WHERE person = 'ann'")[0][0], "readings are stored")
+    assert 'mayday_gateway_vitals_readings_total{from="own"}' in figures(edge)
+    assert 'mayday_gateway_vitals_readings_total{from="mqtt"}' not in figures(edge)
+    ann = Wearer(site, "ann")
+    wear(strap, 165, lambda: ann.hears().checks, "ann is asked")
+    ann.answers(ann.checks[0])
+    site.wait_rows("SELECT answer FROM mayday.check_watch WHERE person = 'ann'", [("ok",)])
+    ann.close()
