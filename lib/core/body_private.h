@@ -55,13 +55,12 @@ typedef enum signal {
 
 typedef struct signal_row {
     const char *word;   /* in the document */
-    const char *name;   /* for people: "pulse" */
-    const char *format; /* of a value with its unit: "%.0f/min" */
+    const char *name;   /* for people, what it is of */
+    const char *phrase; /* for people, with a value and its unit */
     double least, most; /* sane limits of a rule */
     double margin;      /* hysteresis, unless the rule has its own */
     vital of;           /* VITALS: of none */
-    bool departure;     /* what is usual, and the value itself, belong into the words */
-    bool keeps;         /* known while the sensor is silent, too */
+    bool keeps;         /* a time that runs on while the sensor is silent, or a state */
 } signal_row;
 
 const signal_row *signal_of(signal s);
@@ -125,11 +124,15 @@ struct body_limits {
 typedef struct course { /* of one vital */
     double value;       /* the newest believed; NAN: none yet */
     instant at;
+    int64_t gap_us; /* how far apart values usually come */
     double usual, fast, slow;
     int64_t learned_ms; /* how long at rest `usual` has been learned from */
     double rumour;      /* a step too far to be believed, unless it stays */
     instant rumour_since, rumour_at;
     int64_t rumour_count;
+    double raw; /* the newest, believed or not, and how little the last ones agree with each other */
+    instant raw_at;
+    int64_t unrest;
 } course;
 
 #define DROP_BUCKETS 12 /* of 5 s */
@@ -175,12 +178,13 @@ struct body {
     instant contact_at; /* since when it is so */
     instant fall_at, still_at;
     instant trouble_at; /* a rule was being broken */
+    int64_t odd;        /* vitals, as bits, that break a limit now: nothing is learned from them */
     instant excused_at;
     slot slots[BODY_RULES_MAX];
 };
 
-/* A value of this vital says nothing any more when it is older. */
-int64_t body_stale_us(vital which);
+/* How old a value may be that still says something: longer for sensors that speak seldom. */
+int64_t body_stale_us(const body *b, vital which);
 bool body_fresh(const body *b, vital which, instant at);
 
 /* body_trust.c: takes over into `b` what can be believed; returns which vitals those are, as bits. */

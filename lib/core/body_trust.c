@@ -11,6 +11,9 @@
 #define RUMOUR_STAYS_US (4 * INSTANT_SECOND)
 #define RUMOUR_GAP_US   (30 * INSTANT_SECOND)
 #define RUMOUR_AGREE    3
+#define UNREST          3
+#define UNREST_MOST     6
+#define SELDOM_MOST_US  (180 * INSTANT_SECOND)
 #define STUCK_COUNT     60
 #define RR_LEAST_MS     240 /* 250/min */
 #define RR_MOST_MS      3000
@@ -27,12 +30,28 @@ static const plausible rows[VITALS] = {
     [VITAL_SYS] = {40, 300, 0, 0, 900}, [VITAL_DIA] = {20, 200, 0, 0, 900},
 };
 
-int64_t body_stale_us(vital which) {
-    return which < VITALS ? rows[which].stale_s * INSTANT_SECOND : 30 * INSTANT_SECOND;
+int64_t body_stale_us(const body *b, vital which) {
+    if (which >= VITALS)
+        return 30 * INSTANT_SECOND;
+    int64_t least = rows[which].stale_s * INSTANT_SECOND, seldom = b->of[which].gap_us * 9 / 4;
+    if (seldom > SELDOM_MOST_US)
+        seldom = SELDOM_MOST_US;
+    return seldom > least ? seldom : least;
 }
 
 bool body_fresh(const body *b, vital which, instant at) {
-    return !isnan(b->of[which].value) && at - b->of[which].at <= body_stale_us(which);
+    return !isnan(b->of[which].value) && at - b->of[which].at <= body_stale_us(b, which);
+}
+
+/* Follows sensors that speak more often at once, seldomer ones slowly: a single silence is no habit. */
+static void space(course *c, instant at) {
+    int64_t us = at - c->at;
+    if (!c->at)
+        return;
+    if (us < c->gap_us || c->gap_us == 0)
+        c->gap_us = c->gap_us ? (c->gap_us + us) / 2 : us < SELDOM_MOST_US ? us : SELDOM_MOST_US;
+    else
+        c->gap_us += ((us < 2 * c->gap_us ? us : 2 * c->gap_us) - c->gap_us) / 8;
 }
 
 /* ---- steps ---- */
@@ -55,13 +74,25 @@ static bool stays(course *c, const plausible *p, double value, instant at) {
     return c->rumour_count >= RUMOUR_AGREE && at - c->rumour_since >= RUMOUR_STAYS_US;
 }
 
+/* After the first few values that contradict each other, and until as many do not. */
+static bool restless(course *c, const plausible *p, double value, instant at) {
+    bool agrees = isnan(c->raw) || near(value, c->raw, p, at - c->raw_at);
+    c->unrest += agrees ? -1 : 1;
+    c->unrest = c->unrest < 0 ? 0 : c->unrest > UNREST_MOST ? UNREST_MOST : c->unrest;
+    c->raw = value;
+    c->raw_at = at;
+    return c->unrest >= UNREST;
+}
+
 static bool believable_step(course *c, const plausible *p, double value, instant at) {
-    if (!(p->slack > 0) || isnan(c->value) || near(value, c->value, p, at - c->at) ||
-        stays(c, p, value, at)) {
-        c->rumour_count = 0;
+    if (!(p->slack > 0))
         return true;
-    }
-    return false;
+    bool noise = restless(c, p, value, at);
+    bool known = isnan(c->value) || near(value, c->value, p, at - c->at);
+    if (noise || !(known || stays(c, p, value, at)))
+        return false;
+    c->rumour_count = 0;
+    return true;
 }
 
 /* ---- a pulse that stands still ---- */
@@ -118,6 +149,7 @@ unsigned body_believe(body *b, const body_limits *l, const reading *r, instant a
         said |= 1u << which;
         if (!trusted || (c->at && at - c->at < FLOOD_US) || !believable(b, l, r, which, value, at))
             continue;
+        space(c, at);
         c->value = value;
         c->at = at;
         news |= 1u << which;

@@ -9,7 +9,7 @@ static const char *const doing[] = {
     [CONTEXT_REST] = " at rest",
     [CONTEXT_MOVING] = " while moving",
     [CONTEXT_EXERCISE] = " during exercise",
-    [CONTEXT_RECOVERY] = " after exercise",
+    [CONTEXT_RECOVERY] = " after effort",
 };
 
 typedef struct words {
@@ -33,9 +33,7 @@ PRINTF_LIKE(2, 3) static void add(words *w, const char *format, ...) {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 static void add_value(words *w, signal s, double value) {
-    const signal_row *row = signal_of(s);
-    add(w, "%s ", row->name);
-    add(w, row->format, value);
+    add(w, signal_of(s)->phrase, value);
 }
 #pragma GCC diagnostic pop
 
@@ -69,6 +67,10 @@ void body_say(const body *b, const rule *r, const double signals[SIGNALS], findi
         add(&w, "over: ");
     else if (f->kind == FINDING_GROWS)
         add(&w, "worse: ");
+    if (f->kind == FINDING_ENDS && row->keeps) {
+        add(&w, "%s again", row->name);
+        return;
+    }
     if (isnan(signals[r->is.of])) {
         add(&w, "%s is not known any more", row->name);
         return;
@@ -89,6 +91,8 @@ void body_say(const body *b, const rule *r, const double signals[SIGNALS], findi
         signal also = r->also[i].of;
         if (signal_of(also)->of == row->of && row->of < VITALS)
             continue; /* "usual 71" has said it */
+        if (r->also[i].below && signal_of(also)->keeps)
+            continue; /* a time that is short is nothing to tell */
         add(&w, "; ");
         add_signal(&w, also, signals);
     }
