@@ -132,8 +132,8 @@ $$;
 
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA mayday FROM PUBLIC;
 GRANT SELECT ON mayday.vital_alert TO mayday_gateway, mayday_console;
+-- (Not for the console: the rules hold the words that call for help.)
 GRANT SELECT ON mayday.body_rules, mayday.body TO mayday_gateway;
-GRANT SELECT ON mayday.body_rules TO mayday_console;
 GRANT EXECUTE ON FUNCTION mayday.body_rules_of(text), mayday.vigil_keep(jsonb), mayday.vigil_rules(text),
     mayday.vigil_people(jsonb, interval), mayday.vigil_open(text, interval), mayday.findings_of(uuid) TO mayday_gateway;
-GRANT EXECUTE ON FUNCTION mayday.body_rules_of(text), mayday.findings_of(uuid) TO mayday_console;
+GRANT EXECUTE ON FUNCTION mayday.findings_of(uuid) TO mayday_console;
