@@ -77,8 +77,8 @@ START_TEST(what_has_no_proper_name_is_refused) {
 }
 END_TEST
 
-Suite *gateway_intake_suite(void);
-Suite *gateway_intake_suite(void) {
+Suite *suite_intake(void);
+Suite *suite_intake(void) {
     Suite *s = suite_create("intake");
     TCase *c = tcase_create("intake");
     tcase_add_test(c, what_goes_in_comes_out_in_order_and_the_descriptor_says_so);
