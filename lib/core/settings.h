@@ -101,6 +101,12 @@ typedef struct settings {
     /* [webhook] */
     char *webhook_secret_file;
     bool webhook_plain;
+    /* [vitals] */
+    bool vitals_watch;
+    int64_t vitals_answer_ms;
+    int64_t vitals_quiet_ms;
+    int64_t vitals_remind_ms;
+    int64_t vitals_keep_ms;
     /* [sensors] */
     char *sensors_file;
     int64_t sensors_backlog; /* bytes */
