@@ -72,6 +72,7 @@ SAMPLES = {
               "raise"),
     "vitals": ("member", lambda: (m.topic("user", "stored", "vitals"), m.message(hr=72, spo2=98, rr_ms=[810, 830], contact=True)), "vitals"),
     "duty": ("officer", lambda: (m.topic("user", "stored", "duty"), m.message(status="on")), "duty"),
+    "timer": ("device", lambda: (m.topic("user", "stored", "timer"), m.message(minutes=30, repeat=True)), "timer"),
     "check": ("dispatcher", lambda: (m.topic("user", "bob", "check"), m.message(text="Are you OK?", reason="dispatch", respond_within=60)),
               "person_check"),
     "reply": ("officer", lambda: (m.topic("user", "stored", "reply"), m.message(check=m.uuid7(), answer="ok")), "reply"),
