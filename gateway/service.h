@@ -26,7 +26,7 @@ typedef struct service_context {
     const texts *texts;       /* what is said to people, in every language there is */
     local *local;             /* what must survive while the database is away */
     pg *c;                    /* NULL while there is no connection */
-    instant connected_at;     /* when `c` was made */
+    int64_t connected_ms;     /* when `c` was made; monotonic */
     const char *channel;      /* what the service LISTENs to; from its row */
     int sleep_ms; /* a step may set it: to be woken so much later at the latest; 0: after every_ms */
 } service_context;

@@ -1,6 +1,6 @@
 /* keeper.c - keeps time for what must happen when nobody does anything: an "Are you OK?" that got no answer,
  * or was answered with a call for help, becomes an alarm; an incident that was closed long enough ago is put
- * away.
+ * away; a clock that waits go by, and that was set.
  *
  * An alarm is a raise like any other, published through the broker's journal. Its ids and words are fixed in
  * the database before it is sent (sql/0011_checks.sql), a claim there lasts for seconds and locks nothing:
@@ -22,6 +22,7 @@ extern const service service_keeper;
 #define LEASE       "3 seconds"
 #define PUBLISH_MS  2000 /* less than the lease */
 #define RETIRE_MS   1000
+#define LOOK_MS     2000 /* at the database's clock */
 #define ABSENT_MS   1500 /* a longer pause between two steps: the database was away, or we were */
 #define CATCH_UP_MS 2000 /* then brokers may still hold answers; so long silence is not taken for one */
 #define ORGS_LIMIT  (1u << 20)
@@ -51,6 +52,8 @@ static const phrases *phrases_of(const char *lang) {
 
 typedef struct keeper {
     int64_t last_ms, silence_from_ms, retire_at_ms; /* monotonic */
+    int64_t looked_ms;
+    const pg *looked_by; /* the connection */
     bool failing;
 } keeper;
 
@@ -197,6 +200,42 @@ static pg_verdict alarm_all(service_context *s, keeper *k, const pg_rows *rows, 
     return verdict;
 }
 
+/* ---- the database's clock */
+
+static void say_step(service_context *s, int64_t ms, bool watched) {
+    static const char name[] = "mayday_gateway_clock_steps_total";
+    if (ms < 0) {
+        service_log(s, LOG_LEVEL_WARNING,
+                    "the database's clock went back by %.1f s: what waits is moved back with it",
+                    (double)-ms / 1000);
+        service_count_of(s, name, "direction=\"back\"", 1);
+    } else if (ms > 0 && watched) {
+        service_log(s, LOG_LEVEL_WARNING,
+                    "the database's clock went ahead by about %.1f s: what became due by it is done now",
+                    (double)ms / 1000);
+        service_count_of(s, name, "direction=\"ahead\"", 1);
+    }
+}
+
+/* What waits must not wait longer because that clock was set; see sql/0020_clock.sql. Where this gateway has
+ * not looked itself lately, it was away. */
+static pg_verdict look_at_clock(service_context *s, keeper *k) {
+    CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
+    bool first = k->looked_by != s->c;
+    int64_t now = clock_ms(), ms = 0, since = now - k->looked_ms;
+    if (!first && since < LOOK_MS)
+        return PG_DONE;
+    const char *with[] = {first ? "true" : "false"};
+    pg_verdict verdict = pg_query(s->c, "SELECT mayday.clock_look($1)", ARRAY_LEN(with), with, &rows);
+    if (verdict != PG_DONE)
+        return verdict;
+    (void)!text_to_i64(text_of(pg_value(rows, 0, 0)), INT64_MIN, INT64_MAX, &ms);
+    say_step(s, ms, k->looked_ms > 0 && since < ms / 2);
+    k->looked_by = s->c;
+    k->looked_ms = now;
+    return PG_DONE;
+}
+
 /* ---- the steps */
 
 static void add_org(void *context, text org, bool up, uint64_t generation) {
@@ -245,7 +284,9 @@ static pg_verdict step(service_context *s, void *state, bool *ret_again) {
     *ret_again = false;
     if (k->last_ms == 0 || clock_ms() - k->last_ms > ABSENT_MS)
         k->silence_from_ms = clock_ms() + CATCH_UP_MS;
-    pg_verdict verdict = raise_due(s, k, ret_again);
+    pg_verdict verdict = look_at_clock(s, k);
+    if (verdict == PG_DONE)
+        verdict = raise_due(s, k, ret_again);
     if (verdict == PG_DONE)
         verdict = retire(s, k);
     if (verdict == PG_DONE)

@@ -329,11 +329,21 @@ typedef struct recalled {
     size_t bad_count;
 } recalled;
 
+/* The wall clock may have been set back while we were away. Our own never goes back: what was due in a minute
+ * would be due in an hour. */
+static void never_before(standby *st, const told *t) {
+    instant latest = t->heard_at > t->told_at ? t->heard_at : t->told_at;
+    for (size_t i = 0; i < t->count; i++)
+        latest = t->notices[i]->sent_at > latest ? t->notices[i]->sent_at : latest;
+    st->base = latest > st->base ? latest : st->base;
+}
+
 static void recall_case(void *context, text name, text spelled) {
     recalled *r = context;
     told *t = NULL;
     int fault = told_read(spelled, &t);
     if (fault == 0) {
+        never_before(r->st, t);
         (void)standby_add(r->st, t);
         return;
     }
