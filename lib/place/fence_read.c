@@ -277,7 +277,10 @@ static int read_flags(fence_zone *z, char *why) {
     double dwell = 0;
     const json *value;
     z->limit = NAN;
+    double within = 0;
     int fault = number(z->document, "dwell", 1, DWELL_MAX, &dwell, why);
+    if (fault == 0)
+        fault = number(z->document, "answer_within", 10, 3600, &within, why);
     if (fault == 0)
         fault = number(z->document, "speed_limit", 0.5, SPEED_MAX, &z->limit, why);
     if (fault == 0 && json_member(z->document, "check_in", &value)) {
@@ -313,7 +316,7 @@ static int read_schedule(fence_zone *z, char *why) {
 
 static int read_all(yard *y, fence_zone *z, char *why) {
     int fault = KNOWN(z->document, "", why, "v", "zone", "name", "shape", "schedule", "dwell", "speed_limit",
-                      "check_in", "for", "alarm", "alarm_on");
+                      "check_in", "for", "alarm", "alarm_on", "answer_within");
     if (fault == 0)
         fault = read_name(z, why);
     if (fault == 0)
