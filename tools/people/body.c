@@ -59,7 +59,7 @@ static void follow_effort(life *l, const spell *now, doing what) {
         used = in_sets(l, used);
     double to = used * (t->highest - t->resting);
     if (what == DOING_SLEEP)
-        to -= 5;
+        to -= 7;
     double fast = 0.75 * to, slow = 0.25 * to;
     f->fast = towards(f->fast, fast, fast > f->fast ? 32 - 14 * t->fitness : 58 - 26 * t->fitness);
     f->slow = towards(f->slow, slow, slow > f->slow ? 300 : 420 - 160 * t->fitness);
@@ -189,7 +189,7 @@ static void slow_down(life *l, int64_t s) {
 
 static void suffocate(life *l, int64_t s) {
     flesh *f = &l->body;
-    double least = 62 + 16 * f->severity;
+    double least = 58 + 14 * f->severity;
     f->arterial = fmax(least, l->of->who.spo2 - (0.08 + 0.3 * f->severity) * (double)s);
     double lack = fmax(0, 94 - f->arterial);
     if (f->variant == 0) { /* poisoned or drugged: breath goes first, and the heart with it */

@@ -167,7 +167,7 @@ static void hitches_of(day *d, chance *c) {
             day_hitch(d, HITCH_LOOSE, s->from_s + length / 4, length / 2);
         if (outside(s) && chance_hits(c, 0.4))
             day_hitch(d, HITCH_STREET, s->from_s, length);
-        if (outside(s) && chance_hits(c, 0.1))
+        if (outside(s) && chance_hits(c, 0.05))
             day_hitch(d, HITCH_COLD, s->from_s, length);
     }
     for (int64_t k = chance_whole(c, 2, 8); k > 0; k--)

@@ -145,7 +145,7 @@ typedef struct flesh {
 
 typedef struct device {
     double pulse; /* what it shows: its own mean */
-    double probe[2], probe_drift;
+    double probe[2], probe_drift, probe_shake;
     double skin;    /* temperature */
     double clock_s; /* of beats, for the times between them */
     double battery;

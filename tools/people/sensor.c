@@ -34,17 +34,22 @@ void device_begin(life *l) {
 
 /* ---- pulse ---- */
 
+/* What shakes the light of a watch is the arm, so that there is movement, too; a strap slips without. A third
+ * of it goes unnoticed by the device. */
 static void knock(life *l) {
     device *v = &l->sensor;
     chance *c = &l->device_chance;
-    if (l->second < v->burst_until)
-        return;
-    v->burst = 0;
-    if (!life_hitch(l, HITCH_ARTEFACT) || !chance_hits(c, 0.1))
-        return;
-    v->burst_until = l->second + chance_whole(c, 3, 20);
-    v->burst = chance_between(c, -45, 65);
-    v->burst_hidden = chance_hits(c, 0.3);
+    if (l->second >= v->burst_until) {
+        v->burst = 0;
+        if (!life_hitch(l, HITCH_ARTEFACT) || l->body.down || !chance_hits(c, 0.05))
+            return;
+        v->burst_until = l->second + chance_whole(c, 3, 20);
+        /* steps and shakes are counted as well, or every other beat is overlooked */
+        v->burst = chance_hits(c, 0.75) ? chance_between(c, 8, 65) : -v->pulse * chance_between(c, 0.1, 0.45);
+        v->burst_hidden = chance_hits(c, 0.3);
+    }
+    if (!l->of->who.strap)
+        l->body.motion += fabs(v->burst) / 200 * (0.5 + chance_unit(c));
 }
 
 static void show_pulse(life *l) {
@@ -137,11 +142,12 @@ static void read_rest(life *l, reading *r) {
     double spo2 = v->probe[1] + v->probe_drift;
     if (f->pulse <= 0)
         return;
-    if (!l->of->who.strap && f->motion > 0.08 && l->second / 15 % 2)
-        spo2 -= fabs(chance_normal(c)) * fmin(8, 14 * f->motion);
+    v->probe_shake = 0.9 * v->probe_shake + 0.44 * chance_normal(c);
+    if (!l->of->who.strap && f->motion > 0.08)
+        spo2 -= fabs(v->probe_shake) * fmin(6, 9 * f->motion);
     if (life_hitch(l, HITCH_COLD)) {
         spo2 -= 5 + 4 * sin((double)l->second / 70);
-        r->quality = fmin(r->quality, chance_between(c, 15, 55));
+        r->quality = fmin(r->quality, 34 + 12 * sin((double)l->second / 200) + 3 * chance_normal(c));
     }
     if (l->second < v->burst_until)
         spo2 -= fabs(v->burst) / 8;
@@ -192,7 +198,7 @@ bool device_read(life *l, instant at, reading *r) {
         return true;
     }
     r->contact = t->tells_contact ? CONTACT_GOOD : CONTACT_UNKNOWN;
-    r->motion = floor(l->body.motion * 1000 + 0.5) / 1000;
+    r->motion = floor(l->body.motion * 1000 + 0.5) / 1000; /* with what knock() has added */
     read_pulse(l, r);
     if (life_hitch(l, HITCH_LOOSE) && t->tells_contact && chance_hits(&l->device_chance, 0.02))
         r->contact = CONTACT_NONE;
