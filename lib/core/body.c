@@ -51,6 +51,7 @@ static void move_back(body *b, int64_t by) {
         shift(&b->of[i].at, by);
         shift(&b->of[i].rumour_at, by);
         shift(&b->of[i].rumour_since, by);
+        shift(&b->of[i].raw_at, by);
     }
     for (size_t i = 0; i < BODY_RULES_MAX; i++) {
         shift(&b->slots[i].since, by);
@@ -147,16 +148,24 @@ size_t body_pass(body *b, const body_limits *l, instant now, finding ret_finding
 
 /* ---- an OK ---- */
 
-/* Asked about, or about to be; and what is of the same vital as such a rule, at the value that it has now. */
+/* Is it of a value itself, not of where it goes? */
+static bool of_level(signal s) {
+    return s <= SIGNAL_TEMP_OVER_USUAL || s == SIGNAL_HR_OF_MAX;
+}
+
+/* Asked about, or about to be; and what is of the value of the same vital as such a rule. Where it goes is
+ * another matter: whose pulse is fast and who is well is not well when it plunges. */
 static bool covers(const body *b, const body_limits *l, size_t i) {
     const rule *r = &l->rules[i];
-    if (b->slots[i].begun || b->slots[i].broken || b->slots[i].charge_ms > 0)
+    if (b->slots[i].begun || b->slots[i].charge_ms > 0)
         return true;
     vital of = signal_of(r->is.of)->of;
-    for (size_t k = 0; of != VITALS && k < l->count; k++)
-        if (b->slots[k].begun && l->rules[k].response == BODY_ASK && signal_of(l->rules[k].is.of)->of == of &&
-            l->rules[k].is.below == r->is.below)
+    for (size_t k = 0; of != VITALS && of_level(r->is.of) && k < l->count; k++) {
+        const rule *other = &l->rules[k];
+        if (b->slots[k].begun && other->response == BODY_ASK && of_level(other->is.of) &&
+            signal_of(other->is.of)->of == of && other->is.below == r->is.below)
             return true;
+    }
     return false;
 }
 

@@ -30,8 +30,14 @@ static const ordinary rows[VITALS] = {
 
 void body_begin(body *b) {
     for (vital v = VITAL_HR; v < VITALS; v++)
-        b->of[v] = (course){.value = NAN, .usual = NAN, .fast = NAN, .slow = NAN, .rumour = NAN};
-    b->rr_usual = b->rr_last = b->motion = NAN;
+        b->of[v] = (course){.value = NAN,
+                            .usual = NAN,
+                            .fast = NAN,
+                            .slow = NAN,
+                            .rumour = NAN,
+                            .raw = NAN,
+                            .raw_before = NAN};
+    b->rr_usual = b->rr_last = b->motion = b->quality = b->quality_before = NAN;
 }
 
 /* ---- usual ---- */
@@ -114,7 +120,7 @@ void body_learn(body *b, const body_limits *l, unsigned news, const instant befo
             continue;
         int64_t us = before[v] ? at - before[v] : 0;
         follow(&b->of[v], us);
-        if (at_rest)
+        if (at_rest && !(b->odd & 1 << v))
             learn_usual(b, l, v, us);
     }
     if (news & 1u << VITAL_HR)

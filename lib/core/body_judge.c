@@ -41,8 +41,9 @@ static news2_score score(const body *b, const body_limits *l, instant at) {
 }
 
 static double lost_s(const body *b, instant at) {
-    instant last = b->of[VITAL_HR].at ? b->of[VITAL_HR].at : b->of[VITAL_SPO2].at;
-    return seconds(last, at);
+    const course *c = &b->of[b->of[VITAL_HR].at ? VITAL_HR : VITAL_SPO2];
+    /* between two values there always is some time */
+    return c->at ? fmax(0, (double)(at - c->at - 2 * c->gap_us) / INSTANT_SECOND) : (double)NAN;
 }
 
 static double lost_worrying_s(const body *b, const body_limits *l, instant at) {
@@ -59,6 +60,8 @@ static void of_vitals(const body *b, const body_limits *l, instant at, double s[
     }
     /* Tanaka, Monahan, Seals 2001: the highest pulse is 208 - 0.7 x age */
     s[SIGNAL_HR_OF_MAX] = s[SIGNAL_HR] * 100 / (208 - 0.7 * l->settings[SETTING_AGE]);
+    s[SIGNAL_HR_OF_USUAL] = s[SIGNAL_HR] * 100 / body_supposed(b, l, VITAL_HR);
+    s[SIGNAL_HR_NOISE] = b->of[VITAL_HR].at ? b->of[VITAL_HR].noise : (double)NAN;
     s[SIGNAL_HR_DROP] = body_drop(b, at);
     s[SIGNAL_RMSSD] = body_rmssd(b, at);
 }
@@ -171,7 +174,7 @@ static int32_t sum(int32_t ms, int64_t more) {
 }
 
 static void charge(look *k, const rule *r, slot *s, standing now) {
-    int64_t most = body_stale_us(signal_of(r->is.of)->of) / MS;
+    int64_t most = body_stale_us(k->b, signal_of(r->is.of)->of) / MS;
     int64_t credit = k->ms < most ? k->ms : most;
     if (now == STANDING_UNKNOWN) {
         s->broken = false;
@@ -226,10 +229,16 @@ static void watch(look *k, const rule *r, slot *s, standing now) {
     }
 }
 
-/* Was something wrong that somebody would be asked about? */
+/* A departure from what is usual must not keep that from being learned. */
+static void mark_odd(body *b, const rule *r, const slot *s) {
+    if (s->broken && r->is.of < (signal)VITALS)
+        b->odd |= 1 << r->is.of;
+}
+
+/* Was something wrong with heart or breath that somebody would be asked about? */
 static void trouble(look *k, const rule *r, const slot *s) {
     int64_t least = r->for_ms / 2 < TROUBLE_MS ? r->for_ms / 2 : TROUBLE_MS;
-    if (r->response != BODY_NOTE && signal_of(r->is.of)->of != VITALS && s->broken &&
+    if (r->response != BODY_NOTE && signal_of(r->is.of)->of <= VITAL_RESP && s->broken &&
         (s->begun || s->charge_ms >= least))
         k->b->trouble_at = k->at;
 }
@@ -262,6 +271,7 @@ size_t body_judge(body *b, const body_limits *l, instant at, int64_t silent_us,
                   finding ret_findings[BODY_FINDINGS_MAX]) {
     look k = {.b = b, .l = l, .at = at, .ms = passed_ms(b, at), .to = ret_findings};
     align(b, l);
+    b->odd = 0;
     body_signals(b, l, at, silent_us, k.signals, &k.score);
     for (size_t i = 0; i < l->count && k.count < BODY_FINDINGS_MAX; i++) {
         const rule *r = &l->rules[i];
@@ -276,6 +286,7 @@ size_t body_judge(body *b, const body_limits *l, instant at, int64_t silent_us,
         else
             charge(&k, r, s, now);
         trouble(&k, r, s);
+        mark_odd(b, r, s);
     }
     return k.count;
 }

@@ -51,6 +51,7 @@ static void integer(walk *w, int64_t *n, int64_t least, int64_t most) {
     w->at++;
 }
 
+#define COUNT_MOST  (INT64_C(1) << 50)
 #define MOMENT_MOST INT64_C(253402300799999999) /* the end of 9999 */
 
 static void moment(walk *w, instant *t) {
@@ -58,13 +59,14 @@ static void moment(walk *w, instant *t) {
 }
 
 static void count(walk *w, int64_t *n) {
-    integer(w, n, 0, MOMENT_MOST);
+    integer(w, n, 0, COUNT_MOST);
 }
 
 static void walk_course(walk *w, course *c) {
     const double far = 1e6;
     number(w, &c->value, 0, far);
     moment(w, &c->at);
+    count(w, &c->gap_us);
     number(w, &c->usual, 0, far);
     number(w, &c->fast, 0, far);
     number(w, &c->slow, 0, far);
@@ -73,6 +75,11 @@ static void walk_course(walk *w, course *c) {
     moment(w, &c->rumour_since);
     moment(w, &c->rumour_at);
     count(w, &c->rumour_count);
+    number(w, &c->raw, 0, far);
+    number(w, &c->raw_before, 0, far);
+    number(w, &c->noise, 0, far);
+    moment(w, &c->raw_at);
+    count(w, &c->unrest);
 }
 
 static void walk_number_kinds(walk *w, body *b) {
@@ -121,9 +128,12 @@ static void walk_body(walk *w, body *b) {
     for (size_t i = 0; i < VITALS; i++)
         walk_course(w, &b->of[i]);
     count(w, &b->same_count);
+    number(w, &b->quality, 0, 100);
+    number(w, &b->quality_before, 0, 100);
     number(w, &b->motion, 0, 1e3);
     count(w, &b->stir_ms);
     count(w, &b->exercise_ms);
+    integer(w, &b->odd, 0, (1 << VITALS) - 1);
     walk_number_kinds(w, b);
     walk_beats(w, b);
 }

@@ -36,8 +36,10 @@ typedef enum signal {
     SIGNAL_SPO2_TREND,
     SIGNAL_RESP_TREND,
     SIGNAL_TEMP_TREND,
-    SIGNAL_HR_OF_MAX, /* percent of the highest for the age */
-    SIGNAL_HR_DROP,   /* below the highest of the last minute */
+    SIGNAL_HR_OF_MAX,   /* percent of the highest for the age */
+    SIGNAL_HR_OF_USUAL, /* percent */
+    SIGNAL_HR_NOISE,    /* deviation of neighbouring values from an even course */
+    SIGNAL_HR_DROP,     /* below the highest of the last minute */
     SIGNAL_RMSSD,
     SIGNAL_NEWS2,
     SIGNAL_NEWS2_SINGLE,
@@ -95,6 +97,8 @@ typedef enum setting {
     SETTING_SCALE2,
     SETTING_OXYGEN, /* NAN: not known */
     SETTING_QUALITY,
+    SETTING_SPO2_QUALITY,
+    SETTING_SPO2_STEADY_G,
     SETTING_STILL_G,
     SETTING_REST_G,
     SETTING_EXERCISE_G,
@@ -124,11 +128,17 @@ struct body_limits {
 typedef struct course { /* of one vital */
     double value;       /* the newest believed; NAN: none yet */
     instant at;
+    int64_t gap_us; /* how far apart values usually come */
     double usual, fast, slow;
     int64_t learned_ms; /* how long at rest `usual` has been learned from */
     double rumour;      /* a step too far to be believed, unless it stays */
     instant rumour_since, rumour_at;
     int64_t rumour_count;
+    double raw, raw_before; /* the newest two, believed or not; how little the last ones agree with each
+                               other, and how far they are from an even course */
+    double noise;
+    instant raw_at;
+    int64_t unrest;
 } course;
 
 #define DROP_BUCKETS 12 /* of 5 s */
@@ -159,7 +169,8 @@ struct body {
     double rr_sum[RR_BUCKETS]; /* of squared differences */
     int64_t rr_count[RR_BUCKETS];
     int64_t rr_bucket;
-    double motion; /* smoothed; NAN: not known */
+    double quality, quality_before; /* as sensors say, smoothed, and the last; NAN: they do not */
+    double motion;                  /* smoothed; NAN: not known */
     instant motion_at;
     body_context pace; /* rest, moving or exercise, by the newest motion or speed; or unknown */
     instant pace_at;
@@ -174,12 +185,13 @@ struct body {
     instant contact_at; /* since when it is so */
     instant fall_at, still_at;
     instant trouble_at; /* a rule was being broken */
+    int64_t odd;        /* vitals, as bits, that break a limit now: nothing is learned from them */
     instant excused_at;
     slot slots[BODY_RULES_MAX];
 };
 
-/* A value of this vital says nothing any more when it is older. */
-int64_t body_stale_us(vital which);
+/* How old a value may be that still says something: longer for sensors that speak seldom. */
+int64_t body_stale_us(const body *b, vital which);
 bool body_fresh(const body *b, vital which, instant at);
 
 /* body_trust.c: takes over into `b` what can be believed; returns which vitals those are, as bits. */

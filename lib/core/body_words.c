@@ -67,6 +67,10 @@ void body_say(const body *b, const rule *r, const double signals[SIGNALS], findi
         add(&w, "over: ");
     else if (f->kind == FINDING_GROWS)
         add(&w, "worse: ");
+    if (f->kind == FINDING_ENDS && row->keeps) {
+        add(&w, "%s again", row->name);
+        return;
+    }
     if (isnan(signals[r->is.of])) {
         add(&w, "%s is not known any more", row->name);
         return;

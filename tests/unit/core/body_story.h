@@ -114,7 +114,8 @@ static inline reading story_reading(story *s, const scene *c) {
 static inline void play(story *s, scene c) {
     for (int64_t i = 0; i < c.seconds; i++) {
         s->now += S;
-        s->hr += c.tau > 0 ? (c.hr - s->hr) / (c.tau + 1) : c.hr - s->hr;
+        if (!c.silent)
+            s->hr += c.tau > 0 ? (c.hr - s->hr) / (c.tau + 1) : c.hr - s->hr;
         if (c.silent || (c.every > 1 && i % c.every != 0)) {
             pass(s);
             continue;
