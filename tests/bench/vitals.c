@@ -52,7 +52,7 @@ static void make(const char *which, uint64_t seed, day *d) {
 /* ---- many of one kind ---- */
 
 typedef struct tally {
-    int64_t people, found, false_alarms, notes, readings;
+    int64_t people, found, false_alarms, alarms, notes, readings;
     int64_t disturbed; /* people who had a false alarm at all */
     double *sign, *raised;
     int64_t raised_count;
@@ -63,6 +63,7 @@ typedef struct tally {
 static void add(tally *t, const verdict *v, int64_t seed) {
     t->people++;
     t->false_alarms += v->false_alarms;
+    t->alarms += v->alarms;
     t->disturbed += v->false_alarms > 0;
     t->notes += v->notes;
     t->readings += v->readings;
@@ -90,8 +91,8 @@ static void put_times(const char *name, double *of, int64_t count) {
 
 static void put(const char *name, tally *t) {
     printf("{\"rule\":\"%s\",\"people\":%" PRId64 ",\"found\":%" PRId64 ",\"false_alarms\":%" PRId64
-           ",\"disturbed\":%" PRId64 ",\"notes\":%" PRId64,
-           name, t->people, t->found, t->false_alarms, t->disturbed, t->notes);
+           ",\"alarms\":%" PRId64 ",\"disturbed\":%" PRId64 ",\"notes\":%" PRId64,
+           name, t->people, t->found, t->false_alarms, t->alarms, t->disturbed, t->notes);
     put_times("sign_s", t->sign, t->found);
     put_times("raised_s", t->raised, t->raised_count);
     fputs(",\"missed\":[", stdout);
@@ -230,7 +231,7 @@ static void dump(const char *which, int64_t seed, int64_t from, int64_t count) {
     while (life_next(&l, &m))
         if (m.second >= from && m.second < from + count)
             printf("%6" PRId64 " %-6s true %5.1f %5.1f %5.2f %-8s %s hr %5.0f spo2 %4.0f temp %4.1f motion "
-                               "%.3f q %3.0f c %d e %d v %.1f\n",
+                   "%.3f q %3.0f c %d e %d v %.1f\n",
                    m.second, doing_name(m.doing), m.pulse, m.arterial, m.core, peril_name(m.peril),
                    m.said ? "" : "-", m.said ? m.body.value[VITAL_HR] : (double)NAN,
                    m.said ? m.body.value[VITAL_SPO2] : (double)NAN,

@@ -28,8 +28,8 @@ static void said(verdict *v, const day *d, const moment *m, bool raised, const c
     if (tell)
         fprintf(tell, "%6lld %-6s %-10s %s\n", (long long)m->second, doing_name(m->doing),
                 peril_name(m->peril), words);
-    if (!early)
-        v->false_alarms++;
+    v->false_alarms += !early;
+    v->alarms += !early && raised;
     if (!early || over)
         return;
     double took = m->peril ? (double)(m->second - m->peril_since_s) : 0;
@@ -71,13 +71,20 @@ static void talk(ours *o, const moment *m, distress_event event, const char *wor
     }
 }
 
+static void note(ours *o, const moment *m, const finding *f) {
+    if (o->tell)
+        fprintf(o->tell, "%6lld %-6s %-10s (note) %s\n", (long long)m->second, doing_name(m->doing),
+                peril_name(m->peril), f->words);
+    o->to->notes += o->day->peril == PERIL_NONE || m->second < o->day->peril_from_s;
+}
+
 static void heard(ours *o, const moment *m, const finding *found, size_t count, instant now) {
     for (size_t i = 0; i < count; i++) {
         const finding *f = &found[i];
         if (f->kind != FINDING_BEGINS && f->kind != FINDING_GROWS)
             continue;
         if (f->response == BODY_NOTE)
-            o->to->notes += o->day->peril == PERIL_NONE || m->second < o->day->peril_from_s;
+            note(o, m, f);
         else
             talk(o, m, distress_of(f), f->words, now);
     }

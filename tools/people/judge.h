@@ -33,11 +33,13 @@ extern const fixed_rule fixed_rules[FIXED_RULES]; /* the first is the usual one 
 #define VERDICT_WORDS 480
 
 typedef struct verdict {
-    bool struck;                 /* there was something to find */
-    bool found;                  /* and it was: somebody asked, or an alarm */
-    double sign_s;               /* until the first question or alarm; early: 0 */
-    double raised_s;             /* until the alarm; NAN: none */
-    int64_t false_alarms, notes; /* while nothing was wrong; notes: what only dispatch sees */
+    bool struck;          /* there was something to find */
+    bool found;           /* and it was: somebody asked, or an alarm */
+    double sign_s;        /* until the first question or alarm; early: 0 */
+    double raised_s;      /* until the alarm; NAN: none */
+    int64_t false_alarms; /* questions and alarms while nothing was wrong */
+    int64_t alarms;       /* of them, those that were not asked first */
+    int64_t notes;        /* what only dispatch was told, while nothing was wrong */
     int64_t readings;
     char first[VERDICT_WORDS]; /* what was said first: by the second, in words */
 } verdict;
