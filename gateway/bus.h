@@ -51,9 +51,16 @@ uint64_t bus_generation(bus *b, text org); /* grows each time its connection is 
 typedef void (*bus_seen)(void *context, text org, text topic, text payload, text sender, bool retained);
 NODISCARD int bus_listen(bus *b, const char *filter, bus_seen seen, void *context);
 
-/* Our own status as it is published, with the incidents we have told without the database
- * (gateway_status.json). The fault, if any, stays in the buffer. */
-void bus_spell_status(const bus *b, instant now, const char *const *told, size_t count, buf *to);
+/* What we told without the database. */
+typedef struct bus_told {
+    const char *const *alerts; /* of which everybody was reached: the newest */
+    size_t count;
+    int64_t sent; /* messages */
+} bus_told;
+
+/* Our own status as it is published, with that (gateway_status.json). The fault, if any, stays in the buffer.
+ */
+void bus_spell_status(const bus *b, instant now, const bus_told *told, buf *to);
 
 /* ---- for main() ---- */
 
