@@ -66,6 +66,20 @@ START_TEST(what_the_person_does_is_seen_from_motion) {
 }
 END_TEST
 
+START_TEST(climbing_that_makes_the_heart_fast_explains_it_for_a_while) {
+    CLEANUP(story_release) story s = story_of();
+    body_view v;
+    rest(&s, 300);
+    play(&s, (scene){90, .hr = 135, .tau = 20, .motion = 0.25});
+    play(&s, (scene){120, .hr = 130, .motion = 0.05});
+    body_look(s.b, s.now, &v);
+    ck_assert_int_eq(v.context, CONTEXT_RECOVERY);
+    ck_assert_int_eq(until(&s, 0, BODY_ASK), -1);
+    play(&s, (scene){300, .hr = 130, .motion = 0.05}); /* but not for long */
+    ck_assert_ptr_nonnull(said(&s, "pulse-high", FINDING_BEGINS));
+}
+END_TEST
+
 /* ---- something is ---- */
 
 typedef struct fate {
@@ -314,7 +328,7 @@ START_TEST(a_pulse_that_jumps_about_is_not_taken_for_a_slow_heart) {
     CLEANUP(story_release) story other = story_of();
     rest(&other, 300);
     for (int i = 0; i < 60; i++)
-        (void)believed(&other, 1, i % 2 ? 22 : 30, 0);
+        (void)believed(&other, 1, i % 2 ? 20 : 29, 0);
     ck_assert_ptr_null(said(&other, "pulse-very-low", FINDING_BEGINS));
 }
 END_TEST
@@ -768,6 +782,7 @@ Suite *suite_body(void) {
     TCase *t = tcase_create("all");
     tcase_add_test(t, a_working_day_with_exercise_asks_nobody_anything);
     tcase_add_test(t, what_the_person_does_is_seen_from_motion);
+    tcase_add_test(t, climbing_that_makes_the_heart_fast_explains_it_for_a_while);
     tcase_add_test(t, whoever_collapses_is_found_within_a_minute_whatever_it_looks_like);
     tcase_add_test(t, a_strap_taken_off_after_a_run_alarms_nobody);
     tcase_add_test(t, bursts_of_noise_alarm_nobody_and_are_doubted);
