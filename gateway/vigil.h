@@ -85,6 +85,7 @@ typedef struct watched {
     size_t role_count;
     bool known;       /* the database was asked about them */
     bool kept;        /* their body is in the database as it is */
+    instant kept_at;  /* when it was put there, or first heard of */
     instant heard_at; /* of vigil_now() */
     fix place;        /* at 0: none */
     distress talk;
@@ -187,7 +188,7 @@ struct vigil {
     instant base;
     bool with_database; /* it answered at the last step */
     int64_t connected_ms;
-    instant kept_at, looked_at, passed_at;
+    instant looked_at, passed_at;
     instant changed_at; /* when the database said that rules have changed */
     instant away_since; /* 0: the database is there */
     uint64_t own[VIGIL_OWN_MAX];

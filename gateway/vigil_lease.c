@@ -255,14 +255,16 @@ static int add_body(json *list, const watched *p) {
 }
 
 pg_verdict vigil_keep_bodies(vigil *v, bool *ret_more) {
+    instant now = vigil_now(v), each = v->s->settings->vitals_keep_ms * 1000;
     CLEANUP(json_freep) json *list = json_new_array();
     CLEANUP(buf_release) buf spelled = BUF(LIST_MAX);
     watched *p, *next;
     size_t count = 0;
     HASH_ITER(hh, v->people, p, next) {
-        if (!list || p->kept || !p->of->holds || count >= BODIES)
+        if (!list || p->kept || !p->of->holds || count >= BODIES || now - p->kept_at < each)
             continue;
         p->kept = true;
+        p->kept_at = now;
         count += add_body(list, p) == 0;
     }
     if (count == 0)

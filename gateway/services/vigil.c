@@ -125,11 +125,8 @@ static pg_verdict look_after(vigil *v, bool *ret_more) {
         v->with_database = true;
         verdict = vigil_attend(v, ret_more);
     }
-    if (verdict == PG_DONE && vigil_now(v) - v->kept_at >= v->s->settings->vitals_keep_ms * 1000) {
-        bool rest_of_them = false;
-        verdict = vigil_keep_bodies(v, &rest_of_them);
-        v->kept_at = rest_of_them ? v->kept_at : vigil_now(v);
-    }
+    if (verdict == PG_DONE)
+        verdict = vigil_keep_bodies(v, ret_more);
     v->looked_at = vigil_now(v);
     return verdict;
 }
@@ -186,7 +183,6 @@ static void *begin(service_context *s) {
     v->s = s;
     v->base = instant_now();
     v->base_ms = clock_ms();
-    v->kept_at = v->base;
     v->sayings_end = &v->sayings;
     v->times = (distress_times){.answer_ms = s->settings->vitals_answer_ms,
                                 .quiet_ms = s->settings->vitals_quiet_ms,
