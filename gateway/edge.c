@@ -154,6 +154,7 @@ static void show(edge *e) {
     e->reports = all;
     e->report_count = count;
     e->correction = e->clock.correction;
+    e->changed = false;
     (void)pthread_mutex_unlock(&e->lock);
     free(before);
 }
@@ -168,8 +169,10 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *the_edge) {
         (void)edge_now(e);
         for (sensor *s = e->sensors; s; s = s->next)
             edge_sensor_tend(s, ms);
-        show(e);
+        e->changed = true;
     }
+    if (e->changed)
+        show(e);
     atomic_store(&e->moved_ms, ms);
     (void)sd_event_source_set_time_relative(source, TICK_US);
     (void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);

@@ -154,7 +154,8 @@ static double doubt(const fix *f) {
 
 static bool leaps(guard *g, const fix *f) {
     double seconds = (double)distance_of(f->at, g->last.at) / (double)INSTANT_SECOND;
-    if (!g->last.at || fix_distance(&g->last, f) <= FASTEST * (seconds + 1) + doubt(f) + doubt(&g->last))
+    double fastest = FASTEST * (g->haste > 1 ? g->haste : 1);
+    if (!g->last.at || fix_distance(&g->last, f) <= fastest * (seconds + 1) + doubt(f) + doubt(&g->last))
         return false;
     return ++g->leaps <= LEAPS_MAX;
 }

@@ -29,6 +29,7 @@ typedef struct guard {
     size_t hr_count;
     int64_t hr_ms;
     size_t place_count; /* fixes of the very same place, in motion */
+    double haste;       /* its time runs so many times faster; 0: as ours */
 } guard;
 
 typedef enum guard_verdict {

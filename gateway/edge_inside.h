@@ -35,6 +35,7 @@ struct sensor {
     bool opened, kept; /* kept: while reloading */
     int64_t again_ms;  /* when to try to open it again; 0: it can never work */
     guard_flow flow;
+    double haste;
     track *tracks;
     size_t track_count;
     sensor_report report;
@@ -73,6 +74,7 @@ struct edge {
     backlog *backlog;
     sd_event *loop;
     edge_clock clock;
+    bool changed; /* and not shown yet */
     sensor *sensors;
     edge_listener *listeners;
     edge_ear *ears;

@@ -43,6 +43,10 @@ void sensor_knows_time(sensor *s, instant utc) {
     backlog_shift(e->backlog, step);
 }
 
+void sensor_hastens(sensor *s, double times) {
+    s->haste = times;
+}
+
 const char *sensor_state_name(sensor_state state) {
     switch (state) {
     case SENSOR_CLOSED:
@@ -64,6 +68,7 @@ void sensor_says(sensor *s, sensor_state state, const char *why) {
     if (changed && state == SENSOR_OPEN)
         s->heard_ms = edge_ms(); /* it gets its time to speak */
     r->state = state;
+    s->e->changed |= changed;
     (void)snprintf(r->why, sizeof r->why, "%s", why);
 }
 
@@ -165,6 +170,7 @@ static track *track_of(sensor *s, text person) {
     if (!t)
         return NULL;
     memcpy(t->person, person.ptr, person.len);
+    t->guard.haste = s->haste;
     t->battery = NAN;
     t->next = s->tracks;
     s->tracks = t;

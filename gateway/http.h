@@ -4,8 +4,8 @@
  * A new route is gateway/routes/<name>.c with one row, and its word in that CMake list. The row says who may
  * ask: there is no other way to be reached, so no route can exist unguarded.
  *
- * Threads: http_start(), http_tend() and http_stop() from main(); answers run on the daemon's threads, several
- * at a time, and wait for nothing but this machine's disk: no database, no broker. */
+ * Threads: http_start(), http_tend() and http_stop() from main(); answers run on the daemon's threads,
+ * several at a time, and wait for nothing but this machine's disk: no database, no broker. */
 #ifndef MAYDAY_GATEWAY_HTTP_H
 #define MAYDAY_GATEWAY_HTTP_H
 

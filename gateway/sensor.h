@@ -39,6 +39,8 @@ void sensor_sensed_of(sensor *s, text person, const sensed *one);
 instant sensor_now(sensor *s);
 /* It knows the time by itself, as GPS receivers do: believed when the machine's clock is plainly wrong. */
 void sensor_knows_time(sensor *s, instant utc);
+/* Its time runs so many times faster than ours: a recording that is played. */
+void sensor_hastens(sensor *s, double times);
 /* Bytes that were no reading: counted, and said once in a while. */
 void sensor_refused(sensor *s, sense_verdict verdict);
 

@@ -218,6 +218,7 @@ static int open_replay(sensor *s, sd_event *loop, const json *options, void **re
         close_replay(r);
         return fault;
     }
+    sensor_hastens(s, r->speed);
     sensor_says(s, SENSOR_OPEN, "");
     *ret_state = r;
     return 0;

@@ -118,7 +118,7 @@ static void leave(serial *p, const char *why) {
         (void)close(p->fd);
     p->fd = -1;
     p->len = 0;
-    p->skipping = true; /* it comes back in the middle of a line */
+    p->skipping = false;
     sensor_says(p->s, SENSOR_SEEKING, why);
     (void)sd_event_source_set_time_relative(p->again, AGAIN_US);
     (void)sd_event_source_set_enabled(p->again, SD_EVENT_ONESHOT);

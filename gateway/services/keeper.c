@@ -1,6 +1,7 @@
 /* keeper.c - keeps time for what must happen when nobody does anything: an "Are you OK?" that got no answer,
  * or was answered with a call for help, becomes an alarm; an incident that was closed long enough ago is put
- * away; a clock that waits go by, and that was set.
+ * away; a clock that waits go by, and that was set; a timer that ran out asks its question
+ * (gateway/timers.c).
  *
  * An alarm is a raise like any other, published through the broker's journal. Its ids and words are fixed in
  * the database before it is sent (sql/0011_checks.sql), a claim there lasts for seconds and locks nothing:
@@ -8,6 +9,7 @@
 #include "base/json.h"
 #include "gateway/phrases.h"
 #include "gateway/service.h"
+#include "gateway/timers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -229,27 +231,41 @@ static void add_org(void *context, text org, bool up, uint64_t generation) {
         (void)!json_append(orgs, json_new_string(org));
 }
 
-static pg_verdict raise_due(service_context *s, keeper *k, bool *ret_again) {
+/* The organisations we have a connection for, as a JSON array; nothing when there are none. */
+static void spell_orgs(service_context *s, buf *to) {
+    CLEANUP(json_freep) json *orgs = json_new_array();
+    if (!orgs)
+        return;
+    bus_each(s->bus, add_org, orgs);
+    if (json_length(orgs) > 0)
+        json_print(orgs, to);
+}
+
+static pg_verdict raise_due(service_context *s, keeper *k, const char *orgs, bool *ret_again) {
     static const char sql[] =
         "SELECT * FROM mayday.claim_checks(ARRAY(SELECT jsonb_array_elements_text($1::jsonb)), "
         "$2, " CLAIMS ", '" LEASE "')";
-    CLEANUP(json_freep) json *orgs = json_new_array();
-    CLEANUP(buf_release) buf spelled = BUF(ORGS_LIMIT);
     CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
     size_t sent = 0;
-    if (!orgs)
-        return PG_DONE;
-    bus_each(s->bus, add_org, orgs);
-    if (json_length(orgs) == 0)
-        return PG_DONE;
-    json_print(orgs, &spelled);
-    if (buf_failed(&spelled) < 0)
-        return PG_DONE;
-    const char *with[] = {spelled.ptr, clock_ms() >= k->silence_from_ms ? "true" : "false"};
+    const char *with[] = {orgs, clock_ms() >= k->silence_from_ms ? "true" : "false"};
     pg_verdict verdict = pg_query(s->c, sql, ARRAY_LEN(with), with, &rows);
     if (verdict == PG_DONE && pg_rows_count(rows) > 0)
         verdict = alarm_all(s, k, rows, &sent);
     *ret_again = verdict == PG_DONE && sent == CLAIMS_MAX;
+    return verdict;
+}
+
+/* What brokers still hold may end a timer as it may answer a check. */
+static pg_verdict keep_time(service_context *s, keeper *k, bool *ret_again) {
+    CLEANUP(buf_release) buf orgs = BUF(ORGS_LIMIT);
+    bool more = false;
+    spell_orgs(s, &orgs);
+    if (buf_failed(&orgs) < 0 || orgs.len == 0)
+        return PG_DONE;
+    pg_verdict verdict = raise_due(s, k, orgs.ptr, ret_again);
+    if (verdict == PG_DONE && clock_ms() >= k->silence_from_ms)
+        verdict = timers_ask(s, orgs.ptr, &more);
+    *ret_again |= more;
     return verdict;
 }
 
@@ -270,7 +286,7 @@ static pg_verdict step(service_context *s, void *state, bool *ret_again) {
         k->silence_from_ms = clock_ms() + CATCH_UP_MS;
     pg_verdict verdict = look_at_clock(s, k);
     if (verdict == PG_DONE)
-        verdict = raise_due(s, k, ret_again);
+        verdict = keep_time(s, k, ret_again);
     if (verdict == PG_DONE)
         verdict = retire(s, k);
     if (verdict == PG_DONE)

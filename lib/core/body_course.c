@@ -30,8 +30,14 @@ static const ordinary rows[VITALS] = {
 
 void body_begin(body *b) {
     for (vital v = VITAL_HR; v < VITALS; v++)
-        b->of[v] = (course){.value = NAN, .usual = NAN, .fast = NAN, .slow = NAN, .rumour = NAN, .raw = NAN};
-    b->rr_usual = b->rr_last = b->motion = NAN;
+        b->of[v] = (course){.value = NAN,
+                            .usual = NAN,
+                            .fast = NAN,
+                            .slow = NAN,
+                            .rumour = NAN,
+                            .raw = NAN,
+                            .raw_before = NAN};
+    b->rr_usual = b->rr_last = b->motion = b->quality = b->quality_before = NAN;
 }
 
 /* ---- usual ---- */

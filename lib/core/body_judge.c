@@ -60,6 +60,8 @@ static void of_vitals(const body *b, const body_limits *l, instant at, double s[
     }
     /* Tanaka, Monahan, Seals 2001: the highest pulse is 208 - 0.7 x age */
     s[SIGNAL_HR_OF_MAX] = s[SIGNAL_HR] * 100 / (208 - 0.7 * l->settings[SETTING_AGE]);
+    s[SIGNAL_HR_OF_USUAL] = s[SIGNAL_HR] * 100 / body_supposed(b, l, VITAL_HR);
+    s[SIGNAL_HR_NOISE] = b->of[VITAL_HR].at ? b->of[VITAL_HR].noise : (double)NAN;
     s[SIGNAL_HR_DROP] = body_drop(b, at);
     s[SIGNAL_RMSSD] = body_rmssd(b, at);
 }
@@ -235,7 +237,9 @@ static void mark_odd(body *b, const rule *r, const slot *s) {
 
 /* Was something wrong with heart or breath that somebody would be asked about? */
 static void trouble(look *k, const rule *r, const slot *s) {
-    int64_t least = r->for_ms / 2 < TROUBLE_MS ? r->for_ms / 2 : TROUBLE_MS;
+    int64_t least = r->for_ms / 3 > TROUBLE_MS ? r->for_ms / 3 : TROUBLE_MS;
+    if (least > r->for_ms)
+        least = r->for_ms;
     if (r->response != BODY_NOTE && signal_of(r->is.of)->of <= VITAL_RESP && s->broken &&
         (s->begun || s->charge_ms >= least))
         k->b->trouble_at = k->at;

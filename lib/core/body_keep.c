@@ -76,6 +76,8 @@ static void walk_course(walk *w, course *c) {
     moment(w, &c->rumour_at);
     count(w, &c->rumour_count);
     number(w, &c->raw, 0, far);
+    number(w, &c->raw_before, 0, far);
+    number(w, &c->noise, 0, far);
     moment(w, &c->raw_at);
     count(w, &c->unrest);
 }
@@ -126,6 +128,8 @@ static void walk_body(walk *w, body *b) {
     for (size_t i = 0; i < VITALS; i++)
         walk_course(w, &b->of[i]);
     count(w, &b->same_count);
+    number(w, &b->quality, 0, 100);
+    number(w, &b->quality_before, 0, 100);
     number(w, &b->motion, 0, 1e3);
     count(w, &b->stir_ms);
     count(w, &b->exercise_ms);

@@ -36,8 +36,10 @@ typedef enum signal {
     SIGNAL_SPO2_TREND,
     SIGNAL_RESP_TREND,
     SIGNAL_TEMP_TREND,
-    SIGNAL_HR_OF_MAX, /* percent of the highest for the age */
-    SIGNAL_HR_DROP,   /* below the highest of the last minute */
+    SIGNAL_HR_OF_MAX,   /* percent of the highest for the age */
+    SIGNAL_HR_OF_USUAL, /* percent */
+    SIGNAL_HR_NOISE,    /* deviation of neighbouring values from an even course */
+    SIGNAL_HR_DROP,     /* below the highest of the last minute */
     SIGNAL_RMSSD,
     SIGNAL_NEWS2,
     SIGNAL_NEWS2_SINGLE,
@@ -95,6 +97,8 @@ typedef enum setting {
     SETTING_SCALE2,
     SETTING_OXYGEN, /* NAN: not known */
     SETTING_QUALITY,
+    SETTING_SPO2_QUALITY,
+    SETTING_SPO2_STEADY_G,
     SETTING_STILL_G,
     SETTING_REST_G,
     SETTING_EXERCISE_G,
@@ -130,7 +134,9 @@ typedef struct course { /* of one vital */
     double rumour;      /* a step too far to be believed, unless it stays */
     instant rumour_since, rumour_at;
     int64_t rumour_count;
-    double raw; /* the newest, believed or not, and how little the last ones agree with each other */
+    double raw, raw_before; /* the newest two, believed or not; how little the last ones agree with each
+                               other, and how far they are from an even course */
+    double noise;
     instant raw_at;
     int64_t unrest;
 } course;
@@ -163,7 +169,8 @@ struct body {
     double rr_sum[RR_BUCKETS]; /* of squared differences */
     int64_t rr_count[RR_BUCKETS];
     int64_t rr_bucket;
-    double motion; /* smoothed; NAN: not known */
+    double quality, quality_before; /* as sensors say, smoothed, and the last; NAN: they do not */
+    double motion;                  /* smoothed; NAN: not known */
     instant motion_at;
     body_context pace; /* rest, moving or exercise, by the newest motion or speed; or unknown */
     instant pace_at;

@@ -34,6 +34,8 @@ static const signal_row rows[SIGNALS] = {
                            -2, 2, 0.02, VITAL_TEMP, false},
     [SIGNAL_HR_OF_MAX] = {"hr.of_max", "pulse", "%.0f%% of the highest for the age", 20, 160, 3, VITAL_HR,
                           false},
+    [SIGNAL_HR_OF_USUAL] = {"hr.of_usual", "pulse", "%.0f%% of the usual", 10, 400, 5, VITAL_HR, false},
+    [SIGNAL_HR_NOISE] = {"hr.noise", "pulse", "jumping by %.0f/min", 0, 40, 1, VITAL_HR, false},
     [SIGNAL_HR_DROP] = {"hr.drop", "pulse", "fallen by %.0f within a minute", 10, 200, 10, VITAL_HR, false},
     [SIGNAL_RMSSD] = {"rmssd", "heart-rate variability", "heart-rate variability (RMSSD) %.0f ms", 1, 500, 3,
                       VITALS, false},

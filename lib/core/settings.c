@@ -105,6 +105,11 @@ static const conf_row rows[] = {
     ROW("incident", "pin_lock", CONF_DURATION, pin_lock_ms, 1000, 604800000, "15m",
         "How long a person's PIN is locked after too many wrong ones."),
 
+    ROW("timer", "answer_within", CONF_DURATION, timer_answer_ms, 1000, 86400000, "2m",
+        "Who asked to be checked on, because they work alone, has so long to answer when their timer has run "
+        "out. "
+        "Then the alarm is raised for them."),
+
     ROW("limits", "telemetry", CONF_TEXT, limit_telemetry, 0, 0, "20 200",
         "Locations, vital signs, typing and receipts of one person: messages a second, and how many at once. "
         "What is beyond is refused. Each message type counts for itself, and what had waited on the device "

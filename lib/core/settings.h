@@ -98,6 +98,8 @@ typedef struct settings {
     char *vonage_voice_from;
     char *vonage_sms_url;
     char *vonage_api_url;
+    /* [timer]: who works alone */
+    int64_t timer_answer_ms;
     /* [webhook] */
     char *webhook_secret_file;
     bool webhook_plain;

@@ -111,7 +111,7 @@ bool moment_of(int year, int month, int day, int hour, int minute, int second, i
         return false;
     struct tm civil = {.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day};
     time_t midnight = timegm(&civil);
-    if (civil.tm_mday != day || civil.tm_mon != month - 1) /* it made 2 March of 30 February */
+    if (civil.tm_mon != month - 1) /* it made 2 March of 30 February */
         return false;
     *ret_at = ((instant)midnight + hour * 3600 + minute * 60 + second) * INSTANT_SECOND + micros;
     return true;

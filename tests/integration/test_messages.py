@@ -75,6 +75,7 @@ SAMPLES = {
         rule="pulse-high", kind="begins", response="ask", words="pulse 158/min", vital="hr", value=158, limit=120, usual=68.5, since=m.moment(),
         context="rest", readings={"hr": 158}, check=m.uuid7())), "vital_alert"),
     "duty": ("officer", lambda: (m.topic("user", "stored", "duty"), m.message(status="on")), "duty"),
+    "timer": ("device", lambda: (m.topic("user", "stored", "timer"), m.message(minutes=30, repeat=True)), "timer"),
     "check": ("dispatcher", lambda: (m.topic("user", "bob", "check"), m.message(text="Are you OK?", reason="dispatch", respond_within=60)),
               "person_check"),
     "reply": ("officer", lambda: (m.topic("user", "stored", "reply"), m.message(check=m.uuid7(), answer="ok")), "reply"),

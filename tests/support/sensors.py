@@ -2,8 +2,14 @@
 import json
 import math
 import os
+import shutil
+import socket
+import subprocess
+import threading
 import time
 import tty
+
+import pytest
 
 
 def sentence(body):
@@ -63,3 +69,50 @@ class Line:
     def close(self):
         if self.far is not None:
             self.unplug()
+
+
+class Gpsd:
+    """A real gpsd with a receiver of ours at its line, which says where it is ten times a second."""
+
+    def __init__(self, folder, port):
+        self.program = shutil.which("gpsd") or shutil.which("gpsd", path="/usr/sbin")
+        if not self.program:
+            pytest.skip("gpsd is not installed")
+        self.folder, self.port, self.process = folder, port, None
+        self.lat, self.lon, self.at = 48.0, 2.0, None
+        self.line = Line(folder / "receiver").plug()
+        os.chmod(os.ttyname(self.line.near), 0o666)  # gpsd gives up being root
+        self.over = threading.Event()
+        self.speaker = threading.Thread(target=self._speak, daemon=True)
+        self.speaker.start()
+
+    def _speak(self):
+        while not self.over.wait(0.1):
+            try:
+                os.write(self.line.far, nmea(self.lat, self.lon, self.at() if self.at else None).encode())
+            except BlockingIOError:
+                pass
+
+    def start(self):
+        self.process = subprocess.Popen([self.program, "-N", "-n", "-S", str(self.port), os.ttyname(self.line.near)], cwd=self.folder,
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return self
+            except OSError:
+                assert self.process.poll() is None and time.monotonic() < deadline, "gpsd does not listen"
+                time.sleep(0.05)
+
+    def stop(self):
+        if self.process:
+            self.process.terminate()
+            self.process.wait(20)
+            self.process = None
+
+    def close(self):
+        self.over.set()
+        self.speaker.join()
+        self.stop()
+        self.line.close()

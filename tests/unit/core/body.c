@@ -87,7 +87,7 @@ START_TEST(whoever_collapses_is_found_within_a_minute_whatever_it_looks_like) {
          run,
          {{120, .hr = 58, .tau = 6, .motion = 0.01, .spo2 = 96}},
          40,
-         true},
+         false},
         {"the heart races on", run, {{120, .hr = 210, .tau = 3, .motion = 0.01, .spo2 = 94}}, 45, false},
         {"it stays as fast as in the run",
          run,
@@ -214,7 +214,9 @@ START_TEST(what_no_living_body_has_is_not_believed) {
         {72, 97, 120, 130, NAN, CONTACT_GOOD, TRUST_PART},
         {72, 97, NAN, NAN, 100, CONTACT_NONE, TRUST_NOTHING},
         {72, 97, NAN, NAN, 39, CONTACT_GOOD, TRUST_NOTHING},
-        {72, 97, NAN, NAN, 40, CONTACT_GOOD, TRUST_ALL},
+        {72, NAN, NAN, NAN, 40, CONTACT_GOOD, TRUST_ALL},
+        {72, 97, NAN, NAN, 59, CONTACT_GOOD, TRUST_PART},
+        {72, 97, NAN, NAN, 60, CONTACT_GOOD, TRUST_ALL},
         {NAN, NAN, NAN, NAN, NAN, CONTACT_NONE, TRUST_ALL},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

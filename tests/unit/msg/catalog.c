@@ -82,6 +82,7 @@ static const struct {
     {"check", "{" HEAD ",\"reason\":\"timer\",\"respond_within\":60}"},
     {"reply", "{" HEAD ",\"check\":\"" ID "\",\"answer\":\"ok\"}"},
     {"duty", "{" HEAD ",\"status\":\"on_scene\"}"},
+    {"timer", "{" HEAD ",\"minutes\":30,\"text\":\"in the cold store\",\"repeat\":true}"},
     {"inbox", "{" HEAD ",\"kind\":\"message\",\"text\":\"hi\"}"},
     {"sync", "{" HEAD "}"},
     {"sync_page", "{" HEAD ",\"kind\":\"sync\",\"request\":\"" ID
@@ -207,6 +208,9 @@ static const struct {
      "{" HEAD ",\"rule\":\"pulse-high\",\"kind\":\"begins\",\"response\":\"ask\",\"words\":\"x\"}",
      "/: has no 'since'"},
     {"reply", "{" HEAD ",\"check\":\"" ID "\",\"answer\":\"text\"}", "/: has no 'text'"},
+    {"timer", "{" HEAD "}", "/: has no 'minutes'"},
+    {"timer", "{" HEAD ",\"minutes\":1441}", "/minutes: is above 1440"},
+    {"timer", "{" HEAD ",\"minutes\":-1}", "/minutes: is below 0"},
     {"inbox", "{" HEAD ",\"kind\":\"page\",\"text\":\"x\"}", "/kind: is none of the values it may be"},
     {"inbox", "{" HEAD ",\"kind\":\"sync\",\"text\":\"x\"}", "/text: is not a known member"},
     {"inbox", "{" HEAD ",\"kind\":\"sync\",\"request\":\"" ID "\",\"cursor\":\"1\",\"more\":false}",

@@ -273,6 +273,31 @@ START_TEST(a_file_that_ends_early_is_played_as_far_as_it_goes) {
 }
 END_TEST
 
+START_TEST(an_early_end_does_not_excuse_a_damaged_header) {
+    CLEANUP(buf_release) buf messages = BUF(1 << 16), file = BUF(1 << 16);
+    two_records(&messages, false);
+    end_file(&file, &messages, 14);
+    file.ptr[1] ^= 0x10;
+    played p = play_as("fit", file.ptr, file.len - 2, 0);
+    ck_assert_int_eq(p.fault, -EBADMSG);
+    ck_assert_uint_eq(p.count, 0);
+    file.ptr[12] = file.ptr[13] = 0; /* a header without a checksum is none the worse */
+    p = play_as("fit", file.ptr, file.len - 2, 0);
+    ck_assert_uint_eq(p.fixes, 2);
+}
+END_TEST
+
+START_TEST(no_message_reaches_into_the_checksum) {
+    CLEANUP(buf_release) buf messages = BUF(1 << 16), file = BUF(1 << 16);
+    two_records(&messages, false);
+    messages.len--;
+    end_file(&file, &messages, 14);
+    played p = play_as("fit", file.ptr, file.len, 0);
+    ck_assert_int_eq(p.fault, -EBADMSG);
+    ck_assert_uint_eq(p.fixes, 1);
+}
+END_TEST
+
 START_TEST(the_visitor_may_end_it) {
     CLEANUP(buf_release) buf messages = BUF(1 << 16), file = BUF(1 << 16);
     two_records(&messages, false);
@@ -298,6 +323,8 @@ Suite *suite_fit(void) {
     tcase_add_test(t, chained_files_are_one_recording_and_definitions_do_not_outlive_a_file);
     tcase_add_test(t, a_damaged_file_is_refused_before_anything_is_given_out);
     tcase_add_test(t, a_file_that_ends_early_is_played_as_far_as_it_goes);
+    tcase_add_test(t, an_early_end_does_not_excuse_a_damaged_header);
+    tcase_add_test(t, no_message_reaches_into_the_checksum);
     tcase_add_test(t, the_visitor_may_end_it);
     suite_add_tcase(s, t);
     return s;

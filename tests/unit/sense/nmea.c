@@ -222,6 +222,23 @@ START_TEST(midnight_comes_where_the_date_is_said_later) {
     ck_assert_int_eq(f.at, at("2027-01-01T00:00:00.000Z"));
     ck_assert_int_eq(say(n, rmc("000001.00", "A", "010127"), 0, &f), SENSE_GOOD);
     ck_assert_int_eq(f.at, at("2027-01-01T00:00:01.000Z"));
+    ck_assert_int_eq(say(n, gga("235959.50", 1, "1.0"), 0, &f), SENSE_IGNORED); /* and what comes late */
+    ck_assert(nmea_end(n, &f));
+    ck_assert_int_eq(f.at, at("2026-12-31T23:59:59.500Z"));
+}
+END_TEST
+
+START_TEST(a_sentence_that_only_says_again_is_not_waited_for) {
+    CLEANUP(nmea_freep) nmea *n = fresh();
+    fix f;
+    for (int i = 0; i < 3; i++) {
+        char time[16];
+        (void)snprintf(time, sizeof time, "12000%d.00", i);
+        ck_assert_int_eq(say(n, gga(time, 1, "1.0"), 0, &f), SENSE_IGNORED);
+        if (i < 2)
+            ck_assert_int_eq(say(n, "GPVTG,90.0,T,,M,10.0,N,18.5,K,A", 0, &f), SENSE_IGNORED);
+        ck_assert_int_eq(say(n, rmc(time, "A", "080426"), 0, &f), SENSE_GOOD);
+    }
 }
 END_TEST
 
@@ -279,13 +296,20 @@ START_TEST(garbage_is_refused_and_the_rest_of_the_stream_is_not) {
         {"$GPRMC,120000.00,A," HERE ",5.19,299.36,080426,,,A*", SENSE_MALFORMED},
         {"$GPRMC,120000.00,A," HERE ",5.19,299.36,080426,,,A*GG", SENSE_MALFORMED},
         {"$GPGSV,3,2,12,14,79,041,29,15,31,297,21,17,54,166,28,19,24,192,23,0*62", SENSE_IGNORED},
+        {"$GPGSV,3,2,12,14,79,041,29,15,31,297,21,17,54,166,28,19,24,192,23,0*62x", SENSE_MALFORMED},
         {"!AIVDM,1,1,,A,15M67FC000G?ufbE`FepT@3n00Sa,0*5C", SENSE_IGNORED},
         {"$GPGGA,12", SENSE_MALFORMED},
     };
     CLEANUP(nmea_freep) nmea *n = fresh();
     fix f;
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        ck_assert_msg(nmea_line(n, text_of(rows[i].line), false, 0, &f) == rows[i].want, "row %zu", i);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        text line = text_of(rows[i].line);
+        char *exact = malloc(line.len ? line.len : 1);
+        ck_assert_ptr_nonnull(exact);
+        memcpy(exact, line.ptr, line.len);
+        ck_assert_msg(nmea_line(n, (text){exact, line.len}, false, 0, &f) == rows[i].want, "row %zu", i);
+        free(exact);
+    }
     static const struct {
         const char *body;
         sense_verdict want;
@@ -383,6 +407,7 @@ Suite *suite_nmea(void) {
     tcase_add_test(t, the_mark_for_the_safety_of_ships_is_not_about_the_fix);
     tcase_add_test(t, accuracy_is_the_receivers_own_or_estimated_from_the_dilution);
     tcase_add_test(t, two_digits_are_the_year_since_gps_began_or_the_one_nearest_to_now);
+    tcase_add_test(t, a_sentence_that_only_says_again_is_not_waited_for);
     tcase_add_test(t, midnight_comes_where_the_date_is_said_later);
     tcase_add_test(t, a_receiver_that_says_no_date_is_dated_by_the_host_and_without_one_not_at_all);
     tcase_add_test(t, a_date_with_four_digits_serves_a_receiver_without_rmc);
