@@ -14,8 +14,7 @@ QUICK = {"vitals__answer_within": "3s", "vitals__remind": "1s", "vitals__quiet":
 @pytest.fixture(scope="module")
 def gateway(site):
     with site.gateway(**QUICK) as running:
-        wait_until(lambda: site.rows("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid::bigint ="
-                                     " (hashtext('mayday.vigil')::bigint & 4294967295)")[0][0] == 1, "it watches")
+        site.wait_rows("SELECT gateway FROM mayday.vigil_lease WHERE org = 'acme'", [("gw1",)])
         yield running
 
 
