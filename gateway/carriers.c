@@ -23,7 +23,7 @@ static void add(carriers *c, const provider *row, const accounts *a, int64_t now
     for (size_t i = 0; i < c->count; i++)
         if (c->all[i].row == row)
             return;
-    if (!a || !row->ready(a, why)) {
+    if (!a || !provider_ready(row, a, why)) {
         say(context, row->name, a ? why : "the accounts can't be read");
         return;
     }

@@ -11,7 +11,7 @@
 
 #include "gateway/log.h"
 
-#define STANDBY_TIME (5 * INSTANT_SECOND)
+#define STANDBY_MS 5000
 
 int64_t host_clock_ms(void) {
     struct timespec now;
@@ -64,6 +64,7 @@ static int start_one(service_host *h, const service *row) {
                              .accounts = h->o.accounts,
                              .texts = h->o.texts,
                              .local = h->o.local,
+                             .intake = h->o.intake,
                              .channel = row->channel};
     atomic_store(&r->moved_ms, host_clock_ms());
     if (row->begin && !(r->state = row->begin(&r->s)))
@@ -203,8 +204,7 @@ bool service_stopping(const service_context *s) {
 }
 
 bool service_waits(const service_context *s) {
-    instant age = instant_now() - s->connected_at;
-    return age >= 0 && age < STANDBY_TIME && !local_empty(s->local, TEXT("ledger"));
+    return host_clock_ms() - s->connected_ms < STANDBY_MS && !local_empty(s->local, TEXT("ledger"));
 }
 
 void service_log(const service_context *s, log_level level, const char *format, ...) {

@@ -3,8 +3,9 @@
  * What a stranger can take is bounded: connections, the time and the memory each may use, the body each may
  * send.
  *
- * Threads: all callbacks come on the daemon's one thread; http_tend() looks at the list of connections from
- * main()'s, hence its lock. */
+ * Threads: a connection is one of some threads' for as long as it lives; routes may be asked by several at
+ * once: one that waits for the disk holds nobody else up, and several that do are written together
+ * (local_mail.c). The list of connections has a lock. */
 #include "gateway/http.h"
 
 #include <errno.h>
@@ -20,6 +21,7 @@
 
 #define CONNECTIONS      256
 #define CONNECTIONS_EACH 224 /* of one address: a proxy has one, too */
+#define THREADS          8   /* they mostly wait for the disk */
 #define IDLE_S           10
 #define REQUEST_S        20 /* for a whole request, however busily it trickles */
 #define MEMORY_EACH      (32 << 10)
@@ -411,11 +413,11 @@ int http_start(const char *spelled, const http_scope *scope, http **ret_http, ch
     h->daemon = MHD_start_daemon(
         MHD_USE_POLL_INTERNAL_THREAD, 0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET, fd,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-        (unsigned)CONNECTIONS_EACH, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_EACH, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_URI_LOG_CALLBACK, note_target, NULL,
-        MHD_OPTION_NOTIFY_COMPLETED, on_over, h, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
-        MHD_OPTION_END);
+        (unsigned)CONNECTIONS_EACH, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)MEMORY_EACH, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes,
+        NULL, MHD_OPTION_URI_LOG_CALLBACK, note_target, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_over, h,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_END);
     if (!h->daemon) {
         (void)snprintf(ret_why, HTTP_WHY_MAX, "%.100s: the HTTP daemon can't be started", spelled);
         (void)close(fd);

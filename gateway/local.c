@@ -41,6 +41,9 @@ static const char *const words[LOCAL_STATEMENTS] = {
     [LOCAL_BEGIN] = "BEGIN IMMEDIATE",
     [LOCAL_COMMIT] = "COMMIT",
     [LOCAL_ROLLBACK] = "ROLLBACK",
+    [LOCAL_SAVE] = "SAVEPOINT letter",
+    [LOCAL_UNDO] = "ROLLBACK TO letter",
+    [LOCAL_SAVED] = "RELEASE letter",
     [LOCAL_FORGET] =
         "DELETE FROM seen WHERE key IN (SELECT key FROM seen WHERE at < ?1 ORDER BY at LIMIT 10)",
     [LOCAL_SEE] = "INSERT INTO seen (key, at) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
@@ -262,6 +265,9 @@ int local_open(const char *state_dir, const char *gateway, local **ret_local, ch
     if (!l)
         return -ENOMEM;
     (void)pthread_mutex_init(&l->lock, NULL);
+    (void)pthread_mutex_init(&l->gate, NULL);
+    (void)pthread_cond_init(&l->posted, NULL);
+    l->end = &l->first;
     l->most = LOCAL_MAIL_MAX;
     l->mail_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int fault = l->mail_fd < 0 ? -errno : open_or_begin_anew(l, path, ret_why);
@@ -284,6 +290,8 @@ local *local_close(local *l) {
     if (l->mail_fd >= 0)
         (void)close(l->mail_fd);
     (void)pthread_mutex_destroy(&l->lock);
+    (void)pthread_mutex_destroy(&l->gate);
+    (void)pthread_cond_destroy(&l->posted);
     free(l);
     return NULL;
 }

@@ -13,6 +13,9 @@ typedef enum local_statement {
     LOCAL_BEGIN,
     LOCAL_COMMIT,
     LOCAL_ROLLBACK,
+    LOCAL_SAVE,   /* from here on ... */
+    LOCAL_UNDO,   /* ... undone, */
+    LOCAL_SAVED,  /* ... or not: its end either way */
     LOCAL_FORGET, /* what was seen more than a day ago */
     LOCAL_SEE,
     LOCAL_MAKE_ROOM,
@@ -30,10 +33,23 @@ typedef enum local_statement {
     LOCAL_STATEMENTS,
 } local_statement;
 
+/* A letter that somebody waits for, on their stack. */
+typedef struct posting {
+    struct posting *next;
+    text key, body;
+    bool answer, is_new, over;
+    instant now;
+    int fault;
+} posting;
+
 struct local {
     sqlite3 *db;
     sqlite3_stmt *statements[LOCAL_STATEMENTS];
     pthread_mutex_t lock;
+    pthread_mutex_t gate; /* of what follows; taken before `lock`, never while holding it */
+    pthread_cond_t posted;
+    posting *first, **end;
+    bool posting; /* somebody is at it, and takes what comes meanwhile along */
     atomic_size_t letters;
     size_t most; /* letters: LOCAL_MAIL_MAX */
     int mail_fd;

@@ -1,4 +1,5 @@
-/* local_mail.c - see local.h: letters. */
+/* local_mail.c - see local.h: letters. Those that come at the same time are forced to disk together: whoever
+ * comes first writes for all who come meanwhile. */
 #include "gateway/local_inside.h"
 
 #include <errno.h>
@@ -45,30 +46,83 @@ static int add(local *l, text key, text body, bool answer, instant now, size_t *
     return fault;
 }
 
-int local_put_mail(local *l, text key, text body, bool answer, instant now) {
-    bool is_new = false;
+/* One letter of a transaction: what goes wrong with it is undone, and is no business of the others. Likewise.
+ * Returns a fault that ends the transaction; what became of the letter is in it. */
+static int post(local *l, posting *p, size_t *gained) {
+    int fault = local_run(l, LOCAL_SAVE);
+    if (fault < 0)
+        return fault;
+    p->fault = see(l, p->key, p->now, &p->is_new);
+    if (p->fault == 0 && p->is_new)
+        p->fault = add(l, p->key, p->body, p->answer, p->now, gained);
+    if (p->fault < 0 && sqlite3_get_autocommit(l->db)) /* some faults have rolled back all by themselves */
+        return p->fault;
+    if (p->fault < 0)
+        fault = local_run(l, LOCAL_UNDO);
+    if (fault == 0)
+        fault = local_run(l, LOCAL_SAVED);
+    if (p->fault < 0)
+        p->is_new = false;
+    if (p->fault == -EEXIST)
+        p->fault = 0;
+    return fault;
+}
+
+static void post_all(local *l, posting *first) {
     size_t gained = 0;
-    if (key.len == 0 || key.len > LOCAL_BODY_MAX || body.len > LOCAL_BODY_MAX)
-        return -EINVAL;
+    bool some = false;
     local_lock(l);
     int fault = local_run(l, LOCAL_BEGIN);
     if (fault == 0) {
-        fault = see(l, key, now, &is_new);
-        if (fault == 0 && is_new)
-            fault = add(l, key, body, answer, now, &gained);
-        bool there = fault == -EEXIST;
-        fault = local_end(l, fault);
-        if (there) {
-            fault = 0;
-            is_new = false;
+        for (posting *p = first; fault == 0 && p; p = p->next) {
+            size_t more = 0;
+            fault = post(l, p, &more);
+            gained += more;
+            some |= p->is_new;
+            atomic_fetch_add(&l->letters, more); /* the next one's room is judged by it */
         }
+        fault = local_end(l, fault);
     }
-    if (fault == 0 && is_new) {
-        atomic_fetch_add(&l->letters, gained);
+    if (fault < 0)
+        atomic_fetch_sub(&l->letters, gained);
+    else if (some)
         (void)eventfd_write(l->mail_fd, 1);
-    }
     local_unlock(l);
-    return fault;
+    for (posting *p = first; fault < 0 && p; p = p->next)
+        p->fault = fault;
+}
+
+/* With the gate closed, and again when it returns: while one transaction is forced to disk, the letters of
+ * the next one gather. */
+static void post_those_here(local *l) {
+    posting *first = l->first;
+    l->first = NULL;
+    l->end = &l->first;
+    l->posting = true;
+    (void)pthread_mutex_unlock(&l->gate);
+    post_all(l, first);
+    (void)pthread_mutex_lock(&l->gate);
+    for (posting *p = first; p; p = p->next)
+        p->over = true;
+    l->posting = false;
+    (void)pthread_cond_broadcast(&l->posted);
+}
+
+int local_put_mail(local *l, text key, text body, bool answer, instant now) {
+    posting own = {.key = key, .body = body, .answer = answer, .now = now};
+    if (key.len == 0 || key.len > LOCAL_BODY_MAX || body.len > LOCAL_BODY_MAX)
+        return -EINVAL;
+    (void)pthread_mutex_lock(&l->gate);
+    *l->end = &own; /* it leaves the list before we do */
+    // cppcheck-suppress autoVariables
+    l->end = &own.next;
+    while (!own.over)
+        if (l->posting)
+            (void)pthread_cond_wait(&l->posted, &l->gate);
+        else
+            post_those_here(l);
+    (void)pthread_mutex_unlock(&l->gate);
+    return own.fault;
 }
 
 static int read_mail(local *l, local_statement which, size_t most, int64_t behind, letter_visit visit,

@@ -1,13 +1,15 @@
 /* provider.c - see provider.h and provider_inside.h. */
 #include "gateway/provider.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "core/phone.h"
 #include "gateway/provider_inside.h"
 
-#define USER_MAX 1024
+#define USER_MAX    1024
+#define ADDRESS_MAX 4096
 
 const char *provider_outcome_name(provider_outcome o) {
     switch (o) {
@@ -78,7 +80,10 @@ static provider_result of_status(int status) {
                                          : verdict(PROVIDER_UNKNOWN, BLAME_PROVIDER);
 }
 
-reply_class provider_judge(const provider_reply *reply, provider_result *ret_result) {
+/* What the status alone says. What may have been processed is never called anything but unknown: an answer
+ * that was lost, a server's error (its request may have got through before it failed), a redirection (not
+ * followed: who knows who answers there). */
+static reply_class judge(const provider_reply *reply, provider_result *ret_result) {
     int status = reply->status;
     provider_result r;
     reply_class c = REPLY_SETTLED;
@@ -92,20 +97,17 @@ reply_class provider_judge(const provider_reply *reply, provider_result *ret_res
     } else {
         r = of_status(status);
         (void)snprintf(r.code, sizeof r.code, "http %d", status);
-        if (r.outcome == PROVIDER_REFUSED)
-            c = REPLY_REFUSED;
+        c = r.outcome == PROVIDER_REFUSED    ? REPLY_REFUSED
+            : status >= 500 && status <= 599 ? REPLY_BROKEN
+                                             : REPLY_SETTLED;
     }
     r.retry_after_ms = reply->retry_after_ms > 0 ? reply->retry_after_ms : 0;
     *ret_result = r;
     return c;
 }
 
-void provider_unsettled(provider_result *r) {
-    r->outcome = PROVIDER_UNKNOWN;
-    r->reference[0] = '\0';
-}
-
-json *provider_body(const provider_reply *reply) {
+/* The whole body as an object or an array; NULL when it is anything else, or not all of it came. */
+static json *body_of(const provider_reply *reply) {
     json *root = NULL;
     if (reply->cut || json_parse_once(reply->body, &root) != JSON_OK)
         return NULL;
@@ -172,10 +174,10 @@ void list_note(list_search *s, list_entry e, text reference) {
     s->unsure++;
 }
 
-void list_settle(const list_search *s, bool whole, bool one_only, provider_result *r) {
-    bool open = s->unsure > 0 || !whole;
+static void settle(const list_search *s, provider_result *r) {
+    bool open = s->unsure > 0 || !s->whole;
     r->code[0] = '\0';
-    if (s->ours > 0 && (!one_only || (s->ours == 1 && !open))) {
+    if (s->ours > 0 && (!s->look_alike || (s->ours == 1 && !open))) {
         provider_sent(r, s->reference);
         return;
     }
@@ -185,110 +187,110 @@ void list_settle(const list_search *s, bool whole, bool one_only, provider_resul
                                            : TEXT("not there"));
 }
 
-/* ---- spelling ---- */
+/* ---- is all there ---- */
 
-void url_add(buf *to, text value) {
-    static const char hex[] = "0123456789ABCDEF";
-    for (size_t i = 0; i < value.len; i++) {
-        unsigned char c = (unsigned char)value.ptr[i];
-        bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
-                     c == '_' || c == '.' || c == '~';
-        if (plain) {
-            buf_add_char(to, (char)c);
-        } else {
-            const char escape[3] = {'%', hex[c >> 4], hex[c & 15]};
-            buf_add(to, escape, sizeof escape);
-        }
-    }
+static const char *value_of(const provider_need *n, const accounts *a) {
+    const char *base = n->kind == NEED_SECRET ? (const char *)a : (const char *)a->s;
+    const char *value;
+    memcpy(&value, base + n->at, sizeof value);
+    return value ? value : "";
 }
 
-void url_base_add(buf *to, const char *base) {
-    text t = text_of(base);
-    while (t.len && t.ptr[t.len - 1] == '/')
-        t.len--;
-    buf_add_text(to, t);
-}
-
-void form_add(buf *to, const char *name, text value) {
-    if (to->len > 0)
-        buf_add_char(to, '&');
-    url_add(to, text_of(name));
-    buf_add_char(to, '=');
-    url_add(to, value);
-}
-
-void form_add_number(buf *to, const char *name, int64_t value) {
-    char digits[24];
-    int len = snprintf(digits, sizeof digits, "%lld", (long long)value);
-    form_add(to, name, (text){digits, (size_t)len});
-}
-
-void hook_url_add(buf *to, const settings *s, const char *account, const char *what, text notification) {
-    if (!s->notify_public_url || !*s->notify_public_url)
-        return;
-    url_base_add(to, s->notify_public_url);
-    buf_printf(to, "/hooks/%s/%s?n=", account, what);
-    url_add(to, notification);
-}
-
-static bool parts_of(instant at, struct tm *ret_parts) {
-    time_t seconds = (time_t)(at / INSTANT_SECOND);
-    return gmtime_r(&seconds, ret_parts) != NULL;
-}
-
-void date_add(buf *to, instant at) {
-    char spelled[32];
-    struct tm parts;
-    if (parts_of(at, &parts))
-        buf_add(to, spelled, strftime(spelled, sizeof spelled, "%Y-%m-%d", &parts));
-}
-
-void moment_add(buf *to, instant at) {
-    char spelled[32];
-    struct tm parts;
-    if (parts_of(at, &parts))
-        buf_add(to, spelled, strftime(spelled, sizeof spelled, "%Y-%m-%dT%H:%M:%SZ", &parts));
-}
-
-void xml_add(buf *to, text t) {
-    for (size_t i = 0; i < t.len; i++) {
-        unsigned char c = (unsigned char)t.ptr[i];
-        if (c == '<')
-            buf_add_text(to, TEXT("&lt;"));
-        else if (c == '>')
-            buf_add_text(to, TEXT("&gt;"));
-        else if (c == '&')
-            buf_add_text(to, TEXT("&amp;"));
-        else if (c == '"')
-            buf_add_text(to, TEXT("&quot;"));
-        else if (c == '\'')
-            buf_add_text(to, TEXT("&apos;"));
-        else if (c == 0xEF && t.len - i >= 3 && (unsigned char)t.ptr[i + 1] == 0xBF &&
-                 (unsigned char)t.ptr[i + 2] >= 0xBE)
-            i += 2; /* U+FFFE and U+FFFF: XML has no way to write them */
-        else
-            buf_add_char(to, c < ' ' ? ' ' : (char)c);
-    }
-}
-
-text text_cut(text t, size_t most) {
-    size_t units = 0;
-    for (size_t i = 0; i < t.len; i++) {
-        unsigned char c = (unsigned char)t.ptr[i];
-        if ((c & 0xC0) == 0x80)
+bool provider_ready(const provider *p, const accounts *a, char ret_why[ACCOUNTS_WHY_MAX]) {
+    for (const provider_need *n = p->needs; n->key; n++) {
+        if (*value_of(n, a))
             continue;
-        units += c >= 0xF0 ? 2 : 1;
-        if (units > most)
-            return (text){t.ptr, i};
+        (void)snprintf(ret_why, ACCOUNTS_WHY_MAX, "[%s] %s is not set", p->account, n->key);
+        return false;
     }
-    return t;
+    for (const provider_need *n = p->needs; n->key; n++) {
+        if (n->kind != NEED_WORD || provider_reference_good(text_of(value_of(n, a))))
+            continue;
+        (void)snprintf(ret_why, ACCOUNTS_WHY_MAX, "[%s] %s is none", p->account, n->key);
+        return false;
+    }
+    return true;
 }
 
-text phone_digits(text number) {
-    return number.len && number.ptr[0] == '+' ? (text){number.ptr + 1, number.len - 1} : number;
+/* ---- requests ---- */
+
+static int failed(const provider_request *r) {
+    const buf *all[] = {&r->url, &r->headers, &r->user, &r->body};
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        if (buf_failed(all[i]) < 0)
+            return buf_failed(all[i]);
+    return 0;
 }
 
-int64_t seconds_within(int64_t ms, int64_t min, int64_t max) {
-    int64_t s = ms / 1000;
-    return s < min ? min : s > max ? max : s;
+/* False: nobody is configured to send to that number. */
+static bool find_sender(const provider *p, const accounts *a, provider_message *m) {
+    for (const provider_need *n = p->needs; n->key; n++) {
+        if (n->kind != NEED_SENDER)
+            continue;
+        m->from = phone_sender(text_of(value_of(n, a)), m->to);
+        return m->from.ptr != NULL;
+    }
+    return true;
+}
+
+int provider_build(const provider *p, const accounts *a, const provider_message *m, provider_request *to) {
+    CLEANUP(buf_release) buf callback = BUF(ADDRESS_MAX);
+    provider_message whole = *m;
+    if (!find_sender(p, a, &whole))
+        return -EINVAL;
+    if (p->tells)
+        hook_url_add(&callback, a->s, p->account, p->tells, m->id);
+    whole.callback = buf_text(&callback);
+    int fault = buf_failed(&callback);
+    if (fault == 0)
+        fault = p->build(p, a, &whole, to);
+    return fault < 0 ? fault : failed(to);
+}
+
+int provider_search(const provider *p, const accounts *a, const provider_message *m, instant since,
+                    provider_request *to) {
+    int fault = p->search(p, a, m, since, to);
+    return fault < 0 ? fault : failed(to);
+}
+
+int provider_ask(const provider *p, const accounts *a, text reference, instant sent_at,
+                 provider_request *to) {
+    if (!provider_reference_good(reference))
+        return -EINVAL;
+    int fault = p->ask(p, a, reference, sent_at, to);
+    return fault < 0 ? fault : failed(to);
+}
+
+/* ---- answers ---- */
+
+void provider_read(const provider *p, const provider_reply *reply, provider_result *ret_result) {
+    provider_result r;
+    reply_class c = judge(reply, &r);
+    CLEANUP(json_freep) json *body = c == REPLY_GOOD || c == REPLY_REFUSED ? body_of(reply) : NULL;
+    p->read(p, c, body, &r);
+    *ret_result = r;
+}
+
+/* Anything but an answer that can be read leaves the question open. */
+void provider_found(const provider *p, const provider_reply *reply, const provider_message *m, instant since,
+                    provider_result *ret_result) {
+    list_search s = {0};
+    provider_result r;
+    CLEANUP(json_freep) json *body = judge(reply, &r) == REPLY_GOOD ? body_of(reply) : NULL;
+    if (body && p->found(p, body, m, since, &s))
+        settle(&s, &r);
+    else
+        r.outcome = PROVIDER_UNKNOWN;
+    *ret_result = r;
+}
+
+provider_receipt provider_told(const provider *p, const provider_reply *reply, text reference,
+                               char ret_code[PROVIDER_CODE_MAX]) {
+    provider_receipt receipt = RECEIPT_UNKNOWN;
+    provider_result r;
+    CLEANUP(json_freep) json *body = judge(reply, &r) == REPLY_GOOD ? body_of(reply) : NULL;
+    ret_code[0] = '\0';
+    if (!body || reference.len == 0 || !p->told(p, body, reference, &receipt, ret_code))
+        provider_code_add(ret_code, text_of(r.code));
+    return receipt;
 }

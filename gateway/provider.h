@@ -1,13 +1,18 @@
 /* provider.h - the family of those who carry messages to phones and webhooks: one row, one file each.
  *
  * A provider is pure: it builds requests and reads replies. Sending is client.h's, choosing and storing the
- * sender service's (services/sender.c). A new one is gateway/providers/<name>.c with one row, and its word in
- * that CMake list. Threads: rows are constant; accounts never change once read. */
+ * sender service's (services/sender.c). A new one is gateway/providers/<name>.c, two functions (build the
+ * request, read the reply) in one row, and its word in that CMake list; a list to look into is two more, a
+ * question for one message likewise. What all rows would do alike is done once, in provider.c: call the
+ * functions below, never a row's. Threads: rows are constant; accounts never change once read. */
 #ifndef MAYDAY_GATEWAY_PROVIDER_H
 #define MAYDAY_GATEWAY_PROVIDER_H
 
+#include <stddef.h>
+
 #include "base/buf.h"
 #include "base/instant.h"
+#include "base/json.h"
 #include "core/settings.h"
 #include "gateway/accounts.h"
 
@@ -60,6 +65,7 @@ typedef struct provider_message {
     text menu;    /* voice: which keys there are, in words; said behind the body */
     int64_t validity_ms;
     instant now;
+    text from, callback; /* provider_build()'s: who sends it; where its receipts go, empty: nowhere */
 } provider_message;
 
 /* One HTTP request. */
@@ -85,36 +91,96 @@ typedef struct provider_reply {
 } provider_reply;
 #define PROVIDER_BODY_MAX (256 << 10)
 
+/* What the status of an answer says of its body. */
+typedef enum reply_class {
+    REPLY_SETTLED = 0, /* nothing in the body would change the verdict */
+    REPLY_GOOD,        /* 2xx: what came of it is in the body. Until that is read: unknown */
+    REPLY_REFUSED,     /* 4xx: it did not go out; the body may say whose fault it is */
+    REPLY_BROKEN,      /* 5xx: likewise settled; to those who know better, it did not go out */
+} reply_class;
+
+/* What has to be in mayday.conf, in the section of the account. */
+typedef enum provider_need_kind {
+    NEED_SETTING = 0,
+    NEED_WORD,   /* it stands in addresses */
+    NEED_SENDER, /* "sms_from": who sends, by the number it goes to */
+    NEED_SECRET, /* a file of the accounts */
+} provider_need_kind;
+
+typedef struct provider_need {
+    const char *key; /* NULL: the end of them */
+    provider_need_kind kind;
+    size_t at; /* of settings; of accounts, when it is a secret */
+} provider_need;
+#define NEED(key, kind, member)                                                                              \
+    { key, NEED_##kind, offsetof(settings, member) }
+#define NEED_FILE(key, member)                                                                               \
+    { key, NEED_SECRET, offsetof(accounts, member) }
+#define PROVIDER_NEEDS_MAX 6
+
+struct list_search; /* provider_inside.h */
+
+/* Each function gets its row, so that rows of one account share theirs and differ in `more`. */
 typedef struct provider {
     const char *name;    /* "twilio-sms" */
-    const char *account; /* "twilio": the word in [notify] sms, voice */
+    const char *account; /* "twilio": the word in [notify] sms, voice, and the section of its settings */
     const char *kind;    /* "sms", "voice", "webhook" */
+    const char *tells;   /* the end of the address its receipts come to, gateway/hook.h; NULL: it has none */
+    provider_need needs[PROVIDER_NEEDS_MAX];
+    const void *more; /* the account's own */
 
-    /* Can it be used with what is configured? ret_why: what is missing. */
-    bool (*ready)(const accounts *a, char ret_why[ACCOUNTS_WHY_MAX]);
+    /* The request that sends `m`. 0, -EINVAL (it can't carry that), or a fault; those of the request's
+     * buffers need no care. */
+    int (*build)(const struct provider *p, const accounts *a, const provider_message *m,
+                 provider_request *to);
+    /* What the answer says beyond its status, which *r says already. `body`: NULL when it is neither an
+     * object nor an array, or does not matter. */
+    void (*read)(const struct provider *p, reply_class c, const json *body, provider_result *r);
 
-    /* Builds the request that sends `m`. Returns 0, -EINVAL (no sender for that number: the next provider),
-     * or a buffer's fault. */
-    int (*build)(const accounts *a, const provider_message *m, provider_request *to);
-    void (*read)(const provider_reply *reply, provider_result *ret_result);
+    /* NULL, both: it has no list of what was sent. The request for it; then each entry noted in *s. False: it
+     * is no list. */
+    int (*search)(const struct provider *p, const accounts *a, const provider_message *m, instant since,
+                  provider_request *to);
+    bool (*found)(const struct provider *p, const json *body, const provider_message *m, instant since,
+                  struct list_search *s);
 
-    /* Is it in the provider's own list? A request for the messages to `m->to` since `since`; then the look
-     * for `m` in the answer. NULL: the provider has no such list. PROVIDER_SENT with the reference: it is
-     * there; PROVIDER_RETRY: the list is whole and it is not; else PROVIDER_UNKNOWN.
-     * A list of calls does not show what was said in them: the one call to that number in that time is taken
-     * for ours. When that reference belongs to another attempt already, ours is not there. */
-    int (*search)(const accounts *a, const provider_message *m, instant since, provider_request *to);
-    void (*found)(const provider_reply *reply, const provider_message *m, instant since,
-                  provider_result *ret_result);
-
-    /* What became of it? By its reference; NULL: it can't be asked. Vonage's calls can be asked for a day. */
-    int (*ask)(const accounts *a, text reference, instant sent_at, provider_request *to);
-    provider_receipt (*told)(const provider_reply *reply, text reference, char ret_code[PROVIDER_CODE_MAX]);
+    /* NULL, both: it can't be asked. The request; then what it says. False: nothing about that one.
+     * `reference` may stand in an address; ret_code is empty. */
+    int (*ask)(const struct provider *p, const accounts *a, text reference, instant sent_at,
+               provider_request *to);
+    bool (*told)(const struct provider *p, const json *body, text reference, provider_receipt *ret_receipt,
+                 char ret_code[PROVIDER_CODE_MAX]);
 } provider;
 
 /* All of them, ended by NULL. */
 extern const provider *const providers[];
 const provider *provider_named(text name); /* NULL when there is none */
+
+/* Can it be used with what is configured? ret_why: what is missing. */
+bool provider_ready(const provider *p, const accounts *a, char ret_why[ACCOUNTS_WHY_MAX]);
+
+/* Builds the request that sends `m`. Returns 0, -EINVAL (no sender for that number: the next provider), or a
+ * fault. */
+NODISCARD int provider_build(const provider *p, const accounts *a, const provider_message *m,
+                             provider_request *to);
+void provider_read(const provider *p, const provider_reply *reply, provider_result *ret_result);
+
+/* Is it in the provider's own list? A request for the messages to `m->to` since `since`; then the look for
+ * `m` in the answer. Of rows that have `search` alone. PROVIDER_SENT with the reference: it is there;
+ * PROVIDER_RETRY: the list is whole and it is not; else PROVIDER_UNKNOWN.
+ * A list of calls does not show what was said in them: the one call to that number in that time is taken for
+ * ours. When that reference belongs to another attempt already, ours is not there. */
+NODISCARD int provider_search(const provider *p, const accounts *a, const provider_message *m, instant since,
+                              provider_request *to);
+void provider_found(const provider *p, const provider_reply *reply, const provider_message *m, instant since,
+                    provider_result *ret_result);
+
+/* What became of it? By its reference; of rows that have `ask` alone. Vonage's calls can be asked for a day.
+ * -EINVAL: that is no reference. */
+NODISCARD int provider_ask(const provider *p, const accounts *a, text reference, instant sent_at,
+                           provider_request *to);
+provider_receipt provider_told(const provider *p, const provider_reply *reply, text reference,
+                               char ret_code[PROVIDER_CODE_MAX]);
 
 /* What a webhook of a provider says, whatever it came as. */
 typedef enum hook_kind {

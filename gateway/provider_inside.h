@@ -1,27 +1,12 @@
-/* provider_inside.h - what the rows of the family share: the general meaning of an HTTP answer, and the
- * spelling of addresses, forms and lists. Pure. Threads: no state. */
+/* provider_inside.h - what the rows of the family share: words of an answer, lists, and the
+ * spelling of addresses and forms (spelling.c). Pure. Threads: no state. */
 #ifndef MAYDAY_GATEWAY_PROVIDER_INSIDE_H
 #define MAYDAY_GATEWAY_PROVIDER_INSIDE_H
 
-#include "base/json.h"
 #include "gateway/provider.h"
 
-typedef enum reply_class {
-    REPLY_SETTLED = 0, /* nothing in the body would change the verdict */
-    REPLY_GOOD,        /* 2xx: what came of it is in the body. Until that is read: unknown */
-    REPLY_REFUSED,     /* 4xx: it did not go out; the body may say whose fault it is */
-} reply_class;
-
-/* What the status alone says. What may have been processed is never called anything but unknown: an answer
- * that was lost, a server's error (its request may have got through before it failed), a redirection (not
- * followed: who knows who answers there). */
-reply_class provider_judge(const provider_reply *reply, provider_result *ret_result);
-
-/* For a search: anything but an answer that can be read leaves the question open. */
-void provider_unsettled(provider_result *r);
-
-/* The whole body as an object or an array; NULL when it is anything else, or not all of it came. */
-json *provider_body(const provider_reply *reply);
+/* Nobody listens longer to a call; and what was taken by an answering machine ends. */
+#define CALL_MAX_S 300
 
 /* Codes are cut to what fits, and freed from what has no place in a log line. */
 void provider_code_add(char code[PROVIDER_CODE_MAX], text word);
@@ -32,7 +17,7 @@ void provider_sent(provider_result *r, text reference);
 /* Can it stand in an address, and does it fit? Letters, digits, '-', '_'. */
 bool provider_reference_good(text reference);
 
-/* What became of the search through a list. */
+/* What is known of an entry of a list. */
 typedef enum list_entry {
     ENTRY_UNSURE = 0, /* it might be ours */
     ENTRY_OTHER,
@@ -40,15 +25,16 @@ typedef enum list_entry {
     ENTRY_OURS_FAILED, /* ours, and it will not arrive */
 } list_entry;
 
+/* The search through a list. */
 typedef struct list_search {
+    bool whole;      /* there are no further pages with what could be ours */
+    bool look_alike; /* entries do, so that several of ours leave the question open */
     size_t ours, unsure;
     bool failed;    /* the one that was found is known not to arrive */
     text reference; /* of the one that was found first, which is the newest */
 } list_search;
 
 void list_note(list_search *s, list_entry e, text reference);
-/* `whole`: there are no further pages. `one_only`: entries look alike, so several leave the question open. */
-void list_settle(const list_search *s, bool whole, bool one_only, provider_result *r);
 
 /* ---- spelling ---- */
 

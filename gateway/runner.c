@@ -103,7 +103,7 @@ static bool connects(runner *r) {
                           .connect_ms = r->row->without ? SHORT_CONNECT_MS : CONNECT_MS,
                           .patience_ms = r->row->without ? SHORT_PATIENCE_MS : PATIENCE_MS,
                           .interrupt_fd = r->host->stop_fd};
-    r->s.connected_at = instant_now();
+    r->s.connected_ms = host_clock_ms();
     bool reached = pg_connect(&options, &r->s.c, why) == PG_DONE;
     atomic_store(&r->reached, reached);
     if (!reached) {

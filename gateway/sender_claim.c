@@ -148,7 +148,8 @@ static int send_action(batch *b, size_t row, const errand *e) {
     return act(b, one);
 }
 
-/* Nobody is configured, or nobody is left. Said once in the log: an operator has to know. */
+/* Nobody is configured, here or at another gateway (it would have been left to that), or nobody is left. Said
+ * once in the log: an operator has to know. */
 static int nobody(batch *b, size_t row, int kind, carrier_choice choice) {
     sender *x = b->x;
     if (choice == CHOICE_EXHAUSTED)
@@ -181,7 +182,7 @@ static int choose(batch *b, size_t row, int kind, errand *e) {
         provider_message m = errand_message(e);
         provider_request_release(&e->request);
         provider_request_init(&e->request);
-        int fault = one->row->build(x->s->accounts, &m, &e->request);
+        int fault = provider_build(one->row, x->s->accounts, &m, &e->request);
         if (fault == 0 || fault == -ENOMEM)
             return fault;
         if (e->try_count == TRIES_MAX)
@@ -302,26 +303,41 @@ static pg_verdict take(batch *b, pg_rows **ret_rows) {
         return PG_RETRY;
     return pg_query(
         x->s->c,
-        "SELECT * FROM mayday.claim_notifications($1::text[], $2::text[], $3::integer[], $4::integer[])", 4,
-        (const char *[]){sender_orgs(x), names.ptr, most.ptr, routine.ptr}, ret_rows);
+        "SELECT * FROM mayday.claim_notifications($1, $2::text[], $3::text[], $4::integer[], $5::integer[])",
+        5, (const char *[]){x->s->gateway, sender_orgs(x), names.ptr, most.ptr, routine.ptr}, ret_rows);
+}
+
+/* Those the database did not take have failed there, so they must not leave. */
+static void hold_back(batch *b, const pg_rows *refused) {
+    for (size_t r = 0; r < pg_rows_count(refused); r++) {
+        service_log(b->x->s, LOG_LEVEL_ERROR, "notification %s cannot be stored: %s", pg_value(refused, r, 0),
+                    pg_value(refused, r, 1));
+        for (size_t i = 0; i < b->ready_count; i++)
+            if (strcmp(b->ready[i]->id, pg_value(refused, r, 0)) == 0)
+                b->ready[i]->refused = true;
+    }
 }
 
 static pg_verdict store(batch *b) {
     CLEANUP(buf_release) buf rows = BUF(ROWS_BYTES);
+    CLEANUP(pg_rows_freep) pg_rows *refused = NULL;
     json_print(b->actions, &rows);
     if (buf_failed(&rows) < 0)
         return PG_RETRY;
-    return pg_query(b->x->s->c,
-                    "SELECT mayday.begin_notifications($1, $2::jsonb,"
-                    " (SELECT backend_start FROM pg_stat_get_activity(pg_backend_pid())))",
-                    2, (const char *[]){b->x->s->gateway, rows.ptr}, NULL);
+    pg_verdict verdict = pg_query(b->x->s->c,
+                                  "SELECT id, why FROM mayday.begin_notifications($1, $2::jsonb,"
+                                  " (SELECT backend_start FROM pg_stat_get_activity(pg_backend_pid())))",
+                                  2, (const char *[]){b->x->s->gateway, rows.ptr}, &refused);
+    if (verdict == PG_DONE)
+        hold_back(b, refused);
+    return verdict;
 }
 
 static void start_all(batch *b, bool stored) {
     sender *x = b->x;
     for (size_t i = 0; i < b->ready_count; i++) {
         errand *e = b->ready[i];
-        if (!stored)
+        if (!stored || e->refused)
             sender_not_sent(e, "not stored");
         else if (sender_clock_ms() - b->begun > STALL_MS) /* somebody may take it for lost by now */
             sender_not_sent(e, "stalled");

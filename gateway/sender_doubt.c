@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define AHEAD           (3600 * INSTANT_SECOND)
 #define LEASE_MARGIN_MS 2000
 #define FIRST_ASK_MS    3000
 
@@ -46,7 +47,7 @@ static void settle(sender *x, const char *id, const char *attempt, const char *f
 void sender_found(errand *e, const provider_reply *reply) {
     provider_result r = {0};
     provider_message m = errand_message(e);
-    e->row->found(reply, &m, e->since, &r);
+    provider_found(e->row, reply, &m, e->since, &r);
     settle(e->owner, e->id, e->attempt,
            r.outcome == PROVIDER_SENT    ? "sent"
            : r.outcome == PROVIDER_RETRY ? "absent"
@@ -59,6 +60,13 @@ static char *copy_of(const pg_rows *rows, size_t row, size_t column) {
     return text_copy(text_of(pg_value(rows, row, column)));
 }
 
+/* By the clock of the database, which is ahead of ours, or was: then the message is in the list before it was
+ * sent. */
+static instant since(const char *begun_us) {
+    instant begun = strtoll(begun_us, NULL, 10), now = instant_now();
+    return begun <= now ? begun : now - AHEAD;
+}
+
 /* id, kind, address, body, attempt, provider, begun_us, rank, tried */
 static void search_one(sender *x, const pg_rows *rows, size_t row) {
     const char *id = pg_value(rows, row, 0), *attempt = pg_value(rows, row, 4);
@@ -69,9 +77,9 @@ static void search_one(sender *x, const pg_rows *rows, size_t row) {
         e->to = copy_of(rows, row, 2);
         e->body = copy_of(rows, row, 3);
         (void)snprintf(e->attempt, sizeof e->attempt, "%s", attempt);
-        e->since = strtoll(pg_value(rows, row, 6), NULL, 10);
+        e->since = since(pg_value(rows, row, 6));
         provider_message m = errand_message(e);
-        if (e->to && e->body && p->search(x->s->accounts, &m, e->since, &e->request) == 0 &&
+        if (e->to && e->body && provider_search(p, x->s->accounts, &m, e->since, &e->request) == 0 &&
             client_start(x->client, &e->request, sender_done_of(ERRAND_SEARCH), e) == 0) {
             provider_request_release(&e->request);
             return;
@@ -90,8 +98,8 @@ pg_verdict sender_search(sender *x) {
     (void)snprintf(lease, sizeof lease, "%lld ms",
                    (long long)x->s->settings->notify_timeout_ms + LEASE_MARGIN_MS);
     pg_verdict verdict =
-        pg_query(x->s->c, "SELECT * FROM mayday.claim_doubts($1::text[], $2::integer, $3::interval)", 3,
-                 (const char *[]){sender_orgs(x), most, lease}, &rows);
+        pg_query(x->s->c, "SELECT * FROM mayday.claim_doubts($1, $2::text[], $3::integer, $4::interval)", 4,
+                 (const char *[]){x->s->gateway, sender_orgs(x), most, lease}, &rows);
     for (size_t i = 0; verdict == PG_DONE && i < pg_rows_count(rows); i++)
         search_one(x, rows, i);
     return verdict;
@@ -124,7 +132,7 @@ static const char *receipt_name(provider_receipt r) {
 
 void sender_told(errand *e, const provider_reply *reply) {
     char code[PROVIDER_CODE_MAX] = "";
-    const char *receipt = receipt_name(e->row->told(reply, text_of(e->reference), code));
+    const char *receipt = receipt_name(provider_told(e->row, reply, text_of(e->reference), code));
     if (receipt) /* else it is asked again */
         tell(e->owner, e->id, e->attempt, receipt, code);
     errand_free(e);
@@ -145,7 +153,7 @@ static void ask_one(sender *x, const pg_rows *rows, size_t row) {
     e->reference = copy_of(rows, row, 3);
     (void)snprintf(e->attempt, sizeof e->attempt, "%s", attempt);
     e->since = strtoll(pg_value(rows, row, 4), NULL, 10);
-    if (e->reference && p->ask(x->s->accounts, text_of(e->reference), e->since, &e->request) == 0 &&
+    if (e->reference && provider_ask(p, x->s->accounts, text_of(e->reference), e->since, &e->request) == 0 &&
         client_start(x->client, &e->request, sender_done_of(ERRAND_ASK), e) == 0)
         provider_request_release(&e->request);
     else
@@ -158,8 +166,8 @@ pg_verdict sender_ask(sender *x) {
     if (x->asking >= ASKS_MAX)
         return PG_DONE;
     (void)snprintf(most, sizeof most, "%zu", ASKS_MAX - x->asking);
-    pg_verdict verdict = pg_query(x->s->c, "SELECT * FROM mayday.claim_receipts($1::text[], $2::integer)", 2,
-                                  (const char *[]){sender_orgs(x), most}, &rows);
+    pg_verdict verdict = pg_query(x->s->c, "SELECT * FROM mayday.claim_receipts($1, $2::text[], $3::integer)",
+                                  3, (const char *[]){x->s->gateway, sender_orgs(x), most}, &rows);
     for (size_t i = 0; verdict == PG_DONE && i < pg_rows_count(rows); i++)
         ask_one(x, rows, i);
     return verdict;

@@ -41,8 +41,9 @@ typedef struct errand {
     errand_kind what;
     char id[UUID_TEXT_LEN + 1], attempt[UUID_TEXT_LEN + 1];
     const provider *row;
-    carrier *by; /* ERRAND_SEND */
-    bool trying; /* for carriers_ended() */
+    carrier *by;  /* ERRAND_SEND */
+    bool trying;  /* for carriers_ended() */
+    bool refused; /* by the database: it has failed there */
     int rank;
     char *to, *body, *lang, *menu, *reference; /* NULL: not needed */
     int64_t validity_ms;
@@ -72,7 +73,6 @@ struct sender {
     bool look;                        /* something may be due */
     int64_t look_at;                  /* likewise, from then on */
     int64_t orphans_at, state_at;
-    uint64_t state_seen[CARRIERS_MAX];
     bool missed[4]; /* said that nobody is configured, by kind */
 };
 

@@ -258,7 +258,7 @@ static void settle(errand *e, const provider_reply *reply, const provider_result
 static void done(void *context, const provider_reply *reply) {
     errand *e = context;
     provider_result r = {0};
-    e->row->read(reply, &r);
+    provider_read(e->row, reply, &r);
     settle(e, reply, &r);
 }
 

@@ -103,10 +103,51 @@ static void say_bare(const speech_about *about, const text facts[FACTS], buf *to
     }
 }
 
+static bool ends_with(text whole, text end) {
+    return whole.len >= end.len && memcmp(whole.ptr + whole.len - end.len, end.ptr, end.len) == 0;
+}
+
 static void as_text(const buf *said, buf *to) {
     CLEANUP(buf_release) buf simple = BUF(4 * SPEECH_MAX);
     sms_simplify(buf_text(said), &simple);
     buf_add_text(to, buf_failed(&simple) < 0 ? buf_text(said) : sms_fit(buf_text(&simple), SEGMENTS_MAX));
+}
+
+/* Whatever may stand behind the end of a sentence. */
+static text without_closers(text said) {
+    static const text closers[] = {TEXT("\""),     TEXT("'"),      TEXT(")"),      TEXT("]"),
+                                   TEXT("\u2019"), TEXT("\u201d"), TEXT("\u00bb"), TEXT("\u300d"),
+                                   TEXT("\u300f"), TEXT("\uff09")};
+    for (bool more = true; more;) {
+        more = false;
+        said = text_trim(said);
+        for (size_t i = 0; !more && i < ARRAY_LEN(closers); i++) {
+            more = ends_with(said, closers[i]);
+            said.len -= more ? closers[i].len : 0;
+        }
+    }
+    return said;
+}
+
+/* Of the scripts that do not end theirs as Latin does, too. */
+static bool is_ended(text said) {
+    static const text ends[] = {TEXT("."),      TEXT("!"),      TEXT("?"),      TEXT("\u2026"),
+                                TEXT("\u3002"), TEXT("\uff0e"), TEXT("\uff61"), TEXT("\uff01"),
+                                TEXT("\uff1f"), TEXT("\u061f"), TEXT("\u06d4"), TEXT("\u0964"),
+                                TEXT("\u0589"), TEXT("\u1362")};
+    said = without_closers(said);
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+        if (ends_with(said, ends[i]))
+            return true;
+    return said.len == 0;
+}
+
+/* A voice makes no pause by itself: what the person wrote last and the menu behind it, or the same once more,
+ * would be one sentence. */
+static void as_speech(const buf *said, buf *to) {
+    buf_add_text(to, text_trim(buf_text(said)));
+    if (!is_ended(buf_text(said)))
+        buf_add_char(to, '.');
 }
 
 int speech_say(const speech *s, const speech_about *about, buf *to, text *ret_lang) {
@@ -124,6 +165,8 @@ int speech_say(const speech *s, const speech_about *about, buf *to, text *ret_la
     }
     if (strcmp(about->kind, "sms") == 0)
         as_text(&said, to);
+    else if (strcmp(about->kind, "voice") == 0)
+        as_speech(&said, to);
     else
         buf_add_text(to, buf_text(&said));
     *ret_lang = fell_back || about->lang.len == 0 ? text_of(s->fallback) : about->lang;

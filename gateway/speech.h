@@ -23,8 +23,8 @@ typedef struct speech_about {
     const json *facts;
 } speech_about;
 
-/* Appends to `to`. *ret_lang: the language it came in, borrowed from `about` or `s`. Returns 0 or the
- * buffer's fault. */
+/* Appends to `to`; what is said in a call ends as a sentence does. *ret_lang: the language it came in,
+ * borrowed from `about` or `s`. Returns 0 or the buffer's fault. */
 NODISCARD int speech_say(const speech *s, const speech_about *about, buf *to, text *ret_lang);
 
 /* Which keys there are in a call; nothing when no language has the words. */

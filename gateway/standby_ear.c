@@ -2,7 +2,7 @@
  *
  * Bounded: what a service that stands still would leave in the queue is not kept beyond HEARD_MAX; raises are
  * the last to be dropped. Which gateways are online is known from their retained status; organisations and
- * gateways are few. */
+ * gateways are few. A status names the incidents its gateway told last; those it named before are kept. */
 #include "gateway/standby.h"
 
 #include <errno.h>
@@ -13,20 +13,32 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
 #include "core/topic.h"
 
 #define HEARD_MAX 50000 /* half of it for raises alone */
 #define PEERS_MAX 1000
-#define TOLD_MAX  100 /* as the schema has it */
+#define SAID_MAX  50000 /* the oldest are forgotten first */
 
 /* Another gateway, or we ourselves, in one organisation. */
 typedef struct peer {
     struct peer *next;
     char *org, *gateway;
     bool online;
-    char told[TOLD_MAX][UUID_TEXT_LEN + 1];
-    size_t told_count;
 } peer;
+
+/* That gateway said that it told this incident. */
+typedef struct said_key {
+    const peer *by;
+    uuid alert;
+} said_key;
+
+typedef struct said {
+    UT_hash_handle hh;
+    said_key key;
+} said;
 
 struct standby_ear {
     char *gateway;
@@ -35,6 +47,7 @@ struct standby_ear {
     heard *first, **end;
     size_t count, peer_count;
     peer *peers;
+    said *told;
 };
 
 heard *heard_free(heard *one) {
@@ -113,6 +126,39 @@ static peer *peer_of(standby_ear *e, text org, text gateway) {
     return p;
 }
 
+static said_key key_of(const peer *by, const uuid *alert) {
+    said_key key;
+    memset(&key, 0, sizeof key); /* compared as bytes */
+    key.by = by;
+    key.alert = *alert;
+    return key;
+}
+
+static void forget(standby_ear *e, said *one) {
+    HASH_DEL(e->told, one);
+    free(one);
+}
+
+static void note_told(standby_ear *e, const peer *by, text alert) {
+    uuid id;
+    said *one = NULL;
+    if (uuid_parse(alert, &id) < 0)
+        return;
+    said_key key = key_of(by, &id);
+    HASH_FIND(hh, e->told, &key, sizeof key, one);
+    if (one)
+        return;
+    if (HASH_COUNT(e->told) >= SAID_MAX)
+        forget(e, e->told);
+    one = calloc(1, sizeof *one);
+    if (!one)
+        return;
+    one->key = key;
+    HASH_ADD(hh, e->told, key, sizeof key, one);
+    if (!one->hh.tbl)
+        free(one); /* there was no memory for it */
+}
+
 static void hear_status(void *context, text org, text topic, text payload, text sender, bool retained) {
     standby_ear *e = context;
     CLEANUP(json_freep) json *body = NULL;
@@ -126,12 +172,8 @@ static void hear_status(void *context, text org, text topic, text payload, text 
     peer *p = peer_of(e, org, where.id);
     if (p) {
         p->online = text_equal(json_get_string(body, "status"), TEXT("online"));
-        p->told_count = 0;
-        for (size_t i = 0; i < json_length(list) && p->told_count < TOLD_MAX; i++) {
-            text id = json_string(json_at(list, i));
-            (void)snprintf(p->told[p->told_count++], UUID_TEXT_LEN + 1, "%.*s", (int)id.len,
-                           id.ptr ? id.ptr : "");
-        }
+        for (size_t i = 0; i < json_length(list); i++)
+            note_told(e, p, json_string(json_at(list, i)));
         (void)eventfd_write(e->fd, 1);
     }
     (void)pthread_mutex_unlock(&e->lock);
@@ -172,6 +214,8 @@ standby_ear *ear_close(standby_ear *e) {
         e->first = one->next;
         (void)heard_free(one);
     }
+    while (e->told)
+        forget(e, e->told);
     while (e->peers) {
         peer *p = e->peers;
         e->peers = p->next;
@@ -213,11 +257,18 @@ size_t ear_elders(standby_ear *e, text org) {
 }
 
 bool ear_told(standby_ear *e, text org, text alert) {
+    uuid id;
     bool has = false;
+    if (uuid_parse(alert, &id) < 0)
+        return false;
     (void)pthread_mutex_lock(&e->lock);
-    for (const peer *p = e->peers; p; p = p->next)
-        for (size_t i = 0; i < p->told_count && p->online && strcmp(p->gateway, e->gateway) != 0; i++)
-            has |= text_equal(text_of(p->org), org) && text_equal(text_of(p->told[i]), alert);
+    for (const peer *p = e->peers; p && !has; p = p->next) {
+        said_key key = key_of(p, &id);
+        said *one = NULL;
+        if (p->online && strcmp(p->gateway, e->gateway) != 0 && text_equal(text_of(p->org), org))
+            HASH_FIND(hh, e->told, &key, sizeof key, one);
+        has = one != NULL;
+    }
     (void)pthread_mutex_unlock(&e->lock);
     return has;
 }

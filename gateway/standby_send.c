@@ -248,10 +248,10 @@ static void over(shot *x, const provider_reply *reply) {
         provider_result found = {0};
         text none = {0};
         provider_message m = message_of(st, n, one, address_of(st, n), none);
-        one->row->found(reply, &m, one->begun_at, &found);
+        provider_found(one->row, reply, &m, one->begun_at, &found);
         settle_doubt(st, n, one, &found);
     } else {
-        one->row->read(reply, &one->result);
+        provider_read(one->row, reply, &one->result);
         one->ended_at = standby_now(st);
         one->http = reply->status;
         carriers_ended(&st->carriers, x->by, told_rank(n->of), one->trying, &one->result, clock_ms());
@@ -410,7 +410,7 @@ static bool choose(standby *st, notice *n, text to, text menu, shot *x) {
         provider_message m = message_of(st, n, &n->tries[n->try_count], to, menu);
         provider_request_release(&x->request);
         provider_request_init(&x->request);
-        int fault = by->row->build(st->s->accounts, &m, &x->request);
+        int fault = provider_build(by->row, st->s->accounts, &m, &x->request);
         if (fault == 0) {
             x->by = by;
             return true;
@@ -458,7 +458,7 @@ static void look_up(standby *st, notice *n) {
         provider_message m = message_of(st, n, last, to, none);
         x->search = true;
         x->which = n->try_count - 1;
-        if (last->row->search(st->s->accounts, &m, last->begun_at, &x->request) == 0)
+        if (provider_search(last->row, st->s->accounts, &m, last->begun_at, &x->request) == 0)
             return;
         shot_free(x);
     }

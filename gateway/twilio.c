@@ -1,7 +1,6 @@
 /* twilio.c - see twilio.h. */
 #include "gateway/twilio.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -25,48 +24,25 @@ const twilio_kind twilio_calls = {.list = "Calls",
                                   .bodies = false,
                                   .slack = 5 * INSTANT_SECOND};
 
-static bool is_set(const char *value) {
-    return value && *value;
-}
-
-bool twilio_ready(const accounts *a, const char *key, const char *senders, char ret_why[ACCOUNTS_WHY_MAX]) {
-    const char *missing = !is_set(a->s->twilio_account) ? "account_sid"
-                          : !is_set(a->twilio_token)    ? "token_file"
-                          : !is_set(senders)            ? key
-                          : !is_set(a->s->twilio_url)   ? "url"
-                                                        : NULL;
-    if (missing)
-        (void)snprintf(ret_why, ACCOUNTS_WHY_MAX, "[twilio] %s is not set", missing);
-    else if (!provider_reference_good(text_of(a->s->twilio_account)))
-        (void)snprintf(ret_why, ACCOUNTS_WHY_MAX, "[twilio] account_sid is none");
-    else
-        return true;
-    return false;
-}
-
 /* ---- requests ---- */
 
-static void address(const accounts *a, const twilio_kind *kind, provider_request *to) {
+static const twilio_kind *kind_of(const provider *p) {
+    return p->more;
+}
+
+static void begin_address(const provider *p, const accounts *a, provider_request *to) {
     url_base_add(&to->url, a->s->twilio_url);
-    buf_printf(&to->url, "/2010-04-01/Accounts/%s/%s", a->s->twilio_account, kind->list);
+    buf_printf(&to->url, "/2010-04-01/Accounts/%s/%s", a->s->twilio_account, kind_of(p)->list);
     buf_printf(&to->user, "%s:%s", a->s->twilio_account, a->twilio_token);
     buf_add_text(&to->headers, TEXT("Accept: application/json\n"));
 }
 
-void twilio_begin(const accounts *a, const twilio_kind *kind, const char *method, provider_request *to) {
+void twilio_begin(const provider *p, const accounts *a, const char *method, provider_request *to) {
     to->method = method;
-    address(a, kind, to);
+    begin_address(p, a, to);
     buf_add_text(&to->url, TEXT(".json"));
     if (strcmp(method, "POST") == 0)
         buf_add_text(&to->headers, TEXT("Content-Type: application/x-www-form-urlencoded\n"));
-}
-
-int twilio_failed(const provider_request *r) {
-    const buf *all[] = {&r->url, &r->headers, &r->user, &r->body};
-    for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        if (buf_failed(all[i]) < 0)
-            return buf_failed(all[i]);
-    return 0;
 }
 
 text twilio_body(text whole) {
@@ -75,24 +51,24 @@ text twilio_body(text whole) {
 
 /* By number alone: what still waits there has no date yet, by which it could be found. The newest come first.
  */
-int twilio_search(const twilio_kind *kind, const accounts *a, const provider_message *m,
+int twilio_search(const provider *p, const accounts *a, const provider_message *m, instant since,
                   provider_request *to) {
-    twilio_begin(a, kind, "GET", to);
+    (void)since;
+    twilio_begin(p, a, "GET", to);
     buf_add_text(&to->url, TEXT("?To="));
     url_add(&to->url, m->to);
     buf_add_text(&to->url, TEXT("&PageSize=" PAGE));
-    return twilio_failed(to);
+    return 0;
 }
 
-int twilio_ask(const twilio_kind *kind, const accounts *a, text reference, provider_request *to) {
-    if (!provider_reference_good(reference))
-        return -EINVAL;
+int twilio_ask(const provider *p, const accounts *a, text reference, instant sent_at, provider_request *to) {
+    (void)sent_at;
     to->method = "GET";
-    address(a, kind, to);
+    begin_address(p, a, to);
     buf_add_char(&to->url, '/');
     buf_add_text(&to->url, reference);
     buf_add_text(&to->url, TEXT(".json"));
-    return twilio_failed(to);
+    return 0;
 }
 
 /* ---- answers ---- */
@@ -136,8 +112,7 @@ static void apply_code(int64_t code, provider_result *r) {
 }
 
 /* 4xx. What does not speak as Twilio does stands in between: that is the way's fault, not the message's. */
-static void read_refusal(const provider_reply *reply, provider_result *r) {
-    CLEANUP(json_freep) json *body = provider_body(reply);
+static void read_refusal(const json *body, provider_result *r) {
     const json *code = json_get(body, "code");
     if (json_kind_of(code) != JSON_INTEGER) {
         r->blame = BLAME_PROVIDER;
@@ -189,16 +164,11 @@ static void read_made(const twilio_kind *kind, const json *body, provider_result
     provider_sent(r, sid);
 }
 
-void twilio_read(const twilio_kind *kind, const provider_reply *reply, provider_result *ret_result) {
-    provider_result r;
-    reply_class c = provider_judge(reply, &r);
-    if (c == REPLY_REFUSED) {
-        read_refusal(reply, &r);
-    } else if (c == REPLY_GOOD) {
-        CLEANUP(json_freep) json *body = provider_body(reply);
-        read_made(kind, body, &r);
-    }
-    *ret_result = r;
+void twilio_read(const provider *p, reply_class c, const json *body, provider_result *r) {
+    if (c == REPLY_REFUSED)
+        read_refusal(body, r);
+    else if (c == REPLY_GOOD)
+        read_made(kind_of(p), body, r);
 }
 
 /* "Thu, 24 Aug 2023 05:01:45 +0000" (RFC 2822), always in UTC. */
@@ -267,45 +237,31 @@ static bool is_whole(const twilio_kind *kind, const json *body, const json *list
            oldest < since - kind->slack;
 }
 
-void twilio_found(const twilio_kind *kind, const provider_reply *reply, const provider_message *m,
-                  instant since, provider_result *ret_result) {
-    provider_result r;
-    if (provider_judge(reply, &r) == REPLY_GOOD) {
-        CLEANUP(json_freep) json *body = provider_body(reply);
-        const json *list = json_get(body, kind->member);
-        list_search search = {0};
-        if (json_kind_of(list) == JSON_ARRAY) {
-            for (size_t i = 0; i < json_length(list); i++) {
-                const json *entry = json_at(list, i);
-                list_note(&search, look_at(kind, entry, m, since), json_get_string(entry, "sid"));
-            }
-            list_settle(&search, is_whole(kind, body, list, since), !kind->bodies, &r);
-            *ret_result = r;
-            return;
-        }
+bool twilio_found(const provider *p, const json *body, const provider_message *m, instant since,
+                  list_search *s) {
+    const twilio_kind *kind = kind_of(p);
+    const json *list = json_get(body, kind->member);
+    if (json_kind_of(list) != JSON_ARRAY)
+        return false;
+    for (size_t i = 0; i < json_length(list); i++) {
+        const json *entry = json_at(list, i);
+        list_note(s, look_at(kind, entry, m, since), json_get_string(entry, "sid"));
     }
-    provider_unsettled(&r);
-    *ret_result = r;
+    s->whole = is_whole(kind, body, list, since);
+    s->look_alike = !kind->bodies;
+    return true;
 }
 
-provider_receipt twilio_told(const twilio_kind *kind, const provider_reply *reply, text reference,
-                             char ret_code[PROVIDER_CODE_MAX]) {
+bool twilio_told(const provider *p, const json *body, text reference, provider_receipt *ret_receipt,
+                 char ret_code[PROVIDER_CODE_MAX]) {
     char digits[32];
-    provider_result r;
-    ret_code[0] = '\0';
-    if (provider_judge(reply, &r) != REPLY_GOOD) {
-        provider_code_add(ret_code, text_of(r.code));
-        return RECEIPT_UNKNOWN;
-    }
-    CLEANUP(json_freep) json *body = provider_body(reply);
     text sid = json_get_string(body, "sid");
-    if (!is_sid(kind, sid) || !text_equal(sid, reference)) {
-        provider_code_add(ret_code, text_of(r.code));
-        return RECEIPT_UNKNOWN;
-    }
+    if (!is_sid(kind_of(p), sid) || !text_equal(sid, reference))
+        return false;
     text code = provider_scalar(json_get(body, "error_code"), digits);
     provider_code_add(ret_code, code.ptr ? code : json_get_string(body, "answered_by"));
-    return twilio_receipt(json_get_string(body, "status"));
+    *ret_receipt = twilio_receipt(json_get_string(body, "status"));
+    return true;
 }
 
 /* ---- speech ---- */
@@ -348,7 +304,7 @@ static void open_gather(const settings *s, text notification, buf *to) {
 
 void twiml_add(const settings *s, text notification, text say, text menu, text lang, int times, buf *to) {
     static const text closing = TEXT("</Say></Gather></Response>");
-    bool asks = menu.len > 0 && is_set(s->notify_public_url);
+    bool asks = menu.len > 0 && s->notify_public_url && *s->notify_public_url;
     size_t start = to->len;
     buf_add_text(to, TEXT("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response>"));
     if (say.len == 0 && !asks) { /* a verb without words would be an error that is read out */

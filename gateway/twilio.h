@@ -16,22 +16,21 @@ typedef struct twilio_kind {
 
 extern const twilio_kind twilio_texts, twilio_calls;
 
-bool twilio_ready(const accounts *a, const char *key, const char *senders, char ret_why[ACCOUNTS_WHY_MAX]);
 /* The address of the list itself, the credentials, and for POST the type of the body. */
-void twilio_begin(const accounts *a, const twilio_kind *kind, const char *method, provider_request *to);
-int twilio_failed(const provider_request *r); /* 0 or the first fault of its buffers */
+void twilio_begin(const provider *p, const accounts *a, const char *method, provider_request *to);
 
 /* What goes out of a text: the API takes no more. */
 text twilio_body(text whole);
 
-void twilio_read(const twilio_kind *kind, const provider_reply *reply, provider_result *ret_result);
-int twilio_search(const twilio_kind *kind, const accounts *a, const provider_message *m,
+/* Of both rows, whose `more` is their twilio_kind; see provider.h. */
+void twilio_read(const provider *p, reply_class c, const json *body, provider_result *r);
+int twilio_search(const provider *p, const accounts *a, const provider_message *m, instant since,
                   provider_request *to);
-void twilio_found(const twilio_kind *kind, const provider_reply *reply, const provider_message *m,
-                  instant since, provider_result *ret_result);
-int twilio_ask(const twilio_kind *kind, const accounts *a, text reference, provider_request *to);
-provider_receipt twilio_told(const twilio_kind *kind, const provider_reply *reply, text reference,
-                             char ret_code[PROVIDER_CODE_MAX]);
+bool twilio_found(const provider *p, const json *body, const provider_message *m, instant since,
+                  list_search *s);
+int twilio_ask(const provider *p, const accounts *a, text reference, instant sent_at, provider_request *to);
+bool twilio_told(const provider *p, const json *body, text reference, provider_receipt *ret_receipt,
+                 char ret_code[PROVIDER_CODE_MAX]);
 
 /* Of a message's or a call's status. */
 provider_receipt twilio_receipt(text status);

@@ -11,14 +11,6 @@
 #define TOKEN_LIFE  (24 * 3600)
 #define NAME_LENGTH 128
 
-int vonage_failed(const provider_request *r) {
-    const buf *all[] = {&r->url, &r->headers, &r->user, &r->body};
-    for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        if (buf_failed(all[i]) < 0)
-            return buf_failed(all[i]);
-    return 0;
-}
-
 int vonage_token_add(const accounts *a, instant at, text name, provider_request *to) {
     CLEANUP(json_freep) json *claims = json_new_object();
     CLEANUP(buf_release) buf payload = BUF(4096);
@@ -37,6 +29,20 @@ int vonage_token_add(const accounts *a, instant at, text name, provider_request 
     int fault = jws_rs256(a->vonage_key_pem, buf_text(&payload), &to->headers);
     buf_add_char(&to->headers, '\n');
     return fault < 0 ? fault : buf_failed(&to->headers);
+}
+
+void vonage_moment_add(buf *url, char before, const char *name, instant at) {
+    CLEANUP(buf_release) buf spelled = BUF(64);
+    moment_add(&spelled, at);
+    buf_printf(url, "%c%s=", before, name);
+    url_add(url, buf_text(&spelled));
+}
+
+json *vonage_list_of(json *only) {
+    json *list = json_new_array();
+    if (!list)
+        return json_free(only);
+    return json_append(list, only) == 0 ? list : json_free(list);
 }
 
 typedef struct receipt_row {
@@ -92,11 +98,6 @@ static json *talk(text say, text menu, text lang, int times, bool asks) {
     return one;
 }
 
-static json *one_string(text t) {
-    json *list = json_new_array();
-    return list && json_append(list, json_new_string(t)) == 0 ? list : json_free(list);
-}
-
 static json *keys_wanted(void) {
     json *keys = json_new_object();
     if (!keys || json_put(keys, "maxDigits", json_new_integer(1)) < 0 ||
@@ -109,8 +110,9 @@ static json *keys_wanted(void) {
 static json *input(text url) {
     json *one = json_new_object();
     if (!one || json_put(one, "action", json_new_string(TEXT("input"))) < 0 ||
-        json_put(one, "type", one_string(TEXT("dtmf"))) < 0 || json_put(one, "dtmf", keys_wanted()) < 0 ||
-        json_put(one, "eventUrl", one_string(url)) < 0 ||
+        json_put(one, "type", vonage_list_of(json_new_string(TEXT("dtmf")))) < 0 ||
+        json_put(one, "dtmf", keys_wanted()) < 0 ||
+        json_put(one, "eventUrl", vonage_list_of(json_new_string(url))) < 0 ||
         json_put(one, "eventMethod", json_new_string(TEXT("POST"))) < 0)
         return json_free(one);
     return one;

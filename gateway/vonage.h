@@ -4,10 +4,13 @@
 
 #include "gateway/provider_inside.h"
 
-int vonage_failed(const provider_request *r); /* 0 or the first fault of its buffers */
-
 /* "Authorization: Bearer ..." of the application: valid for a day from `at` on, known by `name`. */
 NODISCARD int vonage_token_add(const accounts *a, instant at, text name, provider_request *to);
+
+/* "&name=2026-11-21T02:40:00Z", where they take moments; `before`: '?' or '&'. */
+void vonage_moment_add(buf *url, char before, const char *name, instant at);
+
+NODISCARD json *vonage_list_of(json *only); /* takes `only`, NULL too; NULL when memory is short */
 
 provider_receipt vonage_text_receipt(text status);
 provider_receipt vonage_call_receipt(text status);

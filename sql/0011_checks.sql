@@ -13,6 +13,7 @@ CREATE TABLE mayday.check_watch (
     answer text,             -- 'ok', 'help' or 'text': the last; but help stays help
     answer_text text,
     answer_position geography(Point, 4326),
+    duress boolean NOT NULL DEFAULT false, -- they called for help so that whoever is beside them does not notice
     due_at timestamptz,      -- when silence becomes an alarm; NULL: never
     -- What is alarmed with is fixed before it is sent: the ids when the check is stored, the message when a gateway
     -- first picks it up. However often gateways die or repeat themselves, it is one message and one incident.
@@ -40,25 +41,36 @@ CREATE TABLE mayday.reply_unmatched (
     at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- An answer counts when it is the person's own, a late one too. A call for help is due at once, and nothing takes it
+-- Whose answer counts as another's: the policy lets dispatch alone send one, who heard from them otherwise.
+CREATE FUNCTION mayday.answers_for(in_org text, in_sender text) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM mayday.person p WHERE p.org = in_org AND p.person = in_sender AND 'dispatcher' = ANY (p.roles))
+$$;
+
+-- An answer counts when it is the person's own, or dispatch answers for them; a late one too. A call for help is due at once, and nothing takes it
 -- back: who can force one answer out of somebody can force another. Called when this check has an alarm already, it is
 -- a new one, which joins the incident of the first if that is still open.
 CREATE FUNCTION mayday.settle_replies(ids uuid[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 BEGIN
     WITH own AS MATERIALIZED (
-        SELECT w.check_id, r.id, r.answer, r.text, r.position,
+        SELECT w.check_id, r.id, r.text, r.position,
+               CASE WHEN d.duress THEN 'help' ELSE r.answer END AS answer, d.duress,
                greatest(mayday.happened_at(r.at, r.received_at, r.offline), w.sent_at) AS at
         FROM mayday.reply r JOIN mayday.check_watch w
-            ON w.check_id = r.check_id AND w.org = r.org AND w.person = r.person AND w.person = r.sender
-        WHERE r.id = ANY (ids)
+            ON w.check_id = r.check_id AND w.org = r.org AND w.person = r.person
+               AND (w.person = r.sender OR mayday.answers_for(r.org, r.sender))
+        CROSS JOIN LATERAL (SELECT r.pin_verdict IS NOT DISTINCT FROM 'duress'
+                                   OR mayday.calls_for_help(r.org, r.person, r.text) AS duress) d
+        WHERE r.id = ANY (ids) AND (r.pin_verdict IS DISTINCT FROM 'wrong' OR r.answer = 'help' OR d.duress)
     ), said AS MATERIALIZED (
         -- The one that counts of each check: the last, but a call for help before all others.
         SELECT DISTINCT ON (o.check_id) o.check_id, o.answer, o.text, o.position,
-               min(o.at) OVER (PARTITION BY o.check_id) AS first_at
+               min(o.at) OVER (PARTITION BY o.check_id) AS first_at,
+               bool_or(o.duress) OVER (PARTITION BY o.check_id) AS duress
         FROM own o ORDER BY o.check_id, (o.answer = 'help') DESC, o.at DESC, o.id DESC
     ), judged AS MATERIALIZED (
-        SELECT w.check_id, s.first_at, s.answer, s.text, s.position, s.answer = 'help' AS help,
+        SELECT w.check_id, s.first_at, s.answer, s.text, s.position, s.duress, s.answer = 'help' AS help,
                w.answer = 'help' AND s.answer <> 'help' AS kept,
                s.answer = 'help' AND w.alarm IS NOT NULL AS once_more
         FROM mayday.check_watch w JOIN said s USING (check_id)
@@ -70,6 +82,7 @@ BEGIN
         answer = CASE WHEN j.kept THEN w.answer ELSE j.answer END,
         answer_text = CASE WHEN j.kept THEN w.answer_text ELSE j.text END,
         answer_position = CASE WHEN j.kept THEN w.answer_position ELSE j.position END,
+        duress = w.duress OR j.duress,
         due_at = CASE WHEN j.help THEN clock_timestamp() ELSE w.due_at END,
         earlier_alarms = w.earlier_alarms || CASE WHEN j.once_more THEN ARRAY[w.alarm_alert] ELSE '{}' END,
         alarm_alert = CASE WHEN j.once_more THEN mayday.new_id() ELSE w.alarm_alert END,
@@ -79,7 +92,8 @@ BEGIN
         alarmed_at = CASE WHEN j.once_more THEN NULL ELSE w.alarmed_at END
     FROM judged j
     WHERE w.check_id = j.check_id;
-    IF FOUND AND EXISTS (SELECT FROM mayday.reply r WHERE r.id = ANY (ids) AND r.answer = 'help') THEN
+    IF FOUND AND EXISTS (SELECT FROM mayday.reply r JOIN mayday.check_watch w ON w.check_id = r.check_id
+                         WHERE r.id = ANY (ids) AND w.answer = 'help' AND w.alarmed_at IS NULL) THEN
         PERFORM pg_notify('mayday_keeper', '');
     END IF;
 
@@ -91,13 +105,24 @@ BEGIN
 END
 $$;
 
--- Time runs from when the check is stored: while the database was away, so were the answers.
+-- What a PIN in an answer was worth; see lib/store/effect_reply.c.
+CREATE FUNCTION mayday.reply_judged(in_id uuid, in_verdict text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+    UPDATE mayday.reply r SET pin_verdict = in_verdict WHERE r.id = in_id
+$$;
+
+-- Time runs from when the check is stored: while the database was away, so were the answers. The alarm of a check for
+-- what a body said has ids that a gateway without the database makes, too (gateway/vigil_talk.c).
 CREATE FUNCTION mayday.settle_checks(ids uuid[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO mayday.check_watch (check_id, org, person, asked_by, alert, sent_at, due_at, alarm_alert, alarm_message)
     SELECT c.id, c.org, c.person, c.sender, c.alert, c.received_at,
-           clock_timestamp() + make_interval(secs => c.respond_within), mayday.new_id(), mayday.new_id()
+           clock_timestamp() + make_interval(secs => c.respond_within),
+           CASE c.reason WHEN 'vitals' THEN mayday.derived_id('vitals/' || c.org || '/' || c.id || '/alert', mayday.uuid_time(c.id))
+                         ELSE mayday.new_id() END,
+           CASE c.reason WHEN 'vitals' THEN mayday.derived_id('vitals/' || c.org || '/' || c.id || '/raise', mayday.uuid_time(c.id))
+                         ELSE mayday.new_id() END
     FROM mayday.person_check c
     WHERE c.id = ANY (ids)
     ON CONFLICT (check_id) DO NOTHING;
@@ -145,7 +170,7 @@ $$;
 -- Takes due checks for this gateway, oldest first: help always, silence only when `silence_too`.
 CREATE FUNCTION mayday.claim_checks(orgs text[], silence_too boolean, how_many integer, lease interval)
 RETURNS TABLE (check_id uuid, org text, alarm_alert uuid, alarm_message uuid, alarm text, person text, lang text,
-               help boolean, asked_by text, question text, answer_text text)
+               help boolean, asked_by text, question text, answer_text text, reason text, finding text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -163,7 +188,7 @@ BEGIN
     PERFORM count(mayday.mark_alarmed(w.check_id, w.alarm_message, r.sender))
     FROM mayday.check_watch w JOIN mayday.raise r ON r.id = w.alarm_message
     WHERE w.alarmed_at IS NULL AND w.due_at <= clock_timestamp() AND (w.answered_at IS NULL OR w.answer = 'help')
-      AND w.alarm IS NOT NULL AND r.org = w.org AND r.alert = w.alarm_alert;
+      AND r.org = w.org AND r.alert = w.alarm_alert;
     RETURN QUERY
     WITH due AS MATERIALIZED (
         SELECT w.check_id FROM mayday.check_watch w
@@ -176,7 +201,9 @@ BEGIN
         RETURNING w.*
     )
     SELECT c.check_id, c.org, c.alarm_alert, c.alarm_message, c.alarm::text, c.person, p.lang,
-           c.answer IS NOT DISTINCT FROM 'help', c.asked_by, k.text, c.answer_text
+           c.answer IS NOT DISTINCT FROM 'help', c.asked_by, k.text, c.answer_text, k.reason,
+           (SELECT v.words FROM mayday.vital_alert v WHERE v.check_id = c.check_id AND v.org = c.org
+            ORDER BY v.response = 'note', v.at DESC, v.id DESC LIMIT 1)
     FROM claimed c LEFT JOIN mayday.person p ON p.org = c.org AND p.person = c.person
     LEFT JOIN mayday.person_check k ON k.id = c.check_id
     ORDER BY c.due_at, c.check_id;
@@ -193,14 +220,16 @@ DECLARE
 BEGIN
     UPDATE mayday.check_watch w SET alarm = coalesce(w.alarm, jsonb_strip_nulls(jsonb_build_object(
         'v', 1, 'id', w.alarm_message, 'ts', mayday.spell(w.due_at), 'type', in_type, 'priority', in_priority,
-        'text', nullif(left(in_text, 4000), ''), 'lang', in_lang, 'person', w.person,
+        'text', nullif(left(in_text, 4000), ''), 'lang', in_lang, 'person', w.person, 'silent', nullif(w.duress, false),
         'location', (SELECT jsonb_build_object('lat', ST_Y(l.position::geometry), 'lon', ST_X(l.position::geometry),
                                                'accuracy', l.accuracy)
                      FROM (SELECT w.answer_position AS position, NULL::real AS accuracy, w.due_at AS at
                            UNION ALL
                            (SELECT k.position, k.accuracy, k.at FROM mayday.location k
                             WHERE k.org = w.org AND k.person = w.person ORDER BY k.at DESC LIMIT 1)) l
-                     WHERE l.position IS NOT NULL ORDER BY l.at DESC LIMIT 1))))
+                     WHERE l.position IS NOT NULL ORDER BY l.at DESC LIMIT 1),
+        'readings', (SELECT v.readings FROM mayday.vital_alert v WHERE v.check_id = w.check_id AND v.org = w.org
+                     ORDER BY v.response = 'note', v.at DESC, v.id DESC LIMIT 1))))
     WHERE w.check_id = in_check AND w.alarm_message = in_message
     RETURNING w.alarm::text INTO spelled;
     RETURN spelled;
@@ -228,14 +257,21 @@ $$;
 -- What made Mayday raise it.
 CREATE FUNCTION mayday.name_cause() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+DECLARE
+    why text;
 BEGIN
-    IF EXISTS (SELECT FROM mayday.check_watch w WHERE w.alarm_alert = NEW.id AND w.org = NEW.org) THEN
-        NEW.cause := 'check';
+    SELECT CASE k.reason WHEN 'vitals' THEN 'vitals' ELSE 'check' END INTO why
+    FROM mayday.check_watch w LEFT JOIN mayday.person_check k ON k.id = w.check_id
+    WHERE w.alarm_alert = NEW.id AND w.org = NEW.org LIMIT 1;
+    -- Its check may be stored later: readings are attached by gateways alone.
+    IF EXISTS (SELECT FROM mayday.raise r WHERE r.alert = NEW.id AND r.org = NEW.org AND r.readings IS NOT NULL) THEN
+        why := 'vitals';
     END IF;
+    NEW.cause := coalesce(why, NEW.cause);
     RETURN NEW;
 END
 $$;
-CREATE TRIGGER name_cause BEFORE INSERT ON mayday.alert FOR EACH ROW WHEN (NEW.cause = 'gateway')
+CREATE TRIGGER name_cause BEFORE INSERT ON mayday.alert FOR EACH ROW WHEN (NEW.cause <> 'person')
     EXECUTE FUNCTION mayday.name_cause();
 
 -- ---- What people ask.
@@ -281,7 +317,8 @@ $$;
 
 GRANT SELECT ON mayday.check_watch TO mayday_gateway, mayday_console;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA mayday FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION mayday.settle_checks(uuid[]), mayday.settle_replies(uuid[]), mayday.settle_receipts(uuid[])
+GRANT EXECUTE ON FUNCTION mayday.settle_checks(uuid[]), mayday.settle_replies(uuid[]), mayday.settle_receipts(uuid[]),
+    mayday.reply_judged(uuid, text)
     TO mayday_plugin;
 GRANT EXECUTE ON FUNCTION mayday.claim_checks(text[], boolean, integer, interval),
     mayday.spell_alarm(uuid, uuid, text, text, text, text), mayday.mark_alarmed(uuid, uuid, text) TO mayday_gateway;

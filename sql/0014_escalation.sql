@@ -81,6 +81,7 @@ CREATE TABLE mayday.escalation (
     held_until timestamptz,
     forgotten integer NOT NULL DEFAULT 0, -- how often it was answered and then forgotten
     exhausted_at timestamptz,
+    fault text,                       -- why its next step cannot be stored; it is tried again and again
     PRIMARY KEY (org, alert)
 );
 CREATE INDEX ON mayday.escalation (due_at) WHERE due_at IS NOT NULL;
@@ -113,6 +114,7 @@ CREATE TABLE mayday.notification (
     level integer NOT NULL DEFAULT 0,
     place smallint NOT NULL DEFAULT 1, -- which of the person's channels
     rank smallint NOT NULL, -- how urgent: 4 critical ... 1 low, 0 routine; the highest goes first
+    behind boolean NOT NULL DEFAULT false, -- somebody else is told of it first: goes after others as urgent, of whom nobody is
     lang text,
     code text,           -- what an answer may name it by; four digits
     -- 'waiting' until due_at; 'sending': a gateway has it; 'doubt': it may have gone out; 'sent': a provider took it;
@@ -189,10 +191,13 @@ CREATE TABLE mayday.answer (
 CREATE INDEX ON mayday.answer (at) WHERE NOT done;
 CREATE INDEX ON mayday.answer (alert) WHERE alert IS NOT NULL;
 
--- How each gateway sees each provider; for `mayday provider status`.
+-- How each gateway sees each provider that it has; for `mayday provider status`, and for gateways that have it not:
+-- mayday.left_to_others().
 CREATE TABLE mayday.provider_state (
     gateway text NOT NULL,
     provider text NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('sms', 'voice', 'webhook')),
+    orgs text[],         -- whom the gateway serves; NULL: all
     breaker text NOT NULL CHECK (breaker IN ('closed', 'open', 'trying')),
     in_flight integer NOT NULL,
     sent bigint NOT NULL,
@@ -201,7 +206,7 @@ CREATE TABLE mayday.provider_state (
     unknown bigint NOT NULL,
     last_failure text,
     last_failure_at timestamptz,
-    noted_at timestamptz NOT NULL DEFAULT now(),
+    noted_at timestamptz NOT NULL DEFAULT now(), -- every few seconds while the gateway runs
     PRIMARY KEY (gateway, provider)
 );
 
@@ -231,4 +236,3 @@ GRANT SELECT ON mayday.plan, mayday.team, mayday.team_cover, mayday.escalation, 
 -- Without addresses and texts.
 GRANT SELECT (id, org, alert, person, kind, purpose, family, round, level, place, rank, lang, status, due_at, made_at,
               expires_at, attempts, sent_at, done_at, why) ON mayday.notification TO mayday_console;
-GRANT INSERT, UPDATE ON mayday.provider_state TO mayday_gateway;

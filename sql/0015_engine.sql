@@ -195,7 +195,7 @@ BEGIN
     WHERE n.alert = in_alert AND n.org = in_org AND n.status IN ('waiting', 'sending', 'doubt')
       AND n.purpose IN ('raise', 'forgotten', 'exhausted') AND (in_person IS NULL OR n.person = in_person)
     ORDER BY n.id FOR UPDATE;
-    UPDATE mayday.notification n SET expires_at = least(n.expires_at, clock_timestamp()),
+    UPDATE mayday.notification n SET expires_at = least(n.expires_at, mayday.watched_now()),
         status = CASE n.status WHEN 'waiting' THEN 'withdrawn' ELSE n.status END,
         due_at = CASE n.status WHEN 'waiting' THEN NULL ELSE n.due_at END,
         done_at = CASE n.status WHEN 'waiting' THEN clock_timestamp() ELSE n.done_at END
@@ -435,9 +435,11 @@ BEGIN
         SELECT NULL, false, 'webhook', w.webhook, 1, 'webhook:' || w.webhook FROM whom w WHERE w.webhook IS NOT NULL
     ), made AS (
         INSERT INTO mayday.notification (id, org, alert, person, kind, address, purpose, family, round, level, place, rank,
-                                         lang, code, due_at, expires_at)
+                                         behind, lang, code, due_at, expires_at)
         SELECT mayday.notification_id(a.org, a.id, forgotten, in_round, in_level, p.name, p.place), a.org, a.id, p.person,
                p.kind, p.address, in_purpose, p.family, in_round, in_level, p.place, mayday.priority_rank(a.priority),
+               -- When hundreds raise at once, somebody hears of each before others hear of any.
+               p.family OR row_number() OVER (PARTITION BY p.family, p.kind ORDER BY p.place, p.name) > 1,
                (SELECT x.lang FROM mayday.person x WHERE x.org = a.org AND x.person = p.person),
                CASE WHEN p.kind = 'sms' THEN mayday.fresh_code(p.address) END, moment + (p.place - 1) * gap,
                moment + (p.place - 1) * gap + validity
@@ -531,7 +533,7 @@ BEGIN
     UPDATE mayday.escalation x SET policy = e.policy, status = e.status, round = e.round, first_round = e.first_round,
         level = e.level, forgotten = e.forgotten, begun_at = e.begun_at, due_at = e.due_at, next_at = e.next_at,
         wanted_level = e.wanted_level, everyone = e.everyone, held_until = e.held_until, exhausted_at = e.exhausted_at,
-        answered_at = e.answered_at, answered_by = e.answered_by
+        answered_at = e.answered_at, answered_by = e.answered_by, fault = NULL
     WHERE x.org = a.org AND x.alert = a.id;
     IF (s->>'withdraw')::boolean THEN
         PERFORM mayday.withdraw(a.org, a.id);
@@ -576,11 +578,13 @@ BEGIN
 END
 $$;
 
--- One that cannot be stored, for what somebody entered, must not stop the others.
+-- One that cannot be stored, for what somebody entered, must not stop the others. Nobody is told while it cannot, so it is
+-- never given up; but its reason is said once. Returns how many there are whose reason is new.
 CREATE FUNCTION mayday.escalation_store(steps jsonb, validity interval) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
     s jsonb;
+    was text;
     failed integer := 0;
 BEGIN
     FOR s IN SELECT x.value FROM jsonb_array_elements(steps) x LOOP
@@ -591,9 +595,11 @@ BEGIN
         THEN
             RAISE; -- all of it is done again
         WHEN OTHERS THEN
-            failed := failed + 1;
-            UPDATE mayday.escalation e SET due_at = clock_timestamp() + interval '5 seconds'
+            SELECT e.fault INTO was FROM mayday.escalation e WHERE e.org = s->>'org' AND e.alert = (s->>'alert')::uuid;
+            UPDATE mayday.escalation e SET due_at = clock_timestamp() + interval '5 seconds', fault = SQLERRM
             WHERE e.org = s->>'org' AND e.alert = (s->>'alert')::uuid;
+            CONTINUE WHEN was = SQLERRM;
+            failed := failed + 1;
             PERFORM mayday.record_audit(s->>'org', 'escalation.failed', 'mayday', NULL, (s->>'alert')::uuid,
                                         jsonb_build_object('why', SQLERRM));
         END;

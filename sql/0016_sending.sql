@@ -10,7 +10,7 @@
 -- has it: it must not wait for a writer's transaction while something is to be sent.
 
 -- The most urgent first, of each kind; and what providers are asked about.
-CREATE INDEX ON mayday.notification (kind, rank, due_at) WHERE status = 'waiting';
+CREATE INDEX ON mayday.notification (kind, rank, behind, due_at) WHERE status = 'waiting';
 CREATE INDEX ON mayday.notification (status, due_at) WHERE status IN ('doubt', 'sent') AND due_at IS NOT NULL;
 
 -- ---- what is to be said ----
@@ -43,7 +43,9 @@ BEGIN
         'type', a.type, 'priority', a.priority, 'status', a.status, 'silent', a.silent, 'raised_by', a.raised_by,
         'who', coalesce((SELECT p.name FROM mayday.person p WHERE p.org = a.org AND p.person = a.raised_by), a.raised_by),
         'by', coalesce((SELECT p.name FROM mayday.person p WHERE p.org = a.org AND p.person = who), who),
-        'text', CASE WHEN n.purpose = 'which' THEN mayday.choices(n.address) WHEN a.id IS NOT NULL THEN (
+        -- What a body said is not for family.
+        'text', CASE WHEN n.purpose = 'which' THEN mayday.choices(n.address) WHEN n.family AND a.cause = 'vitals' THEN NULL
+                     WHEN a.id IS NOT NULL THEN (
             SELECT r.text FROM mayday.raise r WHERE r.alert = a.id AND r.org = a.org AND r.text IS NOT NULL
             ORDER BY r.at LIMIT 1) END,
         'lat', place->'lat', 'lon', place->'lon', 'raised_at', mayday.spell(a.raised_at),
@@ -91,29 +93,89 @@ BEGIN
 END
 $$;
 
+-- A gateway says how it sees its providers, every few seconds: that is also how others know that it is there. Each:
+-- {"provider", "kind", "breaker", "in_flight", "sent", "retry", "refused", "unknown", "failure"}; those that are not
+-- named it has no more. `in_orgs`: whom it serves; NULL: all. Nothing is lost with the last second of it, so the commit
+-- does not wait for the disk.
+CREATE FUNCTION mayday.note_providers(in_gateway text, in_orgs text[], rows jsonb) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    DELETE FROM mayday.provider_state p WHERE p.gateway = in_gateway
+      AND NOT EXISTS (SELECT FROM jsonb_array_elements(rows) x WHERE x->>'provider' = p.provider);
+    INSERT INTO mayday.provider_state AS p (gateway, provider, kind, orgs, breaker, in_flight, sent, retry, refused, unknown,
+                                            last_failure, last_failure_at)
+    SELECT in_gateway, x.provider, x.kind, in_orgs, x.breaker, x.in_flight, x.sent, x.retry, x.refused, x.unknown, x.failure,
+           CASE WHEN x.failure IS NOT NULL THEN now() END
+    FROM jsonb_to_recordset(rows) AS x (provider text, kind text, breaker text, in_flight integer, sent bigint, retry bigint,
+                                        refused bigint, unknown bigint, failure text)
+    ON CONFLICT (gateway, provider) DO UPDATE SET kind = excluded.kind, orgs = excluded.orgs, breaker = excluded.breaker,
+        in_flight = excluded.in_flight, sent = excluded.sent, retry = excluded.retry, refused = excluded.refused,
+        unknown = excluded.unknown, last_failure = coalesce(excluded.last_failure, p.last_failure),
+        last_failure_at = coalesce(excluded.last_failure_at, p.last_failure_at), noted_at = now();
+END
+$$;
+
+-- What a gateway leaves to others: the kinds, and the providers, that it has not and another has that was seen of late;
+-- 'sms acme' for an organisation, 'sms *' for all. NULL: nothing, which is so where all have the same.
+CREATE FUNCTION mayday.left_to_others(in_gateway text) RETURNS text[] LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT array_agg(DISTINCT w.word || ' ' || coalesce(o.org, '*'))
+            FROM mayday.provider_state p CROSS JOIN LATERAL (VALUES (p.kind), (p.provider)) w (word)
+            LEFT JOIN LATERAL unnest(p.orgs) o (org) ON true
+            WHERE p.gateway <> in_gateway AND p.noted_at > clock_timestamp() - interval '15 seconds'
+              AND (p.orgs IS NULL OR o.org IS NOT NULL)
+              AND NOT EXISTS (SELECT FROM mayday.provider_state m
+                              WHERE m.gateway = in_gateway AND w.word IN (m.kind, m.provider)));
+END
+$$;
+
+-- Is it among those? To send, by its kind; in doubt, or to be asked about, by the provider that has it. What is in doubt
+-- for seconds and nobody looks at it, anybody may: a second text is better than none.
+CREATE FUNCTION mayday.is_left(n mayday.notification, theirs text[]) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    word text := n.kind;
+BEGIN
+    IF n.status = 'doubt' AND n.due_at < clock_timestamp() - interval '3 seconds' THEN
+        RETURN false;
+    ELSIF n.status <> 'waiting' THEN
+        SELECT t.provider INTO word FROM mayday.attempt t
+        WHERE t.notification = n.id AND t.outcome = CASE n.status WHEN 'doubt' THEN 'unknown' ELSE 'sent' END
+        ORDER BY t.begun_at DESC LIMIT 1;
+    END IF;
+    RETURN coalesce(ARRAY[word || ' *', word || ' ' || n.org] && theirs, false);
+END
+$$;
+
 -- What is due of these organisations (NULL: of all), locked: of each kind at most so many, and among them at most so many
--- routine ones (rank 0); the most urgent first, then the longest due. What another gateway has locked is its.
-CREATE FUNCTION mayday.claim_notifications(orgs text[], kinds text[], most integer[], routine integer[])
+-- routine ones (rank 0); the most urgent first, then the longest due. What another gateway has locked is its; so is what only others can send.
+CREATE FUNCTION mayday.claim_notifications(in_gateway text, orgs text[], kinds text[], most integer[], routine integer[])
 RETURNS TABLE (id uuid, org text, alert uuid, person text, kind text, address text, purpose text, rank integer, lang text,
                code text, body text, left_ms bigint, connected boolean, fault text, tried jsonb, facts jsonb)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 DECLARE
     moment timestamptz := clock_timestamp();
+    theirs text[] := mayday.left_to_others(in_gateway);
+    now_seen timestamptz := mayday.watched_now(); -- no message expires of a clock that nobody looked at
     n mayday.notification;
     room integer;
+    r integer;
 BEGIN
     FOR k IN 1 .. cardinality(kinds) LOOP
+        CONTINUE WHEN kinds[k] || ' *' = ANY (theirs);
         room := most[k];
-        FOR r IN REVERSE 4 .. 0 LOOP
+        FOR turn IN 0 .. 9 LOOP -- by rank, and of each those first of whose incident nobody else is told before
+            r := 4 - turn / 2;
             CONTINUE WHEN room <= 0;
             FOR n IN SELECT * FROM mayday.notification x
-                     WHERE x.status = 'waiting' AND x.kind = kinds[k] AND x.rank = r AND x.due_at <= moment
-                       AND (orgs IS NULL OR x.org = ANY (orgs))
+                     WHERE x.status = 'waiting' AND x.kind = kinds[k] AND x.rank = r AND x.behind = (turn % 2 = 1)
+                       AND x.due_at <= moment AND (orgs IS NULL OR x.org = ANY (orgs))
+                       AND (theirs IS NULL OR NOT mayday.is_left(x, theirs))
                      ORDER BY x.due_at LIMIT CASE r WHEN 0 THEN least(room, routine[k]) ELSE room END
                      FOR UPDATE SKIP LOCKED LOOP
                 room := room - 1;
                 RETURN QUERY SELECT n.id, n.org, n.alert, n.person, n.kind, n.address, n.purpose, n.rank::integer, n.lang,
-                    n.code, n.body, (extract(epoch FROM n.expires_at - moment) * 1000)::bigint,
+                    n.code, n.body, (extract(epoch FROM n.expires_at - now_seen) * 1000)::bigint,
                     EXISTS (SELECT FROM mayday.person p WHERE p.org = n.org AND p.person = n.person AND p.connected),
                     mayday.number_fault(n.kind, n.address), mayday.tried(n.id), mayday.notification_facts(n);
             END LOOP;
@@ -153,9 +215,18 @@ $$;
 
 -- Nothing more is tried; the next place is.
 CREATE FUNCTION mayday.give_up(in_id uuid, in_why text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    n mayday.notification;
 BEGIN
     UPDATE mayday.notification x SET status = 'failed', why = in_why, due_at = NULL, done_at = clock_timestamp()
-    WHERE x.id = in_id;
+    WHERE x.id = in_id RETURNING * INTO n;
+    IF NOT n.behind AND NOT n.family THEN -- somebody else is the first to hear of it, then
+        UPDATE mayday.notification x SET behind = false
+        WHERE x.id = (SELECT y.id FROM mayday.notification y
+                      WHERE y.alert = n.alert AND y.org = n.org AND y.purpose = n.purpose AND y.round = n.round
+                        AND y.level = n.level AND y.kind = n.kind AND y.status = 'waiting' AND y.behind AND NOT y.family
+                      ORDER BY y.due_at, y.person LIMIT 1 FOR UPDATE SKIP LOCKED);
+    END IF;
     PERFORM mayday.next_place(in_id);
 END
 $$;
@@ -180,35 +251,48 @@ BEGIN
 END
 $$;
 
+-- One of those claimed; see below.
+CREATE FUNCTION mayday.begin_notification(in_gateway text, x jsonb, since timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF x->>'do' = 'send' THEN
+        UPDATE mayday.notification n SET status = 'sending', due_at = NULL, attempts = n.attempts + 1, body = x->>'body'
+        WHERE n.id = (x->>'id')::uuid;
+        INSERT INTO mayday.attempt (id, notification, org, alert, provider, gateway, pid, pid_since, until)
+        SELECT (x->>'attempt')::uuid, n.id, n.org, n.alert, x->>'provider', in_gateway, pg_backend_pid(), since,
+               clock_timestamp() + (x->>'until_ms')::bigint * interval '1 ms'
+        FROM mayday.notification n WHERE n.id = (x->>'id')::uuid;
+    ELSIF x->>'do' = 'post' THEN
+        PERFORM mayday.post_notification((x->>'id')::uuid, x->>'body', x->>'lang');
+    ELSIF x->>'do' = 'wait' THEN
+        UPDATE mayday.notification n SET due_at = clock_timestamp() + (x->>'ms')::bigint * interval '1 ms',
+            why = x->>'why'
+        WHERE n.id = (x->>'id')::uuid;
+    ELSE
+        PERFORM mayday.give_up((x->>'id')::uuid, x->>'why');
+    END IF;
+END
+$$;
+
 -- What is to be done with those claimed, in the claim's transaction. Each: {"id", "do"} and with "send": "attempt",
 -- "provider", "body", "until_ms"; "post": "body", "lang"; "wait": "ms", "why"; "fail": "why". `since`: when the
 -- gateway's own connection began, by which it is known.
-CREATE FUNCTION mayday.begin_notifications(in_gateway text, rows jsonb, since timestamptz) RETURNS void
+-- One that cannot be stored must not keep back the others: it has failed, and its person is told another way. Returns those,
+-- with the reason.
+CREATE FUNCTION mayday.begin_notifications(in_gateway text, rows jsonb, since timestamptz)
+RETURNS TABLE (id uuid, why text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 DECLARE
     x jsonb;
 BEGIN
     FOR x IN SELECT y.value FROM jsonb_array_elements(rows) WITH ORDINALITY y(value, i) ORDER BY y.i LOOP
-        IF x->>'do' = 'send' THEN
-            UPDATE mayday.notification n SET status = 'sending', due_at = NULL, attempts = n.attempts + 1, body = x->>'body'
-            WHERE n.id = (x->>'id')::uuid;
-            INSERT INTO mayday.attempt (id, notification, org, alert, provider, gateway, pid, pid_since, until)
-            SELECT (x->>'attempt')::uuid, n.id, n.org, n.alert, x->>'provider', in_gateway, pg_backend_pid(), since,
-                   clock_timestamp() + (x->>'until_ms')::bigint * interval '1 ms'
-            FROM mayday.notification n WHERE n.id = (x->>'id')::uuid;
-        ELSIF x->>'do' = 'post' THEN
-            BEGIN
-                PERFORM mayday.post_notification((x->>'id')::uuid, x->>'body', x->>'lang');
-            EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN -- one must not keep back the others
-                PERFORM mayday.give_up((x->>'id')::uuid, 'database');
-            END;
-        ELSIF x->>'do' = 'wait' THEN
-            UPDATE mayday.notification n SET due_at = clock_timestamp() + (x->>'ms')::bigint * interval '1 ms',
-                why = x->>'why'
-            WHERE n.id = (x->>'id')::uuid;
-        ELSE
-            PERFORM mayday.give_up((x->>'id')::uuid, x->>'why');
-        END IF;
+        BEGIN
+            PERFORM mayday.begin_notification(in_gateway, x, since);
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+            id := (x->>'id')::uuid;
+            why := SQLERRM;
+            PERFORM mayday.give_up(id, 'database');
+            RETURN NEXT;
+        END;
     END LOOP;
 END
 $$;
@@ -264,7 +348,7 @@ DECLARE
     due timestamptz := clock_timestamp() + ms * interval '1 ms';
 BEGIN
     UPDATE mayday.notification n SET status = 'waiting', due_at = due, why = in_why
-    WHERE n.id = in_id AND n.expires_at > due;
+    WHERE n.id = in_id AND n.expires_at > mayday.watched_now() + ms * interval '1 ms';
     IF FOUND THEN
         PERFORM pg_notify('mayday_notify', '');
     ELSE
@@ -351,17 +435,19 @@ BEGIN
 END
 $$;
 
--- Those in doubt whose provider is to be asked now. Asked again after `lease`, when nobody said what came of it.
-CREATE FUNCTION mayday.claim_doubts(orgs text[], most integer, lease interval)
+-- Those in doubt whose provider is to be asked now, but for what is left to others. Asked again after `lease`, when nobody
+-- said what came of it.
+CREATE FUNCTION mayday.claim_doubts(in_gateway text, orgs text[], most integer, lease interval)
 RETURNS TABLE (id uuid, kind text, address text, body text, attempt uuid, provider text, begun_us bigint, rank integer,
                tried jsonb)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 DECLARE
     moment timestamptz := clock_timestamp();
+    theirs text[] := mayday.left_to_others(in_gateway);
     n mayday.notification;
 BEGIN
     FOR n IN SELECT * FROM mayday.notification x WHERE x.status = 'doubt' AND x.due_at <= moment
-               AND (orgs IS NULL OR x.org = ANY (orgs))
+               AND (orgs IS NULL OR x.org = ANY (orgs)) AND (theirs IS NULL OR NOT mayday.is_left(x, theirs))
              ORDER BY x.rank DESC, x.due_at LIMIT most FOR UPDATE SKIP LOCKED LOOP
         UPDATE mayday.notification x SET due_at = moment + lease WHERE x.id = n.id;
         RETURN QUERY SELECT n.id, n.kind, n.address, n.body, t.id, t.provider,
@@ -467,17 +553,18 @@ END
 $$;
 
 -- Messages whose provider is to be asked what became of them: their receipt may be lost. The older they are the more
--- rarely, and not for ever.
-CREATE FUNCTION mayday.claim_receipts(orgs text[], most integer)
+-- rarely, and not for ever. Not what is left to others.
+CREATE FUNCTION mayday.claim_receipts(in_gateway text, orgs text[], most integer)
 RETURNS TABLE (id uuid, attempt uuid, provider text, reference text, sent_us bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 DECLARE
     moment timestamptz := clock_timestamp();
+    theirs text[] := mayday.left_to_others(in_gateway);
     n mayday.notification;
     age interval;
 BEGIN
     FOR n IN SELECT * FROM mayday.notification x WHERE x.status = 'sent' AND x.due_at <= moment
-               AND (orgs IS NULL OR x.org = ANY (orgs))
+               AND (orgs IS NULL OR x.org = ANY (orgs)) AND (theirs IS NULL OR NOT mayday.is_left(x, theirs))
              ORDER BY x.due_at LIMIT most FOR UPDATE SKIP LOCKED LOOP
         age := moment - n.sent_at;
         UPDATE mayday.notification x SET due_at = CASE WHEN moment < greatest(n.expires_at, n.sent_at) + interval '10 minutes'
@@ -510,16 +597,23 @@ BEGIN
 END
 $$;
 
--- Milliseconds until something is due; 0 or less: it is; NULL: nothing ever.
-CREATE FUNCTION mayday.sending_sleep(orgs text[]) RETURNS bigint
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
-    SELECT ceil(extract(epoch FROM min(n.due_at) - clock_timestamp()) * 1000)::bigint
-    FROM mayday.notification n WHERE n.due_at IS NOT NULL AND (orgs IS NULL OR n.org = ANY (orgs))
+-- Milliseconds until something is due; 0 or less: it is; NULL: nothing ever. Nobody waits for what is left to others.
+CREATE FUNCTION mayday.sending_sleep(in_gateway text, orgs text[]) RETURNS bigint
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+DECLARE
+    theirs text[] := mayday.left_to_others(in_gateway);
+    next_due timestamptz;
+BEGIN
+    SELECT min(n.due_at) INTO next_due FROM mayday.notification n
+    WHERE n.due_at IS NOT NULL AND (orgs IS NULL OR n.org = ANY (orgs))
+      AND (theirs IS NULL OR NOT mayday.is_left(n, theirs));
+    RETURN ceil(extract(epoch FROM next_due - clock_timestamp()) * 1000)::bigint;
+END
 $$;
 
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA mayday FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION mayday.notification_facts(uuid), mayday.claim_notifications(text[], text[], integer[], integer[]),
-    mayday.next_place(uuid), mayday.begin_notifications(text, jsonb, timestamptz), mayday.mark_reached(uuid, boolean),
-    mayday.end_attempts(jsonb), mayday.find_orphans(integer[], timestamptz[]), mayday.claim_doubts(text[], integer, interval),
-    mayday.settle_doubts(jsonb), mayday.take_receipt(uuid, text, text), mayday.claim_receipts(text[], integer),
-    mayday.settle_receipts_asked(jsonb), mayday.sending_sleep(text[]) TO mayday_gateway;
+GRANT EXECUTE ON FUNCTION mayday.notification_facts(uuid), mayday.note_providers(text, text[], jsonb),
+    mayday.claim_notifications(text, text[], text[], integer[], integer[]), mayday.next_place(uuid), mayday.begin_notifications(text, jsonb, timestamptz), mayday.mark_reached(uuid, boolean),
+    mayday.end_attempts(jsonb), mayday.find_orphans(integer[], timestamptz[]), mayday.claim_doubts(text, text[], integer, interval),
+    mayday.settle_doubts(jsonb), mayday.take_receipt(uuid, text, text), mayday.claim_receipts(text, text[], integer),
+    mayday.settle_receipts_asked(jsonb), mayday.sending_sleep(text, text[]) TO mayday_gateway;

@@ -176,7 +176,9 @@ BEGIN
     END IF;
     INSERT INTO mayday.answer (id, org, alert, person, notification, how, answer, at, done)
     VALUES (mayday.derived_id(in_key, e.received_at), in_org, in_alert, in_person, in_notification, in_how, in_answer,
-            e.received_at, in_answer NOT IN ('acknowledge', 'escalate') OR in_alert IS NULL)
+            -- by a gateway's clock; nobody answers what was not asked yet
+            greatest(e.received_at, (SELECT n.made_at FROM mayday.notification n WHERE n.id = in_notification)),
+            in_answer NOT IN ('acknowledge', 'escalate') OR in_alert IS NULL)
     ON CONFLICT DO NOTHING;
 END
 $$;
@@ -320,7 +322,9 @@ BEGIN
     VALUES (left(l->>'key', 32)::uuid, l->>'provider', l->>'kind', l->>'reference',
             CASE WHEN l->>'notification' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN (l->>'notification')::uuid END,
             CASE l->>'kind' WHEN 'text' THEN l->>'meaning' ELSE coalesce(l->>'said', '') END, l->>'code', l->>'receipt',
-            (l->>'received_at')::timestamptz)
+            -- by a gateway's clock: brokers refuse what comes from another day
+            CASE WHEN (l->>'received_at')::timestamptz < clock_timestamp() + interval '12 hours'
+                 THEN (l->>'received_at')::timestamptz ELSE clock_timestamp() END)
     ON CONFLICT DO NOTHING RETURNING * INTO e;
     IF e.id IS NULL THEN
         RETURN false;
@@ -341,8 +345,8 @@ $$;
 
 -- Takes letters, each an event as gateway/mail.c spells it with its `key`, `received_at`, and of an answer its `meaning` and
 -- `answer_code`. What is known changes nothing. `early`: what means nothing yet may do so in a moment. Returns the keys of
--- those; the others need not be kept any more.
-CREATE FUNCTION mayday.mail_take(letters jsonb, early boolean DEFAULT false) RETURNS SETOF text
+-- those, and of what can't be stored by no fault of its own, with the reason; the others need not be kept any more.
+CREATE FUNCTION mayday.mail_take(letters jsonb, early boolean DEFAULT false) RETURNS TABLE (key text, why text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 DECLARE
     l jsonb;
@@ -350,12 +354,21 @@ BEGIN
     PERFORM mayday.lock_for_mail(letters);
     FOR l IN SELECT x.value FROM jsonb_array_elements(letters) x LOOP
         BEGIN
+            key := l->>'key';
+            why := NULL;
             IF mayday.take_letter(l, early) THEN
-                RETURN NEXT l->>'key';
+                RETURN NEXT;
             END IF;
-        EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN -- one must not stop the others
+        EXCEPTION -- one must not stop the others
+        WHEN data_exception OR integrity_constraint_violation THEN
             PERFORM mayday.record_audit('-', 'mail.failed', 'mayday', NULL, NULL, jsonb_build_object(
                 'kind', l->>'kind', 'provider', l->>'provider', 'why', SQLERRM));
+        WHEN transaction_rollback OR operator_intervention OR insufficient_resources OR object_not_in_prerequisite_state
+        THEN
+            RAISE; -- all of it is done again
+        WHEN OTHERS THEN
+            why := SQLERRM;
+            RETURN NEXT;
         END;
     END LOOP;
 END

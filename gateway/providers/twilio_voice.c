@@ -1,80 +1,46 @@
 /* twilio_voice.c - calls by Twilio: POST Calls.json with what is said in it. */
-#include <errno.h>
-
-#include "core/phone.h"
 #include "gateway/twilio.h"
 
 extern const provider provider_twilio_voice;
 
-/* Nobody listens longer; and what was taken by an answering machine ends. */
-#define CALL_MAX_S 300
-
-static bool ready(const accounts *a, char ret_why[ACCOUNTS_WHY_MAX]) {
-    return twilio_ready(a, "voice_from", a->s->twilio_voice_from, ret_why);
-}
-
 /* Everything that happens to the call. */
-static void add_callback(const accounts *a, const provider_message *m, buf *body) {
+static void add_callback(text callback, buf *body) {
     static const char *const events[] = {"initiated", "ringing", "answered", "completed"};
-    CLEANUP(buf_release) buf callback = BUF(4096);
-    hook_url_add(&callback, a->s, "twilio", "status", m->id);
     if (callback.len == 0)
         return;
-    form_add(body, "StatusCallback", buf_text(&callback));
+    form_add(body, "StatusCallback", callback);
     form_add(body, "StatusCallbackMethod", TEXT("POST"));
     for (size_t i = 0; i < ARRAY_LEN(events); i++)
         form_add(body, "StatusCallbackEvent", text_of(events[i]));
 }
 
-static int build(const accounts *a, const provider_message *m, provider_request *to) {
-    text sender = phone_sender(text_of(a->s->twilio_voice_from), m->to);
-    if (!sender.ptr)
-        return -EINVAL;
+static int build(const provider *p, const accounts *a, const provider_message *m, provider_request *to) {
     CLEANUP(buf_release) buf twiml = BUF(16 << 10);
     twiml_add(a->s, m->id, m->body, m->menu, m->lang, 2, &twiml);
-    twilio_begin(a, &twilio_calls, "POST", to);
+    twilio_begin(p, a, "POST", to);
     form_add(&to->body, "To", m->to);
-    form_add(&to->body, "From", sender);
+    form_add(&to->body, "From", m->from);
     form_add(&to->body, "Twiml", buf_text(&twiml));
     form_add_number(&to->body, "Timeout", seconds_within(a->s->notify_ring_ms, 5, 600));
     form_add_number(&to->body, "TimeLimit", CALL_MAX_S);
     /* While it listens for a machine it speaks: nobody hears silence first and hangs up */
     form_add(&to->body, "MachineDetection", TEXT("Enable"));
     form_add(&to->body, "AsyncAmd", TEXT("true"));
-    add_callback(a, m, &to->body);
-    return buf_failed(&twiml) < 0 ? buf_failed(&twiml) : twilio_failed(to);
+    add_callback(m->callback, &to->body);
+    return buf_failed(&twiml);
 }
 
-static void read(const provider_reply *reply, provider_result *ret_result) {
-    twilio_read(&twilio_calls, reply, ret_result);
-}
-
-static int search(const accounts *a, const provider_message *m, instant since, provider_request *to) {
-    (void)since;
-    return twilio_search(&twilio_calls, a, m, to);
-}
-
-static void found(const provider_reply *reply, const provider_message *m, instant since,
-                  provider_result *ret_result) {
-    twilio_found(&twilio_calls, reply, m, since, ret_result);
-}
-
-static int ask(const accounts *a, text reference, instant sent_at, provider_request *to) {
-    (void)sent_at;
-    return twilio_ask(&twilio_calls, a, reference, to);
-}
-
-static provider_receipt told(const provider_reply *reply, text reference, char ret_code[PROVIDER_CODE_MAX]) {
-    return twilio_told(&twilio_calls, reply, reference, ret_code);
-}
-
-const provider provider_twilio_voice = {.name = "twilio-voice",
-                                        .account = "twilio",
-                                        .kind = "voice",
-                                        .ready = ready,
-                                        .build = build,
-                                        .read = read,
-                                        .search = search,
-                                        .found = found,
-                                        .ask = ask,
-                                        .told = told};
+const provider provider_twilio_voice = {
+    .name = "twilio-voice",
+    .account = "twilio",
+    .kind = "voice",
+    .tells = "status",
+    .needs = {NEED("account_sid", WORD, twilio_account), NEED_FILE("token_file", twilio_token),
+              NEED("voice_from", SENDER, twilio_voice_from), NEED("url", SETTING, twilio_url)},
+    .more = &twilio_calls,
+    .build = build,
+    .read = twilio_read,
+    .search = twilio_search,
+    .found = twilio_found,
+    .ask = twilio_ask,
+    .told = twilio_told};

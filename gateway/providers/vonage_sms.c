@@ -1,9 +1,5 @@
 /* vonage_sms.c - texts by Vonage: POST /sms/json, whose failures come as 200, part by part. Looked up in the
  * Reports API, where ours are known by client_ref. */
-#include <errno.h>
-#include <stdio.h>
-
-#include "core/phone.h"
 #include "core/sms_text.h"
 #include "gateway/vonage.h"
 
@@ -14,28 +10,8 @@ extern const provider provider_vonage_sms;
 #define SLACK      (60 * INSTANT_SECOND) /* how far their clock may be from ours */
 #define WINDOW_MAX (24 * 3600 * INSTANT_SECOND)
 
-static bool is_set(const char *value) {
-    return value && *value;
-}
-
-static bool ready(const accounts *a, char ret_why[ACCOUNTS_WHY_MAX]) {
-    const char *missing = !is_set(a->s->vonage_key)        ? "api_key"
-                          : !is_set(a->vonage_secret)      ? "secret_file"
-                          : !is_set(a->s->vonage_sms_from) ? "sms_from"
-                          : !is_set(a->s->vonage_sms_url)  ? "sms_url"
-                          : !is_set(a->s->vonage_api_url)  ? "api_url"
-                                                           : NULL;
-    if (missing)
-        (void)snprintf(ret_why, ACCOUNTS_WHY_MAX, "[vonage] %s is not set", missing);
-    return !missing;
-}
-
-static int build(const accounts *a, const provider_message *m, provider_request *to) {
-    text sender = phone_sender(text_of(a->s->vonage_sms_from), m->to);
-    if (!sender.ptr)
-        return -EINVAL;
-    CLEANUP(buf_release) buf callback = BUF(4096);
-    hook_url_add(&callback, a->s, "vonage", "status", m->id);
+static int build(const provider *p, const accounts *a, const provider_message *m, provider_request *to) {
+    (void)p;
     int64_t ttl = m->validity_ms < TTL_MIN_MS   ? TTL_MIN_MS
                   : m->validity_ms > TTL_MAX_MS ? TTL_MAX_MS
                                                 : m->validity_ms;
@@ -46,16 +22,16 @@ static int build(const accounts *a, const provider_message *m, provider_request 
                                     "Accept: application/json\n"));
     form_add(&to->body, "api_key", text_of(a->s->vonage_key));
     form_add(&to->body, "api_secret", text_of(a->vonage_secret));
-    form_add(&to->body, "from", phone_digits(sender));
+    form_add(&to->body, "from", phone_digits(m->from));
     form_add(&to->body, "to", phone_digits(m->to));
     form_add(&to->body, "text", m->body);
     if (!sms_measure(m->body).gsm7)
         form_add(&to->body, "type", TEXT("unicode"));
     form_add(&to->body, "client-ref", m->id);
     form_add_number(&to->body, "ttl", ttl);
-    if (callback.len > 0)
-        form_add(&to->body, "callback", buf_text(&callback));
-    return buf_failed(&callback) < 0 ? buf_failed(&callback) : vonage_failed(to);
+    if (m->callback.len > 0)
+        form_add(&to->body, "callback", m->callback);
+    return 0;
 }
 
 /* ---- what it answered ---- */
@@ -141,19 +117,15 @@ static void read_parts(const json *parts, provider_result *r) {
         *r = unknown;
 }
 
-static void read(const provider_reply *reply, provider_result *ret_result) {
+static void read(const provider *p, reply_class c, const json *body, provider_result *r) {
+    (void)p;
     char digits[32];
-    provider_result r;
-    if (provider_judge(reply, &r) == REPLY_GOOD) {
-        CLEANUP(json_freep) json *body = provider_body(reply);
-        const json *parts = json_get(body, "messages");
-        text said = provider_scalar(json_get(body, "message-count"), digits);
-        int64_t count = -1;
-        if (json_kind_of(parts) == JSON_ARRAY && text_to_i64(said, 1, 1000, &count) == 0 &&
-            (size_t)count == json_length(parts))
-            read_parts(parts, &r);
-    }
-    *ret_result = r;
+    const json *parts = json_get(body, "messages");
+    text said = provider_scalar(json_get(body, "message-count"), digits);
+    int64_t count = -1;
+    if (c == REPLY_GOOD && json_kind_of(parts) == JSON_ARRAY && text_to_i64(said, 1, 1000, &count) == 0 &&
+        (size_t)count == json_length(parts))
+        read_parts(parts, r);
 }
 
 /* ---- is it in their list ---- */
@@ -168,20 +140,15 @@ static void begin_report(const accounts *a, provider_request *to) {
     buf_add_text(&to->headers, TEXT("Accept: application/json\n"));
 }
 
-static void add_moment(buf *url, const char *name, instant at) {
-    CLEANUP(buf_release) buf spelled = BUF(64);
-    moment_add(&spelled, at);
-    buf_printf(url, "&%s=", name);
-    url_add(url, buf_text(&spelled));
-}
-
 /* They give a day at most. Nothing is in doubt for as long. */
-static int search(const accounts *a, const provider_message *m, instant since, provider_request *to) {
+static int search(const provider *p, const accounts *a, const provider_message *m, instant since,
+                  provider_request *to) {
+    (void)p;
     instant from = since - SLACK, until = m->now + SLACK;
     begin_report(a, to);
-    add_moment(&to->url, "date_start", until - from > WINDOW_MAX ? until - WINDOW_MAX : from);
-    add_moment(&to->url, "date_end", until);
-    return vonage_failed(to);
+    vonage_moment_add(&to->url, '&', "date_start", until - from > WINDOW_MAX ? until - WINDOW_MAX : from);
+    vonage_moment_add(&to->url, '&', "date_end", until);
+    return 0;
 }
 
 static list_entry look_at(const json *record, const provider_message *m) {
@@ -205,66 +172,59 @@ static bool is_whole(const json *body) {
            !json_get(json_get(body, "_links"), "next");
 }
 
-static void found(const provider_reply *reply, const provider_message *m, instant since,
-                  provider_result *ret_result) {
-    provider_result r;
+static bool found(const provider *p, const json *body, const provider_message *m, instant since,
+                  list_search *s) {
+    const json *records = json_get(body, "records");
+    (void)p;
     (void)since; /* the list has nothing older */
-    if (provider_judge(reply, &r) == REPLY_GOOD) {
-        CLEANUP(json_freep) json *body = provider_body(reply);
-        const json *records = json_get(body, "records");
-        list_search s = {0};
-        if (json_kind_of(records) == JSON_ARRAY) {
-            for (size_t i = 0; i < json_length(records); i++) {
-                const json *record = json_at(records, i);
-                list_note(&s, look_at(record, m), json_get_string(record, "message_id"));
-            }
-            list_settle(&s, is_whole(body), false, &r);
-            *ret_result = r;
-            return;
-        }
+    if (json_kind_of(records) != JSON_ARRAY)
+        return false;
+    for (size_t i = 0; i < json_length(records); i++) {
+        const json *record = json_at(records, i);
+        list_note(s, look_at(record, m), json_get_string(record, "message_id"));
     }
-    provider_unsettled(&r);
-    *ret_result = r;
+    s->whole = is_whole(body);
+    return true;
 }
 
 /* ---- what became of it ---- */
 
-static int ask(const accounts *a, text reference, instant sent_at, provider_request *to) {
+static int ask(const provider *p, const accounts *a, text reference, instant sent_at, provider_request *to) {
+    (void)p;
     (void)sent_at;
-    if (!provider_reference_good(reference))
-        return -EINVAL;
     begin_report(a, to);
     buf_add_text(&to->url, TEXT("&id="));
     url_add(&to->url, reference);
-    return vonage_failed(to);
+    return 0;
 }
 
-static provider_receipt told(const provider_reply *reply, text reference, char ret_code[PROVIDER_CODE_MAX]) {
+static bool told(const provider *p, const json *body, text reference, provider_receipt *ret_receipt,
+                 char ret_code[PROVIDER_CODE_MAX]) {
+    const json *records = json_get(body, "records");
     char digits[32];
-    provider_result r;
-    ret_code[0] = '\0';
-    if (provider_judge(reply, &r) == REPLY_GOOD) {
-        CLEANUP(json_freep) json *body = provider_body(reply);
-        const json *records = json_get(body, "records");
-        for (size_t i = 0; json_kind_of(records) == JSON_ARRAY && i < json_length(records); i++) {
-            const json *record = json_at(records, i);
-            if (!text_equal(json_get_string(record, "message_id"), reference))
-                continue;
-            provider_code_add(ret_code, provider_scalar(json_get(record, "error_code"), digits));
-            return vonage_text_receipt(json_get_string(record, "status"));
-        }
+    (void)p;
+    for (size_t i = 0; json_kind_of(records) == JSON_ARRAY && i < json_length(records); i++) {
+        const json *record = json_at(records, i);
+        if (!text_equal(json_get_string(record, "message_id"), reference))
+            continue;
+        provider_code_add(ret_code, provider_scalar(json_get(record, "error_code"), digits));
+        *ret_receipt = vonage_text_receipt(json_get_string(record, "status"));
+        return true;
     }
-    provider_code_add(ret_code, text_of(r.code));
-    return RECEIPT_UNKNOWN;
+    return false;
 }
 
-const provider provider_vonage_sms = {.name = "vonage-sms",
-                                      .account = "vonage",
-                                      .kind = "sms",
-                                      .ready = ready,
-                                      .build = build,
-                                      .read = read,
-                                      .search = search,
-                                      .found = found,
-                                      .ask = ask,
-                                      .told = told};
+const provider provider_vonage_sms = {
+    .name = "vonage-sms",
+    .account = "vonage",
+    .kind = "sms",
+    .tells = "status",
+    .needs = {NEED("api_key", SETTING, vonage_key), NEED_FILE("secret_file", vonage_secret),
+              NEED("sms_from", SENDER, vonage_sms_from), NEED("sms_url", SETTING, vonage_sms_url),
+              NEED("api_url", SETTING, vonage_api_url)},
+    .build = build,
+    .read = read,
+    .search = search,
+    .found = found,
+    .ask = ask,
+    .told = told};

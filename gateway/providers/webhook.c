@@ -6,20 +6,12 @@
  * Whoever answers stands for one address of one plan: what is wrong there is nobody else's fault, so that the
  * breaker of all webhooks is never blamed. */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "core/mac.h"
 #include "gateway/provider_inside.h"
 
 extern const provider provider_webhook;
-
-static bool ready(const accounts *a, char ret_why[ACCOUNTS_WHY_MAX]) {
-    if (a->webhook_secret)
-        return true;
-    (void)snprintf(ret_why, ACCOUNTS_WHY_MAX, "[webhook] secret_file is not set");
-    return false;
-}
 
 /* With TLS, unless plain HTTP is allowed; nothing in it that ends a line; no names and passwords, which would
  * be seen wherever addresses are. */
@@ -56,10 +48,11 @@ static int sign(const accounts *a, const provider_message *m, buf *headers) {
     buf_printf(headers, "X-Mayday-Signature: t=%lld,v1=", now);
     hex_add(mac, sizeof mac, headers);
     buf_add_char(headers, '\n');
-    return buf_failed(headers);
+    return 0;
 }
 
-static int build(const accounts *a, const provider_message *m, provider_request *to) {
+static int build(const provider *p, const accounts *a, const provider_message *m, provider_request *to) {
+    (void)p;
     if (!address_good(a->s, m->to) || !provider_reference_good(m->id))
         return -EINVAL;
     to->method = "POST";
@@ -68,22 +61,25 @@ static int build(const accounts *a, const provider_message *m, provider_request 
     buf_add_text(&to->headers, TEXT("Content-Type: application/json\nX-Mayday-Id: "));
     buf_add_text(&to->headers, m->id);
     buf_add_char(&to->headers, '\n');
-    int fault = buf_failed(&to->url) < 0 ? buf_failed(&to->url) : buf_failed(&to->body);
-    return fault < 0 ? fault : sign(a, m, &to->headers);
+    return sign(a, m, &to->headers);
 }
 
 /* A server's error is its word that it went wrong; a repeat is harmless, because its id is known. */
-static void read(const provider_reply *reply, provider_result *ret_result) {
-    provider_result r;
-    if (provider_judge(reply, &r) == REPLY_GOOD) {
-        r.outcome = PROVIDER_SENT;
-        r.code[0] = '\0';
-    } else if (reply->status >= 500 && reply->status <= 599) {
-        r.outcome = PROVIDER_RETRY;
+static void read(const provider *p, reply_class c, const json *body, provider_result *r) {
+    (void)p;
+    (void)body;
+    if (c == REPLY_GOOD) {
+        r->outcome = PROVIDER_SENT;
+        r->code[0] = '\0';
+    } else if (c == REPLY_BROKEN) {
+        r->outcome = PROVIDER_RETRY;
     }
-    r.blame = r.outcome == PROVIDER_REFUSED ? BLAME_MESSAGE : BLAME_NOBODY;
-    *ret_result = r;
+    r->blame = r->outcome == PROVIDER_REFUSED ? BLAME_MESSAGE : BLAME_NOBODY;
 }
 
-const provider provider_webhook = {
-    .name = "webhook", .account = "webhook", .kind = "webhook", .ready = ready, .build = build, .read = read};
+const provider provider_webhook = {.name = "webhook",
+                                   .account = "webhook",
+                                   .kind = "webhook",
+                                   .needs = {NEED_FILE("secret_file", webhook_secret)},
+                                   .build = build,
+                                   .read = read};

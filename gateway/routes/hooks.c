@@ -142,7 +142,7 @@ static int answer(const http_scope *scope, const http_request *request, http_rep
     const hook *h = hook_at(request->path, &what);
     if (!h)
         return say(reply, 404, "there is nothing here");
-    switch (h->read(host_accounts(scope->host), request, what, instant_now(), &space, &event)) {
+    switch (hook_read(h, host_accounts(scope->host), request, what, instant_now(), &space, &event)) {
     case HOOK_FORGED:
         host_count(scope->host, "mayday_gateway_hooks_forged_total", 1);
         return say(reply, 403, "not signed by the provider");

@@ -206,14 +206,17 @@ static const phrase *phrase_in(const char *lang) {
 
 static int put_exhausted(service_context *s, const pg_rows *rows, size_t i, const policy *w, json *to) {
     const phrase *said = phrase_in(s->settings->notify_lang);
-    char words[512];
+    char words[1024];
     /* A format from the table above: a person, a type, a priority. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
     (void)snprintf(words, sizeof words, said->text, pg_value(rows, i, WHO), pg_value(rows, i, TYPE),
                    pg_value(rows, i, PRIORITY));
 #pragma GCC diagnostic pop
-    if (put_word(to, "words", text_of(words)) < 0 || put_word(to, "lang", text_of(said->lang)) < 0)
+    text whole = text_of(words);
+    while (!text_is_utf8(whole)) /* cut within a sign, the database would take none of the steps */
+        whole.len--;
+    if (put_word(to, "words", whole) < 0 || put_word(to, "lang", text_of(said->lang)) < 0)
         return -1;
     return put_targets(to, "exhausted", w->exhausted, w->exhausted_count);
 }
@@ -303,7 +306,7 @@ static pg_verdict store(service_context *s, const json *steps) {
     pg_verdict verdict = pg_query(s->c, "SELECT mayday.escalation_store($1, $2)", 2, with, &rows);
     if (verdict == PG_DONE && number(rows, 0, 0) > 0) {
         service_log(s, LOG_LEVEL_ERROR,
-                    "%s steps of escalations could not be stored; the audit trail says why",
+                    "%s steps of escalations cannot be stored, and are tried again; the audit trail says why",
                     pg_value(rows, 0, 0));
         service_count(s, "mayday_gateway_escalation_failures_total", (uint64_t)number(rows, 0, 0));
     }

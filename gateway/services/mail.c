@@ -38,6 +38,7 @@ typedef struct carrier {
     const pg *seen; /* the connection of the last step; NULL: it failed */
     int64_t since_ms, said_ms, clear_ms;
     bool failing; /* the broker, and it was said */
+    bool stuck;   /* a letter, and it was said */
 } carrier;
 
 static int64_t clock_ms(void) {
@@ -55,6 +56,7 @@ typedef struct bag {
     char keys[LETTERS][MAIL_KEY_LEN + 1];
     buf bodies[LETTERS]; /* as mayday.mail_take() takes them; empty: nobody can read it */
     bool waits[LETTERS];
+    char why[PG_WHY_MAX]; /* one of them waits; empty: it is early */
     int fault;
 } bag;
 
@@ -105,9 +107,20 @@ static void collect(void *context, const letter *one) {
 }
 
 static void note_waiting(bag *b, const pg_rows *keys) {
-    for (size_t r = 0; r < pg_rows_count(keys); r++)
+    for (size_t r = 0; r < pg_rows_count(keys); r++) {
         for (size_t i = 0; i < b->count; i++)
             b->waits[i] |= strcmp(b->keys[i], pg_value(keys, r, 0)) == 0;
+        if (!pg_is_null(keys, r, 1))
+            (void)snprintf(b->why, sizeof b->why, "%s", pg_value(keys, r, 1));
+    }
+}
+
+/* Likely an operator's slip. They stay where they are, those behind them are carried, and it is said once. */
+static void note_stuck(service_context *s, carrier *k, const bag *b) {
+    bool stuck = b->why[0] != '\0';
+    if (stuck && !k->stuck)
+        service_log(s, LOG_LEVEL_ERROR, "what a provider sent can't be stored now, and is kept: %s", b->why);
+    k->stuck = stuck;
 }
 
 /* Letters from..until in one statement. */
@@ -127,7 +140,7 @@ static pg_verdict hand_over(service_context *s, const carrier *k, bag *b, size_t
         return PG_RETRY;
     const char *with[] = {letters.ptr, clock_ms() - k->since_ms < EARLY_MS ? "true" : "false"};
     pg_verdict verdict =
-        pg_query(s->c, "SELECT mayday.mail_take($1::jsonb, $2)", ARRAY_LEN(with), with, &rows);
+        pg_query(s->c, "SELECT key, why FROM mayday.mail_take($1::jsonb, $2)", ARRAY_LEN(with), with, &rows);
     if (verdict == PG_DONE)
         note_waiting(b, rows);
     return verdict;
@@ -164,7 +177,7 @@ static void drop(service_context *s, const bag *b) {
 }
 
 /* *ret_more: there are others behind them. */
-static pg_verdict carry(service_context *s, const carrier *k, bool *ret_more) {
+static pg_verdict carry(service_context *s, carrier *k, bool *ret_more) {
     CLEANUP(freep) bag *b = calloc(1, sizeof *b);
     if (!b)
         return PG_RETRY;
@@ -179,8 +192,10 @@ static pg_verdict carry(service_context *s, const carrier *k, bool *ret_more) {
         verdict = hand_over(s, k, b, 0, b->count);
     if (verdict == PG_DATA)
         verdict = hand_over_singly(s, k, b);
-    if (verdict == PG_DONE && b->count > 0)
+    if (verdict == PG_DONE && b->count > 0) {
+        note_stuck(s, k, b);
         drop(s, b);
+    }
     size_t waiting = 0;
     for (size_t i = 0; i < b->count; i++)
         waiting += b->waits[i];

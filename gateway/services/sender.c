@@ -10,6 +10,10 @@
  * request, so a slow provider holds nobody up. While requests are under way the step waits for them and for
  * the database together; else it returns, and the runner waits for a notification or the next due time.
  *
+ * What it has no provider for, it leaves to another gateway that has one and was seen of late
+ * (left_to_others() in sql/0016_sending.sql); when there is none, it gives up what waits, so that the next
+ * place goes on.
+ *
  * A gateway that is killed leaves attempts without an outcome, held by a connection that is gone: any gateway
  * finds them. One that loses the database finishes what is under way and keeps the outcomes until it is back.
  */
@@ -23,13 +27,14 @@
 
 extern const service service_sender;
 
-#define SLEEP_MS   1000 /* at most, between two looks */
-#define TURN_MS    100  /* at most, while requests are under way: then somebody may want us to stop */
-#define WAIT_MS    50   /* for what was told without the database */
-#define ORPHANS_MS 1000
-#define STATE_MS   3000
-#define END_MS     2000 /* for what is under way, when the gateway ends */
-#define CONNECT_MS 1000
+#define SLEEP_MS     1000 /* at most, between two looks */
+#define TURN_MS      100  /* at most, while requests are under way: then somebody may want us to stop */
+#define WAIT_MS      50   /* for what was told without the database */
+#define ORPHANS_MS   1000
+#define STATE_MS     3000 /* well below what mayday.left_to_others() waits for a gateway */
+#define END_MS       2000 /* for what is under way, when the gateway ends */
+#define CONNECT_MS   1000
+#define STATES_BYTES (16 << 10)
 
 static void woken(void *context, const char *channel, const char *payload) {
     (void)channel;
@@ -47,52 +52,48 @@ static void gauge(sender *x, const carrier *one, int64_t now) {
     service_gauge_of(x->s, "mayday_gateway_provider_under_way", labels, (double)one->under_way);
 }
 
-static uint64_t seen_of(const carrier *one, carrier_breaker b) {
-    uint64_t seen = (uint64_t)b + 1;
-    const uint64_t parts[] = {one->sent, one->retry, one->refused, one->unknown, one->under_way};
-    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
-        seen = seen * UINT64_C(1000003) + parts[i];
-    return seen;
+static int put_count(json *row, const char *name, uint64_t count) {
+    return json_put(row, name, json_new_integer((int64_t)count));
 }
 
-static pg_verdict note_state(sender *x, carrier *one, carrier_breaker b) {
-    char numbers[5][24];
-    const uint64_t parts[] = {one->under_way, one->sent, one->retry, one->refused, one->unknown};
-    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
-        (void)snprintf(numbers[i], sizeof numbers[i], "%llu", (unsigned long long)parts[i]);
-    pg_verdict verdict = pg_query(
-        x->s->c,
-        "INSERT INTO mayday.provider_state AS p (gateway, provider, breaker, in_flight, sent, retry, refused,"
-        " unknown, last_failure, last_failure_at) VALUES ($1, $2, $3, $4::integer, $5::bigint, $6::bigint,"
-        " $7::bigint, $8::bigint, $9, CASE WHEN $10::boolean THEN now() END)"
-        " ON CONFLICT (gateway, provider) DO UPDATE SET breaker = excluded.breaker, in_flight = "
-        "excluded.in_flight,"
-        " sent = excluded.sent, retry = excluded.retry, refused = excluded.refused, unknown = "
-        "excluded.unknown,"
-        " last_failure = coalesce(excluded.last_failure, p.last_failure),"
-        " last_failure_at = coalesce(excluded.last_failure_at, p.last_failure_at), noted_at = now()",
-        10,
-        (const char *[]){x->s->gateway, one->row->name, carrier_breaker_name(b), numbers[0], numbers[1],
-                         numbers[2], numbers[3], numbers[4], *one->last_failure ? one->last_failure : NULL,
-                         one->failed_lately ? "true" : "false"},
-        NULL);
-    if (verdict == PG_DONE)
-        one->failed_lately = false;
+static json *state_of(const carrier *one, carrier_breaker b) {
+    json *row = json_new_object();
+    if (!row || put_text(row, "provider", one->row->name) < 0 || put_text(row, "kind", one->row->kind) < 0 ||
+        put_text(row, "breaker", carrier_breaker_name(b)) < 0 ||
+        put_count(row, "in_flight", one->under_way) < 0 || put_count(row, "sent", one->sent) < 0 ||
+        put_count(row, "retry", one->retry) < 0 || put_count(row, "refused", one->refused) < 0 ||
+        put_count(row, "unknown", one->unknown) < 0 ||
+        put_text(row, "failure", one->failed_lately && *one->last_failure ? one->last_failure : NULL) < 0)
+        return json_free(row);
+    return row;
+}
+
+/* Also when nothing changed: who has no provider of a kind leaves it to whoever said so of late. */
+static pg_verdict note_states(sender *x, int64_t now) {
+    CLEANUP(buf_release) buf rows = BUF(STATES_BYTES);
+    CLEANUP(json_freep) json *all = json_new_array();
+    int fault = all ? 0 : -ENOMEM;
+    for (size_t i = 0; i < x->carriers.count && fault == 0; i++) {
+        const carrier *one = &x->carriers.all[i];
+        json *row = state_of(one, carriers_breaker(one, now));
+        fault = row ? json_append(all, row) : -ENOMEM;
+    }
+    if (fault == 0)
+        json_print(all, &rows);
+    if (fault < 0 || buf_failed(&rows) < 0)
+        return PG_RETRY;
+    pg_verdict verdict = pg_query(x->s->c, "SELECT mayday.note_providers($1, $2::text[], $3::jsonb)", 3,
+                                  (const char *[]){x->s->gateway, sender_orgs(x), rows.ptr}, NULL);
+    for (size_t i = 0; i < x->carriers.count && verdict == PG_DONE; i++)
+        x->carriers.all[i].failed_lately = false;
     return verdict;
 }
 
 static pg_verdict show(sender *x, int64_t now) {
     CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
-    pg_verdict verdict = PG_DONE;
-    for (size_t i = 0; i < x->carriers.count && verdict == PG_DONE; i++) {
-        carrier *one = &x->carriers.all[i];
-        carrier_breaker b = carriers_breaker(one, now);
-        gauge(x, one, now);
-        if (x->state_seen[i] == seen_of(one, b))
-            continue;
-        verdict = note_state(x, one, b);
-        x->state_seen[i] = seen_of(one, b);
-    }
+    for (size_t i = 0; i < x->carriers.count; i++)
+        gauge(x, &x->carriers.all[i], now);
+    pg_verdict verdict = note_states(x, now);
     if (verdict == PG_DONE)
         verdict = pg_query(x->s->c,
                            "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(due_at)), 0)"
@@ -123,8 +124,8 @@ static pg_verdict now_and_then(sender *x, int64_t now) {
 /* When there is something to do again, by the database. */
 static pg_verdict ask_when(sender *x, int64_t now) {
     CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
-    pg_verdict verdict = pg_query(x->s->c, "SELECT mayday.sending_sleep($1::text[])", 1,
-                                  (const char *[]){sender_orgs(x)}, &rows);
+    pg_verdict verdict = pg_query(x->s->c, "SELECT mayday.sending_sleep($1, $2::text[])", 2,
+                                  (const char *[]){x->s->gateway, sender_orgs(x)}, &rows);
     if (verdict != PG_DONE)
         return verdict;
     int64_t ms = pg_is_null(rows, 0, 0) ? SLEEP_MS : strtoll(pg_value(rows, 0, 0), NULL, 10);

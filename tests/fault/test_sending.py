@@ -1,13 +1,15 @@
 """Gateways that are killed while they send, and many alerts at once: what each phone received is counted."""
+import json
 import random
 import time
 
 import pytest
 
+from support import messages as m
 from support.providers import Simulator
 from support.site import wait_until
 
-ROUNDS = 120
+ROUNDS = 200
 EACH = 4  # notifications of a round
 
 
@@ -86,6 +88,42 @@ def test_five_hundred_at_once_go_out_within_ten_seconds_the_most_urgent_first(si
     ranks = [r for r, in site.rows("""SELECT n.rank FROM mayday.attempt a JOIN mayday.notification n ON n.id = a.notification
                                       WHERE n.id = ANY(%s::uuid[]) ORDER BY a.begun_at""", [ids])]
     assert ranks == sorted(ranks, reverse=True)
+    sim.assert_strict()
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_of_a_stadium_somebody_hears_of_each_before_others_hear_of_it_too(site, sim, silent):
+    """Five hundred people press at once, and the first level is four who have phones: two thousand texts, thirty seconds' worth. Also
+    when the first of the four wants no texts."""
+    desk = {f"desk{silent}{n}": number for n, number in enumerate(phones(7000000 + 1000 * silent, 4))}
+    if silent:
+        site.rows("INSERT INTO mayday.number_note (number, opted_out_at) VALUES (%s, now())", [min(desk.values())])
+    for who, number in desk.items():
+        site.rows("INSERT INTO mayday.person (org, person, roles) VALUES ('acme', %s, '{dispatcher}')", [who])
+        site.rows("INSERT INTO mayday.channel (org, person, place, kind, number) VALUES ('acme', %s, 1, 'sms', %s)", [who, number])
+    levels = [{"after": 0, "targets": [{"person": who} for who in desk]}]
+    site.rows("INSERT INTO mayday.plan (org, edition, body) VALUES ('acme', 1, %s)",
+              [json.dumps({"v": 1, "policies": [{"name": "stadium", "levels": levels}]})])
+    alerts = [m.uuid7() for _ in range(500)]
+    # What the engine makes is due when all of it is made, on a machine of any speed.
+    site.rows("""CREATE FUNCTION mayday.be_late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.due_at := now() + interval '30 minutes'; RETURN NEW; END $$;
+                 CREATE TRIGGER late BEFORE INSERT ON mayday.notification FOR EACH ROW EXECUTE FUNCTION mayday.be_late()""")
+    try:
+        with site.gateway(providers=sim), site.client("ann", ["gateway"]) as crowd:
+            for n, alert in enumerate(alerts):
+                assert crowd.publish(m.topic("alert", alert, "raise"), m.dump(m.raise_(person=f"fan{silent}{n}", priority="critical"))) == 0
+            site.wait_rows("SELECT count(*) FROM mayday.notification WHERE alert = ANY(%s::uuid[])", [(2000,)], [alerts], timeout=60)
+            site.rows("UPDATE mayday.notification SET due_at = clock_timestamp() WHERE alert = ANY(%s::uuid[]) RETURNING pg_notify('mayday_notify', '')",
+                      [alerts])
+            told = "SELECT count(DISTINCT alert) FROM mayday.attempt WHERE alert = ANY(%s::uuid[])"
+            wait_until(lambda: site.rows(told, [alerts]) == [(500,)], "somebody is told of each", 90)
+    finally:
+        site.rows("DELETE FROM mayday.plan WHERE org = 'acme'")
+        site.rows("DROP FUNCTION mayday.be_late() CASCADE")
+        site.rows("UPDATE mayday.notification SET status = 'withdrawn', due_at = NULL WHERE alert = ANY(%s::uuid[]) AND status = 'waiting'", [alerts])
+    before, = site.rows("""WITH a AS (SELECT alert, begun_at FROM mayday.attempt WHERE alert = ANY(%s::uuid[]))
+                           SELECT count(*) FROM a WHERE begun_at < (SELECT max(f.at) FROM (SELECT min(begun_at) AS at FROM a GROUP BY alert) f)""", [alerts])[0]
+    assert before < 500 + 64  # and what is under way with the last
     sim.assert_strict()
 
 

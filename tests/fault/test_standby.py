@@ -164,7 +164,7 @@ def test_the_next_levels_are_due_by_when_it_was_told(site, server, sim, gateway)
 def test_while_the_database_is_there_it_tells_nobody_by_itself(site, server, sim, gateway):
     alert = press(site)
     sim.phone(DORA).wait_texts()
-    wait_until(lambda: "standby_waiting 0" in metrics(gateway) or "standby_waiting" in metrics(gateway), "it has looked")
+    wait_until(lambda: "mayday_gateway_standby_waiting 0\n" in metrics(gateway), "it knows that it is stored")
     assert "is told without the database" not in gateway.log()
     assert len(sim.phone(DORA).texts) == 1 and ledger(gateway) == []
     assert site.rows("SELECT count(*) FROM mayday.notification WHERE alert = %s AND place = 1", [alert]) == [(3,)]
@@ -294,6 +294,23 @@ def test_of_two_gateways_one_tells(site, server, sim):
         back(server, site, alert)
         sim.quiet()
         assert len(sim.phone(DORA).texts) == 1
+
+
+def test_of_two_gateways_one_tells_of_a_crowd(site, server, sim):
+    """Of more incidents than a gateway's status has room to name."""
+    with site.gateway("gw1", providers=sim, notify__rate="off") as first, site.gateway("gw2", providers=sim, notify__rate="off") as second:
+        at_hand(first, DORA)
+        at_hand(second, DORA)
+        away(server, first, second)
+        with site.client("ann", ["gateway"]) as crowd:
+            for n in range(150):
+                assert crowd.publish(m.topic("alert", m.uuid7(), "raise"), m.dump(m.raise_(person=f"fan{n}"))) == 0
+        heard = time.time()
+        wait_until(lambda: len(sim.phone(DORA).texts) >= 150, "dora hears of all", 60)
+        wait_until(lambda: time.time() > heard + 13, "the second's time is over")
+        assert first.log().count("is told without the database") == 150 and "is told without the database" not in second.log()
+        sim.quiet()
+        assert len(sim.phone(DORA).texts) == 150
 
 
 def test_when_the_first_gateway_is_gone_the_second_tells(site, server, sim):

@@ -35,15 +35,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (const provider *const *p = providers; *p; p++) {
         provider_result r;
         char code[PROVIDER_CODE_MAX];
-        (*p)->read(&reply, &r);
+        provider_read(*p, &reply, &r);
         check(*p, &reply, &r);
         if ((*p)->found) {
-            (*p)->found(&reply, &m, NOW, &r);
+            provider_found(*p, &reply, &m, NOW, &r);
             check(*p, &reply, &r);
             if (r.outcome == PROVIDER_REFUSED)
                 abort(); /* a list refuses nothing */
         }
-        if ((*p)->told && (*p)->told(&reply, TEXT("SM1"), code) != RECEIPT_UNKNOWN && reply.status / 100 != 2)
+        if ((*p)->told && provider_told(*p, &reply, TEXT("SM1"), code) != RECEIPT_UNKNOWN &&
+            reply.status / 100 != 2)
             abort();
     }
     return 0;

@@ -484,6 +484,26 @@ def test_receipts_do_not_hold_up_whoever_has_one_of_their_incidents(desk):
     assert faults == [] and [each.status()[0] for each in sent] == ["delivered", "delivered"]
 
 
+def test_a_letter_that_cannot_be_stored_stays_and_keeps_no_other_back(desk):
+    """A slip of an operator, such as a trigger that fails: it is no reason to lose an answer."""
+    sql, alert = desk.site.rows, desk.alarm("stk-ann")
+    one, other = desk.told(alert, "stk-rob"), desk.told(alert, "stk-rita")
+    sql("CREATE FUNCTION public.poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF NEW.reference = 'SM{'e' * 32}' THEN RAISE 'poisoned'; END IF; RETURN NEW; END $$")
+    sql("CREATE TRIGGER poison BEFORE INSERT ON mayday.provider_event FOR EACH ROW EXECUTE FUNCTION public.poison()")
+    try:
+        assert desk.text(one.number, "ok", sid="SM" + "e" * 32) == 204
+        assert desk.text(other.number, "ok") == 204
+        desk.wait_action(alert, ("acknowledge", "stk-rita", "applied"))
+        wait_until(lambda: desk.figure("mayday_gateway_mail_waiting") == 1, "it alone stays")
+        assert (desk.gateway.folder / "log").read_text().count("poisoned") == 1
+    finally:
+        sql("DROP TRIGGER poison ON mayday.provider_event")
+        sql("DROP FUNCTION public.poison()")
+    desk.carried()
+    desk.site.wait_rows("SELECT count(*) FROM mayday.answer WHERE alert = %s AND person = 'stk-rob'", [(1,)], [alert])
+
+
 # ---- repeats, forgeries, bad days ----
 
 def test_the_same_text_and_key_twice_is_one_answer(desk):
@@ -583,6 +603,26 @@ def test_without_the_database_all_is_taken_and_carried_when_it_is_back(desk, dat
     desk.wait_action(alert, ("acknowledge", "ndb-rob", "applied"))
     desk.wait_action(other, ("acknowledge", "ndb-rita", "applied"))
     wait_until(lambda: rcp.status() == ("delivered", "delivered"), "so are the receipts")
+
+
+def test_a_database_that_stands_still_holds_no_provider_up(desk):
+    """Every table that an answer or a receipt is stored in is locked; whoever calls is answered, and it is stored afterwards."""
+    alert = desk.alarm("slw-ann")
+    sent, call, rcp = desk.told(alert, "slw-rob"), desk.told(alert, "slw-rita", provider="vonage-voice"), desk.told(alert, "slw-rex")
+    holding = psycopg2.connect(desk.site.postgres.dsn("postgres"))
+    try:
+        holding.cursor().execute("LOCK mayday.provider_event, mayday.attempt, mayday.answer, mayday.notification, mayday.number_note IN ACCESS EXCLUSIVE MODE")
+        assert desk.status(rcp, "delivered") == 204
+        assert desk.text(sent.number, "OK") == 204
+        status, _, body = desk.key(call, "2")
+        assert status == 200 and json.loads(body)
+        assert desk.figure("mayday_gateway_mail_waiting") == 3
+    finally:
+        holding.rollback()
+        holding.close()
+    desk.site.wait_rows("SELECT sender, action, verdict FROM mayday.action WHERE alert = %s AND verdict IS NOT NULL ORDER BY sender",
+                        [("slw-rita", "escalate", "applied"), ("slw-rob", "acknowledge", "applied")], [alert])
+    wait_until(lambda: rcp.status() == ("delivered", "delivered"), "the receipt, too")
 
 
 def test_without_the_broker_answers_wait_for_it(desk):

@@ -339,8 +339,8 @@ def test_when_nobody_sends_it_that_is_said(run, people):
 
 
 def test_how_providers_do_is_told(run, people, database):
-    database.sql("INSERT INTO mayday.provider_state (gateway, provider, breaker, in_flight, sent, retry, refused, unknown, last_failure, "
-                 "last_failure_at) VALUES ('g1', 'vonage-sms', 'open', 0, 3, 9, 1, 2, 'http 503', now()) RETURNING 1")
+    database.sql("INSERT INTO mayday.provider_state (gateway, provider, kind, breaker, in_flight, sent, retry, refused, unknown, last_failure, "
+                 "last_failure_at) VALUES ('g1', 'vonage-sms', 'sms', 'open', 0, 3, 9, 1, 2, 'http 503', now()) RETURNING 1")
     status = run("provider", "status").stdout
     assert re.search(r"vonage-sms +g1 +open +0 +3 +9 +1 +2 +http 503, 0 s ago", status), status
     assert re.search(r"vonage-sms +retry +http 503 +1 ", status)

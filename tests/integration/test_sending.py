@@ -1,7 +1,9 @@
 """The sender: what is due reaches a phone, once, whatever the providers do."""
 import json
 import re
+import signal
 import time
+import urllib.request
 from contextlib import contextmanager
 
 import pytest
@@ -56,9 +58,10 @@ def honest(site, sim):
     yield
     sim.up()
     sim.assert_strict()
+    number, secrets = r"\+\d{7}|(?<![0-9a-f])2782\d{7}(?![0-9a-f])", [sim.twilio.token, sim.vonage.secret, sim.vonage.signature]
     for log in (at.read_text(errors="replace") for at in site.folder.glob("gateway-*/log")):
-        assert not re.search(r"\+\d{7}", log), re.search(r".*\+\d{7}.*", log)[0]
-        assert "Wrote" not in log and "Reply OK" not in log
+        assert not re.search(number, log), re.search(f".*({number}).*", log)[0]
+        assert "Wrote" not in log and "Reply OK" not in log and not any(secret in log for secret in secrets)
 
 
 numbers = iter(range(27820000001, 27829999999))
@@ -215,6 +218,33 @@ def test_emergency_services_are_never_dialled(site, gw, sim, to):
     assert not [h for h in sim.hits[before:] if h.number == to]
 
 
+def test_an_emergency_service_that_an_admin_allows_is_asked_for_and_no_other(site, sim, own_gateway):
+    own_gateway(notify__emergency_numbers="+27112")
+    id_ = notify(site, "+27112")
+    becomes(site, id_, "failed")  # these providers don't know it, but were asked
+    assert attempts(site, id_) and any("+27112" in said for said in sim.forgive())
+    site.rows("DELETE FROM mayday.number_note WHERE number = '+27112'")
+    other = notify(site, "+27999")
+    assert becomes(site, other, "failed") == ("failed", "emergency_number") and attempts(site, other) == []
+
+
+def test_a_slow_provider_holds_nobody_else_up(site, sim, own_gateway):
+    """Its own texts wait for it; everything else through it and through the other goes out meanwhile."""
+    own_gateway(notify__timeout="30s")
+    slow = [number() for _ in range(8)]
+    for to in slow:
+        sim.script(to, "twilio", "sms", slow=12)
+    waiting = [notify(site, to, rank=4) for to in slow]
+    for to in slow:
+        sim.phone(to).wait_texts()
+    for _ in range(2):
+        becomes(site, notify(site, number(), rank=1), "delivered", "sent")
+    assert [status(site, id_)[0] for id_ in waiting] == ["sending"] * 8, "it has not answered yet"
+    for id_ in waiting:
+        becomes(site, id_, "delivered", "sent", timeout=60)
+    assert [len(sim.phone(to).texts) for to in slow] == [1] * 8
+
+
 def test_in_doubt_and_with_a_list_that_says_nothing_it_goes_out_by_the_other(site, gw, sim):
     """Two texts are better than none."""
     heal(site, sim)
@@ -230,6 +260,21 @@ def test_in_doubt_and_with_a_list_that_says_nothing_it_goes_out_by_the_other(sit
 
 def state_of(site, provider):
     return site.rows("SELECT breaker FROM mayday.provider_state WHERE provider = %s ORDER BY noted_at DESC LIMIT 1", [provider])
+
+
+@pytest.mark.parametrize("kind, first", [("sms", "vonage"), ("voice", "twilio"), ("voice", "vonage")])
+@pytest.mark.parametrize("fault", ["hang-after", "cut-after", "html"])
+def test_whoever_took_it_and_did_not_say_so_is_looked_up(site, sim, own_gateway, kind, first, fault):
+    """As above, of those who are not the first for texts."""
+    order = f"{first} {'twilio' if first == 'vonage' else 'vonage'}"
+    own_gateway(sms=order, voice=order)
+    to = number()
+    sim.script(to, first, kind, fault=fault, times=1)
+    id_ = notify(site, to, kind=kind)
+    becomes(site, id_, "delivered", "sent", timeout=60)
+    assert attempts(site, id_) == [(f"{first}-{kind}", "sent")]
+    sim.quiet()
+    assert len(sim.phone(to).texts) + len(sim.phone(to).calls) == 1
 
 
 def test_a_provider_that_is_down_is_not_asked_each_time(site, sim, own_gateway):
@@ -448,8 +493,16 @@ def test_organisations_that_are_somebody_else_s_are_left_to_them(site, gw, sim):
     assert status(site, theirs)[0] == "waiting" and not sim.phone(to).texts
 
 
+def seen_long_ago(site):
+    """The gateways that ran before are counted on no more."""
+    site.rows("UPDATE mayday.provider_state SET noted_at = noted_at - interval '1 minute' RETURNING 1")
+
+
 def test_without_a_provider_it_says_so_once_and_the_next_place_goes_on(site, sim, own_gateway):
-    gateway = own_gateway(sms="", voice="")
+    own_gateway(id="own-changed").stop()  # it had providers until its settings were changed
+    seen_long_ago(site)
+    gateway = own_gateway(id="own-changed", sms="", voice="")
+    site.wait_rows("SELECT provider FROM mayday.provider_state WHERE gateway = 'own-changed'", [("webhook",)])
     for _ in range(2):
         alert = m.uuid7()
         second = notify(site, None, kind="mqtt", alert=alert, place=2, due="now() + interval '1 hour'")
@@ -459,7 +512,89 @@ def test_without_a_provider_it_says_so_once_and_the_next_place_goes_on(site, sim
     assert gateway.log().count("nobody is configured to carry it") == 1
 
 
+def test_what_a_gateway_has_no_provider_for_it_leaves_to_one_that_has_until_that_is_gone(site, sim, own_gateway):
+    bare = own_gateway(providers=None)
+    able = own_gateway(id="own-able")
+    site.wait_rows("SELECT count(*) FROM mayday.provider_state WHERE gateway = 'own-able'", [(5,)])
+    phones = [number() for _ in range(40)]
+    ids = [notify(site, to, kind=kind, purpose="test") for to, kind in zip(phones, ("sms", "voice") * 20)]
+    site.wait_rows("SELECT DISTINCT status IN ('sent', 'delivered') FROM mayday.notification WHERE id = ANY(%s::uuid[])", [(True,)], [ids],
+                   timeout=60)
+    assert site.rows("SELECT DISTINCT gateway FROM mayday.attempt WHERE notification = ANY(%s::uuid[])", [ids]) == [("own-able",)]
+    # What became of a text is asked by who can ask, however busy that one is.
+    to = number()
+    sim.script(to, "twilio", "sms", receipts="never")
+    becomes(site, id_ := notify(site, to), "sent")
+    able.signal(signal.SIGSTOP)
+    site.rows("UPDATE mayday.provider_state SET noted_at = now() + interval '1 hour' WHERE gateway = 'own-able' RETURNING 1")
+    before = steps_of_sender(bare)
+    time_passes(site, id_)
+    wait_until(lambda: steps_of_sender(bare) > before + 3, "the other has looked")
+    assert site.rows("SELECT due_at < now() FROM mayday.notification WHERE id = %s", [id_]) == [(True,)], "nobody has taken it"
+    able.signal(signal.SIGCONT)
+    becomes(site, id_, "delivered")
+    site.wait_rows("SELECT bool_and(noted_at < now()) FROM mayday.provider_state WHERE gateway = 'own-able'", [(True,)])
+    assert "nobody is configured" not in bare.log()
+    able.kill()
+    alert = m.uuid7()
+    second = notify(site, None, kind="mqtt", alert=alert, place=2, due="now() + interval '1 hour'")
+    first = notify(site, number(), alert=alert)
+    assert becomes(site, first, "failed", timeout=60) == ("failed", "no_provider")
+    becomes(site, second, "sent")
+    assert site.rows("SELECT n.done_at > max(p.noted_at) + interval '10 seconds' FROM mayday.notification n, mayday.provider_state p"
+                     " WHERE n.id = %s AND p.gateway = 'own-able' GROUP BY n.id", [first]) == [(True,)], "it may be starting again"
+
+
+def steps_of_sender(gateway):
+    with urllib.request.urlopen(f"http://127.0.0.1:{gateway.http_port}/metrics", timeout=10) as answer:
+        return int(re.search(r'^mayday_gateway_service_steps_total\{service="sender"\} (\d+)$', answer.read().decode(), re.M)[1])
+
+
+def see_another(site, orgs, age):
+    """A gateway that serves these (None: all) said so long ago that it can text."""
+    site.rows("INSERT INTO mayday.provider_state (gateway, provider, kind, orgs, breaker, in_flight, sent, retry, refused, unknown, noted_at)"
+              " VALUES ('other', 'twilio-sms', 'sms', %s, 'closed', 0, 0, 0, 0, 0, now() - %s::interval) ON CONFLICT (gateway, provider)"
+              " DO UPDATE SET orgs = excluded.orgs, noted_at = excluded.noted_at RETURNING 1", [orgs, age])
+
+
+def test_another_gateway_is_counted_on_for_whom_it_serves_and_while_it_is_seen(site, own_gateway):
+    seen_long_ago(site)
+    bare = own_gateway(providers=None)
+    for orgs, age in ((["elsewhere"], "0"), ([], "0"), (None, "1 minute"), (["acme"], "1 minute")):
+        see_another(site, orgs, age)
+        assert becomes(site, notify(site, number()), "failed") == ("failed", "no_provider")
+    for orgs in (["elsewhere", "acme"], None):
+        see_another(site, orgs, "-1 hour")
+        left = notify(site, number())
+        assert becomes(site, notify(site, number(), kind="voice"), "failed") == ("failed", "no_provider")
+        # It waits, and nobody is busy with that.
+        begun, before = site.rows("SELECT clock_timestamp()")[0][0], steps_of_sender(bare)
+        site.wait_rows("SELECT clock_timestamp() > %s + interval '3 seconds'", [(True,)], [begun])
+        took = (site.rows("SELECT clock_timestamp()")[0][0] - begun).total_seconds()
+        assert steps_of_sender(bare) - before < 5 * took
+        assert status(site, left) == ("waiting", None)
+        see_another(site, orgs, "1 minute")
+        assert becomes(site, left, "failed") == ("failed", "no_provider")
+    site.rows("DELETE FROM mayday.provider_state WHERE gateway = 'other' RETURNING 1")
+
+
+def test_what_is_in_doubt_is_left_to_who_can_look_for_it_but_not_for_long(site, own_gateway):
+    """Who can't look would only have it sent again; and two texts are better than none."""
+    seen_long_ago(site)
+    own_gateway(providers=None)
+    see_another(site, None, "-1 hour")
+    id_ = notify(site, number(), due="now() + interval '1 hour'")
+    site.rows("""WITH t AS (INSERT INTO mayday.attempt (id, notification, org, provider, gateway, pid, pid_since, until, ended_at, outcome)
+                            VALUES (gen_random_uuid(), %s, 'acme', 'twilio-sms', 'other', 1, now(), now(), now() - interval '1 hour', 'unknown'))
+                 UPDATE mayday.notification SET status = 'doubt', due_at = now(), made_at = now() WHERE id = %s RETURNING 1""", [id_, id_])
+    assert becomes(site, id_, "waiting") == ("waiting", "doubt")
+    assert site.rows("SELECT due_at > made_at + interval '3 seconds' FROM mayday.notification WHERE id = %s", [id_]) == [(True,)]
+    site.rows("DELETE FROM mayday.provider_state WHERE gateway = 'other' RETURNING 1")
+    assert becomes(site, id_, "failed") == ("failed", "no_provider")
+
+
 def test_who_has_only_phones_that_cannot_be_reached_finds_it_in_their_app(site, own_gateway):
+    seen_long_ago(site)
     own_gateway(sms="", voice="")
     shown = "SELECT kind, status FROM mayday.notification WHERE alert = %s ORDER BY place"
     alert = m.uuid7()
@@ -472,8 +607,24 @@ def test_who_has_only_phones_that_cannot_be_reached_finds_it_in_their_app(site, 
     assert site.rows(shown, [mum]) == [("sms", "failed")], "family sees what the raiser's phone shows, and nothing behind it"
 
 
+def test_one_that_the_database_does_not_take_keeps_no_other_back(site, gw, sim):
+    poisoned, good = number(), number()
+    site.rows("CREATE FUNCTION public.poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT FROM mayday.notification n "
+              f"WHERE n.id = NEW.notification AND n.address = '{poisoned}') THEN RAISE check_violation; END IF; RETURN NEW; END $$")
+    site.rows("CREATE TRIGGER poison BEFORE INSERT ON mayday.attempt FOR EACH ROW EXECUTE FUNCTION public.poison()")
+    try:
+        bad = notify(site, poisoned, rank=4)
+        sent = notify(site, good, rank=1)
+        becomes(site, bad, "failed")
+        becomes(site, sent, "delivered")
+        assert site.rows("SELECT why FROM mayday.notification WHERE id = %s", [bad]) == [("database",)]
+        assert attempts(site, bad) == [] and sim.phone(poisoned).texts == []
+    finally:
+        site.rows("DROP TRIGGER poison ON mayday.attempt")
+        site.rows("DROP FUNCTION public.poison()")
+
+
 def test_figures_tell_by_provider_and_outcome(site, gw, sim):
-    import urllib.request
     heal(site, sim)
     with urllib.request.urlopen(f"http://127.0.0.1:{gw.http_port}/metrics", timeout=10) as answer:
         figures = answer.read().decode()

@@ -68,9 +68,9 @@ static int write_request(errand *e, const char *what, text reference) {
     CLEANUP(provider_request_release) provider_request r;
     provider_request_init(&r);
     instant since = e->m.now - 60 * INSTANT_SECOND;
-    int fault = strcmp(what, "send") == 0     ? e->by->build(e->secrets, &e->m, &r)
-                : strcmp(what, "search") == 0 ? e->by->search(e->secrets, &e->m, since, &r)
-                                              : e->by->ask(e->secrets, reference, instant_now(), &r);
+    int fault = strcmp(what, "send") == 0     ? provider_build(e->by, e->secrets, &e->m, &r)
+                : strcmp(what, "search") == 0 ? provider_search(e->by, e->secrets, &e->m, since, &r)
+                                              : provider_ask(e->by, e->secrets, reference, instant_now(), &r);
     if (fault < 0)
         return fail(strerror(-fault));
     print_request(&r);
@@ -85,15 +85,15 @@ static int read_reply(errand *e, const char *what, const char *status, text refe
     provider_result r = {0};
     char code[PROVIDER_CODE_MAX] = "";
     if (strcmp(what, "told") == 0) {
-        provider_receipt receipt = e->by->told(&reply, reference, code);
+        provider_receipt receipt = provider_told(e->by, &reply, reference, code);
         printf("{\"receipt\":%d,\"code\":\"%s\"}\n", (int)receipt, code);
         return EXIT_SUCCESS;
     }
     if (strcmp(what, "found") == 0) {
         reply.body = e->rest;
-        e->by->found(&reply, &e->m, e->m.now - 60 * INSTANT_SECOND, &r);
+        provider_found(e->by, &reply, &e->m, e->m.now - 60 * INSTANT_SECOND, &r);
     } else {
-        e->by->read(&reply, &r);
+        provider_read(e->by, &reply, &r);
     }
     print_result(&r);
     return EXIT_SUCCESS;

@@ -21,8 +21,8 @@ def open_folder():
 
 
 @contextmanager
-def mortal_server(folder, **settings):
-    with Postgres(folder, port=free_port(), listen="127.0.0.1", settings={**FAST, **settings}) as server:
+def mortal_server(folder, env=None, **settings):
+    with Postgres(folder, port=free_port(), listen="127.0.0.1", settings={**FAST, **settings}, env=env) as server:
         server.start()
         prepare(server, "mayday")
         yield server

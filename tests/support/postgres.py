@@ -33,8 +33,9 @@ def binaries() -> Path:
 
 
 class Postgres:
-    def __init__(self, folder, port=5432, listen="", settings=None):
+    def __init__(self, folder, port=5432, listen="", settings=None, env=None):
         self.folder = Path(folder)
+        self.env = dict(env or {})  # of the server, besides
         self.data = self.folder / "data"
         self.socket_dir = self.folder / "s"  # short: socket paths end at 107 bytes
         self.port = port
@@ -53,7 +54,9 @@ class Postgres:
         prefix = []
         if os.geteuid() == 0:
             prefix = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-        return subprocess.run([*prefix, *map(str, command)], cwd=self.folder, check=True, text=True,
+        # only for the server: what is loaded before a user is changed may belong to the wrong one
+        added = ["env", *(f"{name}={value}" for name, value in self.env.items())] if self.env else []
+        return subprocess.run([*prefix, *added, *map(str, command)], cwd=self.folder, check=True, text=True,
                               stdin=subprocess.DEVNULL, **options)
 
     def create(self):

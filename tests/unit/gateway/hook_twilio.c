@@ -25,7 +25,7 @@ static hook_verdict take(const arrival *in, const char *what, const char *conten
     add_header(&r, TEXT("Content-Type"), text_of(content_type));
     if (in->signature)
         add_header(&r, TEXT("x-twilio-signature"), text_of(in->signature));
-    return hook_named("twilio")->read(&a, &r, text_of(what), NOW, space, ret_event);
+    return hook_read(hook_named("twilio"), &a, &r, text_of(what), NOW, space, ret_event);
 }
 
 static const char form_type[] = "application/x-www-form-urlencoded; charset=UTF-8";
@@ -100,7 +100,7 @@ START_TEST(without_a_token_nothing_is_theirs) {
     twilio_sign("", TEXT("https://alarm.example.org/hooks/twilio/textBodyOKFrom+27MessageSidSM1"),
                 &signature);
     add_header(&r, TEXT("X-Twilio-Signature"), buf_text(&signature));
-    ck_assert_int_eq(hook_named("twilio")->read(&a, &r, TEXT("text"), NOW, &space, &e), HOOK_FORGED);
+    ck_assert_int_eq(hook_read(hook_named("twilio"), &a, &r, TEXT("text"), NOW, &space, &e), HOOK_FORGED);
 }
 END_TEST
 

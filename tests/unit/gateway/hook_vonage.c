@@ -11,7 +11,7 @@
 static hook_verdict take(const http_request *r, const char *what, hook_space *space, hook_event *ret_event) {
     const settings s = test_settings();
     const accounts a = test_accounts(&s);
-    return hook_named("vonage")->read(&a, r, text_of(what), NOW, space, ret_event);
+    return hook_read(hook_named("vonage"), &a, r, text_of(what), NOW, space, ret_event);
 }
 
 /* ---- by a token ---- */
@@ -113,7 +113,7 @@ START_TEST(without_a_signature_or_a_secret_nothing_is_theirs) {
     ck_assert_int_eq(take(&r, "event", &space, &e), HOOK_FORGED);
     vonage_bearer("", TEXT(HS256), TEXT("{\"iat\":1800000000}"), &bearer);
     r.headers[0].value = buf_text(&bearer);
-    ck_assert_int_eq(hook_named("vonage")->read(&none, &r, TEXT("event"), NOW, &space, &e), HOOK_FORGED);
+    ck_assert_int_eq(hook_read(hook_named("vonage"), &none, &r, TEXT("event"), NOW, &space, &e), HOOK_FORGED);
 }
 END_TEST
 
@@ -131,18 +131,20 @@ START_TEST(their_vector_is_good) {
                       .query = TEXT("param1=value1&param2=value2&timestamp=1234567890&sig="
                                     "280c4320703dbc98bfa22db676655ed2acfbfe8792b062ff7622e67f1183c287")};
     const hook *h = hook_named("vonage");
-    ck_assert_int_eq(h->read(&a, &r, TEXT("status"), then, &space, &e), HOOK_MALFORMED);
-    ck_assert_int_eq(h->read(&a, &r, TEXT("event"), then, &space, &e), HOOK_GOOD);
+    ck_assert_int_eq(hook_read(h, &a, &r, TEXT("status"), then, &space, &e), HOOK_MALFORMED);
+    ck_assert_int_eq(hook_read(h, &a, &r, TEXT("event"), then, &space, &e), HOOK_GOOD);
     ck_assert_int_eq(e.kind, HOOK_NOTHING);
     r.query = TEXT(
         "timestamp=1234567890&sig=280C4320703DBC98BFA22DB676655ED2ACFBFE8792B062FF7622E67F1183C287&param2="
         "value2&param1=value1");
-    ck_assert_int_eq(h->read(&a, &r, TEXT("event"), then, &space, &e), HOOK_GOOD);
-    ck_assert_int_eq(h->read(&a, &r, TEXT("event"), then + 90000 * INSTANT_SECOND, &space, &e), HOOK_FORGED);
-    ck_assert_int_eq(h->read(&a, &r, TEXT("event"), then - 301 * INSTANT_SECOND, &space, &e), HOOK_FORGED);
+    ck_assert_int_eq(hook_read(h, &a, &r, TEXT("event"), then, &space, &e), HOOK_GOOD);
+    ck_assert_int_eq(hook_read(h, &a, &r, TEXT("event"), then + 90000 * INSTANT_SECOND, &space, &e),
+                     HOOK_FORGED);
+    ck_assert_int_eq(hook_read(h, &a, &r, TEXT("event"), then - 301 * INSTANT_SECOND, &space, &e),
+                     HOOK_FORGED);
     r.query = TEXT("param1=value1&param2=value3&timestamp=1234567890&sig="
                    "280c4320703dbc98bfa22db676655ed2acfbfe8792b062ff7622e67f1183c287");
-    ck_assert_int_eq(h->read(&a, &r, TEXT("event"), then, &space, &e), HOOK_FORGED);
+    ck_assert_int_eq(hook_read(h, &a, &r, TEXT("event"), then, &space, &e), HOOK_FORGED);
 }
 END_TEST
 
@@ -320,7 +322,7 @@ START_TEST(more_than_there_is_room_for_is_malformed) {
     ck_assert_int_eq(arrive("text", NULL, body.ptr, &space, &e), HOOK_MALFORMED);
     buf_clear(&body);
     buf_add_text(&body, TEXT("{\"msisdn\":\"27829876540\",\"messageId\":\"A\",\"text\":\"OK\""));
-    for (int i = 0; i < 200; i++)
+    for (int i = 0; i < HOOK_PAIRS_MAX; i++)
         buf_printf(&body, ",\"p%d\":\"\"", i);
     buf_add_char(&body, '}');
     ck_assert_int_eq(arrive("text", NULL, body.ptr, &space, &e), HOOK_MALFORMED);

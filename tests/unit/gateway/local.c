@@ -378,6 +378,67 @@ START_TEST(threads_do_not_mix_their_letters) {
 }
 END_TEST
 
+typedef struct writer {
+    pthread_t thread;
+    local *to;
+    const char *key;
+    int fault;
+} writer;
+
+static void *write_one(void *context) {
+    writer *w = context;
+    w->fault = local_put_mail(w->to, text_of(w->key), TEXT("x"), true, 1);
+    return NULL;
+}
+
+static size_t waiting(local *l) {
+    size_t count = 0;
+    (void)pthread_mutex_lock(&l->gate);
+    for (const posting *p = l->first; p; p = p->next)
+        count++;
+    (void)pthread_mutex_unlock(&l->gate);
+    return count;
+}
+
+/* The disk is slow: what comes meanwhile is one transaction. */
+START_TEST(letters_that_are_written_together_are_judged_one_by_one) {
+    writer w[] = {{.key = "a"}, {.key = "b"}, {.key = "b"}, {.key = "c"}, {.key = "d"}, {.key = "e"}};
+    size_t good = 0, refused = 0;
+    heard h = {0};
+    local *l = open_it();
+    l->most = 4;
+    local_lock(l);
+    for (size_t i = 0; i < ARRAY_LEN(w); i++) {
+        w[i].to = l;
+        ck_assert_int_eq(pthread_create(&w[i].thread, NULL, write_one, &w[i]), 0);
+        bool begun = false;
+        while (i == 0 && !begun) { /* the first is at it, the others gather */
+            (void)pthread_mutex_lock(&l->gate);
+            begun = l->posting;
+            (void)pthread_mutex_unlock(&l->gate);
+        }
+    }
+    while (waiting(l) < ARRAY_LEN(w) - 1)
+        (void)usleep(1000);
+    local_unlock(l);
+    for (size_t i = 0; i < ARRAY_LEN(w); i++) {
+        ck_assert_int_eq(pthread_join(w[i].thread, NULL), 0);
+        good += w[i].fault == 0;
+        refused += w[i].fault == -ENOSPC;
+    }
+    ck_assert_uint_eq(good, 5); /* a, both b, and two of c, d, e */
+    ck_assert_uint_eq(refused, 1);
+    ck_assert_uint_eq(local_mail_count(l), 4);
+    ck_assert_int_eq(local_read_mail(l, 10, hear, &h), 0);
+    ck_assert_uint_eq(h.count, 4);
+    l->most = 5; /* what was refused was not seen */
+    for (size_t i = 0; i < ARRAY_LEN(w); i++)
+        ck_assert_int_eq(local_put_mail(l, text_of(w[i].key), TEXT("x"), true, 1), 0);
+    ck_assert_uint_eq(local_mail_count(l), 5);
+    (void)local_close(l);
+}
+END_TEST
+
 Suite *suite_local(void) {
     Suite *s = suite_create("local");
     TCase *c = tcase_create("local");
@@ -395,6 +456,7 @@ Suite *suite_local(void) {
     tcase_add_test(c, a_folder_that_is_not_to_be_had_is_named);
     tcase_add_test(c, whoever_is_killed_between_puts_has_kept_all_that_returned_zero);
     tcase_add_test(c, threads_do_not_mix_their_letters);
+    tcase_add_test(c, letters_that_are_written_together_are_judged_one_by_one);
     suite_add_tcase(s, c);
     return s;
 }

@@ -63,7 +63,7 @@ static inline provider_result read_with(const provider *p, int status, const cha
     provider_reply reply = {.status = status, .left = true, .body = text_of(body)};
     provider_result r;
     memset(&r, 0x55, sizeof r);
-    p->read(&reply, &r);
+    provider_read(p, &reply, &r);
     return r;
 }
 

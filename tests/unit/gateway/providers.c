@@ -94,7 +94,7 @@ static provider_result ask_list(const provider *p, const provider_reply *reply) 
     provider_message m = test_message(p->kind);
     provider_result r;
     memset(&r, 0x55, sizeof r);
-    p->found(reply, &m, NOW - INSTANT_SECOND, &r);
+    provider_found(p, reply, &m, NOW - INSTANT_SECOND, &r);
     return r;
 }
 
@@ -122,7 +122,7 @@ START_TEST(each_row_is_complete_and_has_its_own_name) {
         ck_assert_ptr_eq(provider_named(text_of((*p)->name)), *p);
         ck_assert_int_eq(strncmp((*p)->name, (*p)->account, strlen((*p)->account)), 0);
         ck_assert(strcmp((*p)->kind, "sms") == 0 || strcmp((*p)->kind, "voice") == 0 || is_hook(*p));
-        ck_assert((*p)->ready && (*p)->build && (*p)->read);
+        ck_assert((*p)->needs[0].key && (*p)->build && (*p)->read);
         ck_assert((*p)->search ? (*p)->found != NULL : (*p)->found == NULL);
         ck_assert((*p)->ask ? (*p)->told != NULL : (*p)->told == NULL);
     }
@@ -139,9 +139,9 @@ START_TEST(nothing_is_ready_without_its_account) {
     const accounts full = test_accounts(&s);
     for (const provider *const *p = providers; *p; p++) {
         char why[ACCOUNTS_WHY_MAX] = "";
-        ck_assert_msg(!(*p)->ready(&empty, why), "%s", (*p)->name);
+        ck_assert_msg(!provider_ready(*p, &empty, why), "%s", (*p)->name);
         ck_assert_msg(strstr(why, (*p)->account), "%s: %s", (*p)->name, why);
-        ck_assert_msg((*p)->ready(&full, why), "%s: %s", (*p)->name, why);
+        ck_assert_msg(provider_ready(*p, &full, why), "%s: %s", (*p)->name, why);
     }
 }
 END_TEST
@@ -173,14 +173,14 @@ START_TEST(requests_are_whole_and_carry_no_secret_in_their_address) {
         provider_request_init(&r);
         provider_request_init(&search);
         provider_request_init(&ask);
-        ck_assert_int_eq((*p)->build(&a, &m, &r), 0);
+        ck_assert_int_eq(provider_build(*p, &a, &m, &r), 0);
         is_request(*p, &r, "POST");
         if ((*p)->search) {
-            ck_assert_int_eq((*p)->search(&a, &m, NOW, &search), 0);
+            ck_assert_int_eq(provider_search(*p, &a, &m, NOW, &search), 0);
             is_request(*p, &search, "GET");
         }
         if ((*p)->ask) {
-            ck_assert_int_eq((*p)->ask(&a, text_of(sample_of(*p)->reference), NOW, &ask), 0);
+            ck_assert_int_eq(provider_ask(*p, &a, text_of(sample_of(*p)->reference), NOW, &ask), 0);
             is_request(*p, &ask, "GET");
         }
     }
@@ -197,9 +197,9 @@ START_TEST(what_can_not_be_addressed_is_not_built) {
         provider_request_init(&r);
         m.to = is_hook(*p) ? TEXT("ftp://example.com/") : TEXT("+4915112345678"); /* no sender for it */
         if (strcmp((*p)->name, "twilio-voice") != 0) /* whose sender is for all */
-            ck_assert_msg((*p)->build(&a, &m, &r) == -EINVAL, "%s", (*p)->name);
+            ck_assert_msg(provider_build(*p, &a, &m, &r) == -EINVAL, "%s", (*p)->name);
         for (size_t i = 0; (*p)->ask && i < ARRAY_LEN(references); i++)
-            ck_assert_int_eq((*p)->ask(&a, text_of(references[i]), NOW, &r), -EINVAL);
+            ck_assert_int_eq(provider_ask(*p, &a, text_of(references[i]), NOW, &r), -EINVAL);
     }
 }
 END_TEST
@@ -214,7 +214,7 @@ START_TEST(a_body_that_is_too_long_for_a_request_is_a_fault_and_no_request) {
         CLEANUP(provider_request_release) provider_request r;
         provider_request_init(&r);
         m.body = (text){huge, 100000};
-        int done = (*p)->build(&a, &m, &r); /* it may be cut to what the provider takes */
+        int done = provider_build(*p, &a, &m, &r); /* it may be cut to what the provider takes */
         ck_assert_msg(done == 0 || done == -EMSGSIZE, "%s: %d", (*p)->name, done);
         ck_assert(r.body.len <= PROVIDER_REQUEST_MAX);
     }
@@ -227,7 +227,7 @@ START_TEST(what_came_to_nothing_is_judged_by_how_far_it_went) {
         for (int left = 0; left < 2; left++) {
             const provider_reply reply = {.left = left, .why = left ? "timeout" : "connect"};
             provider_result r;
-            (*p)->read(&reply, &r);
+            provider_read(*p, &reply, &r);
             ck_assert_int_eq(r.outcome, left ? PROVIDER_UNKNOWN : PROVIDER_RETRY);
             ck_assert_str_eq(r.code, left ? "timeout" : "connect");
             is_well_made(*p, &r, false);
@@ -275,7 +275,7 @@ START_TEST(an_answer_that_says_nothing_is_never_taken_for_sent) {
                                   nothing[j]);
                 }
                 if ((*p)->told) {
-                    ck_assert_int_eq((*p)->told(&reply, TEXT("SM1"), code), RECEIPT_UNKNOWN);
+                    ck_assert_int_eq(provider_told(*p, &reply, TEXT("SM1"), code), RECEIPT_UNKNOWN);
                     ck_assert_str_ne(code, "unset");
                 }
             }
@@ -293,11 +293,11 @@ START_TEST(good_answers_are_understood_and_their_beginnings_are_not) {
         is_well_made(*p, &r, false);
         for (size_t len = 0; len < strlen(s->taken); len++) {
             provider_reply cut = {.status = 201, .left = true, .body = {s->taken, len}};
-            (*p)->read(&cut, &r);
+            provider_read(*p, &cut, &r);
             ck_assert_int_eq(r.outcome, PROVIDER_UNKNOWN);
         }
         provider_reply marked = {.status = 201, .left = true, .cut = true, .body = text_of(s->taken)};
-        (*p)->read(&marked, &r);
+        provider_read(*p, &marked, &r);
         ck_assert(r.outcome == (is_hook(*p) ? PROVIDER_SENT : PROVIDER_UNKNOWN));
     }
 }
@@ -315,16 +315,16 @@ START_TEST(lists_are_understood_and_their_beginnings_are_not) {
         is_well_made(*p, &r, true);
         char code[PROVIDER_CODE_MAX];
         provider_reply one = {.status = 200, .left = true, .body = text_of(s->one)};
-        ck_assert_int_eq((*p)->told(&one, text_of(s->reference), code), RECEIPT_DELIVERED);
-        ck_assert_int_eq((*p)->told(&one, TEXT("SM1"), code), RECEIPT_UNKNOWN);
-        ck_assert_int_eq((*p)->told(&one, (text){0}, code), RECEIPT_UNKNOWN);
+        ck_assert_int_eq(provider_told(*p, &one, text_of(s->reference), code), RECEIPT_DELIVERED);
+        ck_assert_int_eq(provider_told(*p, &one, TEXT("SM1"), code), RECEIPT_UNKNOWN);
+        ck_assert_int_eq(provider_told(*p, &one, (text){0}, code), RECEIPT_UNKNOWN);
         for (size_t len = 0; len < strlen(s->list); len++) {
             reply.body.len = len;
             ck_assert_int_eq(ask_list(*p, &reply).outcome, PROVIDER_UNKNOWN);
         }
         for (size_t len = 0; len < strlen(s->one); len++) {
             one.body.len = len;
-            ck_assert_int_eq((*p)->told(&one, text_of(s->reference), code), RECEIPT_UNKNOWN);
+            ck_assert_int_eq(provider_told(*p, &one, text_of(s->reference), code), RECEIPT_UNKNOWN);
         }
     }
 }
@@ -343,14 +343,14 @@ START_TEST(no_damaged_answer_harms) {
                     damaged[at] = bytes[j];
                     provider_reply reply = {.status = 200, .left = true, .body = text_of(damaged)};
                     provider_result r;
-                    (*p)->read(&reply, &r);
+                    provider_read(*p, &reply, &r);
                     is_well_made(*p, &r, false);
                     if ((*p)->found) {
                         r = ask_list(*p, &reply);
                         is_well_made(*p, &r, true);
                     }
                     if ((*p)->told)
-                        (void)(*p)->told(&reply, text_of(s->reference), code);
+                        (void)provider_told(*p, &reply, text_of(s->reference), code);
                 }
                 damaged[at] = kept;
             }
@@ -364,11 +364,11 @@ START_TEST(how_long_to_wait_is_passed_on) {
     for (const provider *const *p = providers; *p; p++) {
         provider_reply reply = {.status = 429, .left = true, .retry_after_ms = 7000};
         provider_result r;
-        (*p)->read(&reply, &r);
+        provider_read(*p, &reply, &r);
         ck_assert_int_eq(r.outcome, PROVIDER_RETRY);
         ck_assert_int_eq(r.retry_after_ms, 7000);
         reply.retry_after_ms = -5;
-        (*p)->read(&reply, &r);
+        provider_read(*p, &reply, &r);
         ck_assert_int_eq(r.retry_after_ms, 0);
     }
 }

@@ -9,7 +9,7 @@
     "{\"type.panic\":\"panic alarm\",\"silent.yes\":\"SILENT\",\"unknown.who\":\"Somebody\","                \
     "\"raise.sms\":\"MAYDAY: {who} - {what}.[ {silent}][ {map}][ OK {code}][ Wrote: {text}]\","              \
     "\"raise.family.sms\":\"Family of {who}\",\"raise.inbox\":\"In the app: {who}\","                        \
-    "\"voice.menu\":\"Press 1.\"}"
+    "\"raise.voice\":\"{text}\",\"voice.menu\":\"Press 1.\"}"
 #define AF "{\"raise.sms\":\"NOODROEP: {who}\"}"
 
 static texts *known;
@@ -97,6 +97,41 @@ START_TEST(a_text_stays_short_and_one_sign_does_not_double_its_price) {
 }
 END_TEST
 
+START_TEST(what_a_call_says_ends_as_a_sentence_does) {
+    static const struct {
+        const char *wrote, *want;
+    } rows[] = {
+        {"he is in the house", "he is in the house."},
+        {"he is in the house.", "he is in the house."},
+        {"come!", "come!"},
+        {"where are you?", "where are you?"},
+        {"please...", "please..."},
+        {"please \u2026", "please \u2026"},
+        {"he is in the house ", "he is in the house."},
+        {"come! \\n", "come!"},
+        {"\u0e0a\u0e48\u0e27\u0e22\u0e14\u0e49\u0e27\u0e22",
+         "\u0e0a\u0e48\u0e27\u0e22\u0e14\u0e49\u0e27\u0e22."},
+        {"\u52a9\u3051\u3066\u3002", "\u52a9\u3051\u3066\u3002"},
+        {"\u6551\u547d\uff01", "\u6551\u547d\uff01"},
+        {"\u300c\u6551\u547d\uff01\u300d", "\u300c\u6551\u547d\uff01\u300d"},
+        {"\u0623\u064a\u0646 \u0623\u0646\u062a\u061f", "\u0623\u064a\u0646 \u0623\u0646\u062a\u061f"},
+        {"\u092c\u091a\u093e\u0913\u0964", "\u092c\u091a\u093e\u0913\u0964"},
+        {"he said \\\"come!\\\"", "he said \"come!\""},
+        {"he said (\u201ccome\u201d)", "he said (\u201ccome\u201d)."},
+        {"at number 5;", "at number 5;."},
+        {"\U0001f525", "\U0001f525."},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        CLEANUP(buf_release) buf facts = BUF(1 << 10);
+        CLEANUP(buf_release) buf to = BUF(1 << 16);
+        char spoken[36];
+        buf_printf(&facts, "{\"text\":\"%s\"}", rows[i].wrote);
+        say("voice", "raise", false, "en", facts.ptr, &to, spoken);
+        ck_assert_str_eq(to.ptr, rows[i].want);
+    }
+}
+END_TEST
+
 START_TEST(a_webhook_is_told_the_facts_and_no_code) {
     json *facts = NULL, *body = NULL;
     CLEANUP(buf_release) buf to = BUF(1 << 16);
@@ -119,6 +154,7 @@ Suite *suite_speech(void) {
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, each_is_told_in_their_words);
     tcase_add_test(t, a_text_stays_short_and_one_sign_does_not_double_its_price);
+    tcase_add_test(t, what_a_call_says_ends_as_a_sentence_does);
     tcase_add_test(t, a_webhook_is_told_the_facts_and_no_code);
     suite_add_tcase(s, t);
     return s;

@@ -17,7 +17,7 @@ static void build_with(const provider *p, const settings *s, const provider_mess
                        provider_request *to) {
     const accounts a = test_accounts(s);
     provider_request_init(to);
-    ck_assert_int_eq(p->build(&a, m, to), 0);
+    ck_assert_int_eq(provider_build(p, &a, m, to), 0);
 }
 
 static void has(const provider_request *r, const char *name, const char *value) {
@@ -265,7 +265,7 @@ START_TEST(a_text_is_found_by_number_words_and_time) {
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         provider_reply reply = {.status = 200, .left = true, .body = text_of(rows[i].list)};
         provider_result r;
-        row("twilio-sms")->found(&reply, &m, NOW, &r);
+        provider_found(row("twilio-sms"), &reply, &m, NOW, &r);
         ck_assert_msg(r.outcome == rows[i].outcome, "%s: %s (%s)", rows[i].list,
                       provider_outcome_name(r.outcome), r.code);
         ck_assert_str_eq(r.reference, rows[i].sid);
@@ -281,7 +281,7 @@ START_TEST(a_sign_that_they_replaced_does_not_hide_a_text) {
         .status = 200,
         .left = true,
         .body = TEXT(LIST(ENTRY("SM1", TO, "sent", TODAY, "Anna's panic - OK 4821"), "null"))};
-    row("twilio-sms")->found(&reply, &m, NOW, &r);
+    provider_found(row("twilio-sms"), &reply, &m, NOW, &r);
     ck_assert_int_eq(r.outcome, PROVIDER_SENT);
 }
 END_TEST
@@ -307,7 +307,7 @@ START_TEST(a_call_is_found_when_there_is_but_one) {
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         provider_reply reply = {.status = 200, .left = true, .body = text_of(rows[i].list)};
         provider_result r;
-        row("twilio-voice")->found(&reply, &m, NOW, &r);
+        provider_found(row("twilio-voice"), &reply, &m, NOW, &r);
         ck_assert_msg(r.outcome == rows[i].outcome, "%s: %s", rows[i].list, provider_outcome_name(r.outcome));
     }
 }
@@ -320,10 +320,10 @@ START_TEST(searches_and_questions_go_to_the_right_address) {
     CLEANUP(provider_request_release) provider_request search, ask;
     provider_request_init(&search);
     provider_request_init(&ask);
-    ck_assert_int_eq(row("twilio-sms")->search(&a, &m, NOW, &search), 0);
+    ck_assert_int_eq(provider_search(row("twilio-sms"), &a, &m, NOW, &search), 0);
     ck_assert_str_eq(search.url.ptr, "https://api.twilio.com/2010-04-01/Accounts/" ACCOUNT
                                      "/Messages.json?To=%2B27829876540&PageSize=50");
-    ck_assert_int_eq(row("twilio-voice")->ask(&a, TEXT("CA" SID), NOW, &ask), 0);
+    ck_assert_int_eq(provider_ask(row("twilio-voice"), &a, TEXT("CA" SID), NOW, &ask), 0);
     ck_assert_str_eq(ask.url.ptr,
                      "https://api.twilio.com/2010-04-01/Accounts/" ACCOUNT "/Calls/CA" SID ".json");
     ck_assert_str_eq(ask.user.ptr, ACCOUNT ":12345");
@@ -352,10 +352,10 @@ START_TEST(every_status_has_a_meaning) {
     provider_reply reply = {
         .status = 200,
         .body = TEXT("{\"sid\":\"SM" SID "\",\"status\":\"undelivered\",\"error_code\":30006}")};
-    ck_assert_int_eq(row("twilio-sms")->told(&reply, TEXT("SM" SID), code), RECEIPT_FAILED);
+    ck_assert_int_eq(provider_told(row("twilio-sms"), &reply, TEXT("SM" SID), code), RECEIPT_FAILED);
     ck_assert_str_eq(code, "30006");
     reply.status = 404;
-    ck_assert_int_eq(row("twilio-sms")->told(&reply, TEXT("SM" SID), code), RECEIPT_UNKNOWN);
+    ck_assert_int_eq(provider_told(row("twilio-sms"), &reply, TEXT("SM" SID), code), RECEIPT_UNKNOWN);
     ck_assert_str_eq(code, "http 404");
 }
 END_TEST

@@ -13,7 +13,7 @@ START_TEST(it_is_signed_with_its_time) {
     provider_message m = test_message("webhook");
     CLEANUP(provider_request_release) provider_request r;
     provider_request_init(&r);
-    ck_assert_int_eq(row()->build(&a, &m, &r), 0);
+    ck_assert_int_eq(provider_build(row(), &a, &m, &r), 0);
     ck_assert_str_eq(r.url.ptr, "https://hooks.example.com/mayday?team=1");
     ck_assert_str_eq(r.body.ptr, "{\"v\":1}");
     /* openssl dgst -sha256 -hmac "webhook secret" of '1800000000.{"v":1}' */
@@ -53,7 +53,7 @@ START_TEST(only_addresses_that_are_safe_are_posted_to) {
             provider_request_init(&r);
             m.to = text_of(rows[i].url);
             bool good = plain ? rows[i].with_plain : rows[i].with_tls_only;
-            ck_assert_msg(row()->build(&a, &m, &r) == (good ? 0 : -EINVAL), "%s", rows[i].url);
+            ck_assert_msg(provider_build(row(), &a, &m, &r) == (good ? 0 : -EINVAL), "%s", rows[i].url);
         }
     }
 }
