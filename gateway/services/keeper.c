@@ -7,13 +7,13 @@
  * the database before it is sent (sql/0011_checks.sql), a claim there lasts for seconds and locks nothing:
  * whoever dies in between, another try sends the same message again, which changes nothing more. */
 #include "base/json.h"
+#include "gateway/phrases.h"
 #include "gateway/service.h"
 #include "gateway/timers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 extern const service service_keeper;
@@ -29,28 +29,6 @@ extern const service service_keeper;
 #define CATCH_UP_MS 2000 /* then brokers may still hold answers; so long silence is not taken for one */
 #define ORGS_LIMIT  (1u << 20)
 #define TEXT_LIMIT  (64u << 10)
-
-/* In the language of the person, because a gateway may read it to somebody beside them. */
-typedef struct phrases {
-    const char *lang, *silence, *help, *question, *answer;
-} phrases;
-
-static const phrases spoken[] = {
-    {"en", "no answer to the status check of", "calls for help, asked by", "Question", "Answer"},
-    {"de", "keine Antwort auf die Statusabfrage von", "ruft um Hilfe, gefragt von", "Frage", "Antwort"},
-    {"fr", "aucune réponse au contrôle de", "appelle à l'aide, en réponse à", "Question", "Réponse"},
-    {"es", "sin respuesta a la consulta de", "pide ayuda, en respuesta a", "Pregunta", "Respuesta"},
-    {"af", "geen antwoord op die navraag van", "roep om hulp, gevra deur", "Vraag", "Antwoord"},
-};
-
-/* "de-CH" speaks "de"; who speaks something else gets the first. */
-static const phrases *phrases_of(const char *lang) {
-    size_t len = strcspn(lang, "-");
-    for (size_t i = 0; i < ARRAY_LEN(spoken); i++)
-        if (strlen(spoken[i].lang) == len && strncasecmp(spoken[i].lang, lang, len) == 0)
-            return &spoken[i];
-    return &spoken[0];
-}
 
 typedef struct keeper {
     int64_t last_ms, silence_from_ms, retire_at_ms; /* monotonic */
@@ -71,7 +49,9 @@ enum {
     HELP,
     ASKED_BY,
     QUESTION,
-    ANSWER
+    ANSWER,
+    REASON,
+    FINDING
 };
 
 typedef struct alarm {
@@ -96,6 +76,7 @@ static void compose(const pg_rows *rows, size_t i, bool help, const phrases *p, 
                pg_value(rows, i, ASKED_BY));
     add_line(to, p->question, pg_value(rows, i, QUESTION));
     add_line(to, p->answer, pg_value(rows, i, ANSWER));
+    add_line(to, p->readings, pg_value(rows, i, FINDING));
 }
 
 /* Leaves the payload empty when the alarm meanwhile is another one. */
@@ -103,6 +84,7 @@ static pg_verdict spell(service_context *s, const pg_rows *rows, size_t i, buf *
     CLEANUP(buf_release) buf words = BUF(TEXT_LIMIT);
     CLEANUP(pg_rows_freep) pg_rows *spelled = NULL;
     bool help = strcmp(pg_value(rows, i, HELP), "t") == 0;
+    bool body = strcmp(pg_value(rows, i, REASON), "vitals") == 0;
     const phrases *p = phrases_of(pg_value(rows, i, LANG));
     compose(rows, i, help, p, &words);
     if (buf_failed(&words) < 0)
@@ -110,8 +92,10 @@ static pg_verdict spell(service_context *s, const pg_rows *rows, size_t i, buf *
     const char *with[] = {
         pg_value(rows, i, CHECK),
         pg_value(rows, i, MESSAGE),
-        help ? "panic" : "general",
-        help ? "critical" : "high",
+        body   ? "medical"
+        : help ? "panic"
+               : "general",
+        help || body ? "critical" : "high",
         words.ptr,
         p->lang,
     };

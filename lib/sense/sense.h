@@ -44,15 +44,18 @@ const gatt_characteristic *gatt_by_uuid(unsigned uuid); /* NULL: none of ours */
 double gatt_sfloat(uint16_t raw);
 double gatt_float(uint32_t raw);
 
-/* ---- NMEA 0183 (nmea.c): a stream of lines; RMC, GGA, GNS, VTG, ZDA of any talker ---- */
+/* ---- NMEA 0183 (nmea.c): a stream of lines; RMC, GGA, GNS, VTG, ZDA, GST, GSA of any talker ---- */
 typedef struct nmea nmea;
 NODISCARD int nmea_new(nmea **ret_nmea);
 nmea *nmea_free(nmea *n); /* takes NULL, returns NULL */
 DEFINE_CLEANUP(nmea, nmea_free)
-/* One line, with or without its end. SENSE_GOOD when a fix is complete (one per epoch). Lines without a
- * checksum are taken only with `lax`. `now` gives the century and the day where a line says only the time;
- * 0: take the receiver's own date alone. */
+/* One line, with or without its end. SENSE_GOOD when a fix is complete (one per epoch); SENSE_IGNORED when
+ * the line was taken and the fix is not complete, too. Lines without a checksum are taken only with `lax`.
+ * `now` gives the century and the day where a line says only the time; 0: take the receiver's own date alone.
+ */
 sense_verdict nmea_line(nmea *n, text line, bool lax, instant now, fix *ret_fix);
+/* Nothing follows: the fix that still waited for more of its epoch, if there is one. */
+bool nmea_end(nmea *n, fix *ret_fix);
 
 /* ---- recordings (recording.c and one file each: fit.c, gpx.c, tcx.c, nmea.c, csv.c) ---- */
 typedef struct recording_format {

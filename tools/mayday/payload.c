@@ -53,8 +53,20 @@ void payload_flag(payload *p, const char *name, bool value) {
         put(p, p->root, name, json_new_bool(true));
 }
 
+void payload_bool(payload *p, const char *name, bool value) {
+    put(p, p->root, name, json_new_bool(value));
+}
+
 void payload_number(payload *p, const char *name, double value, int decimals) {
     put(p, p->root, name, decimal(value, decimals));
+}
+
+void payload_numbers(payload *p, const char *name, const double *values, size_t count, int decimals) {
+    json *list = json_new_array();
+    for (size_t i = 0; list && i < count; i++)
+        if (json_append(list, decimal(values[i], decimals)) < 0)
+            p->failed = true;
+    put(p, p->root, name, list);
 }
 
 void payload_position(payload *p, double lat, double lon, double accuracy) {
