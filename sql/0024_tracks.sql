@@ -75,7 +75,7 @@ $$;
 --
 --   Accepted are fixes whose radius is at most `worst` metres, and that could have been reached from the one before at
 --   `fastest` metres a second.
---   An anchor stays where it is until two accepted fixes in a row are further from it than jitter explains: twice the
+--   An anchor stays where it is until two accepted fixes in a row are further from it than jitter explains: three times the
 --   greater of the two radii, 10 m at least (a fix without a radius counts as one of 10 m). Then the first of the two is
 --   the new anchor, and the way from the old one counts. So a device at rest covers no distance however long it jitters,
 --   a lone outlier does nothing, and curves are cut by less than that distance.
@@ -108,6 +108,9 @@ DECLARE
           AND coalesce(l.accuracy, 10) <= worst
         ORDER BY l.at, l.id;
 BEGIN
+    SELECT NULL::timestamptz AS at, 0::double precision AS lat, 0::double precision AS lon, 0::double precision AS radius
+    INTO seen;
+    a := seen; p := seen;
     OPEN fixes_cursor;
     LOOP
         FETCH fixes_cursor INTO f;
@@ -152,7 +155,7 @@ BEGIN
             a := f; rested := f.at; has_anchor := true;
             CONTINUE;
         END IF;
-        far := mayday.haversine(a.lat, a.lon, f.lat, f.lon) > greatest(10, 2 * greatest(a.radius, f.radius));
+        far := mayday.haversine(a.lat, a.lon, f.lat, f.lon) > greatest(10, 3 * greatest(a.radius, f.radius));
         IF NOT far THEN
             waits := false; rested := f.at;
             CONTINUE;
@@ -170,7 +173,7 @@ BEGIN
         moving := coalesce(moving, a.at);
         covered := covered + mayday.haversine(a.lat, a.lon, p.lat, p.lon);
         a := p; rested := p.at;
-        waits := mayday.haversine(a.lat, a.lon, f.lat, f.lon) > greatest(10, 2 * greatest(a.radius, f.radius));
+        waits := mayday.haversine(a.lat, a.lon, f.lat, f.lon) > greatest(10, 3 * greatest(a.radius, f.radius));
         IF waits THEN
             p := f;
         ELSE
