@@ -46,9 +46,10 @@ LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
     ORDER BY l.at, l.id
 $$;
 
--- Who was in an area between two times: first and last seen there, how many fixes, how near its centre they came. Reads
--- everything of that time, person by person: ask for minutes or hours, not for months.
-CREATE FUNCTION mayday.seen_in(in_org text, area geography, from_time timestamptz, to_time timestamptz)
+-- Who was in an area, or within so many metres of it, between two times: first and last seen there, how many fixes, how
+-- near its centre they came. Reads everything of that time, person by person: ask for minutes or hours, not for months.
+CREATE FUNCTION mayday.seen_in(in_org text, area geography, from_time timestamptz, to_time timestamptz,
+    metres double precision DEFAULT 0)
 RETURNS TABLE (person text, first_at timestamptz, last_at timestamptz, fixes bigint, nearest double precision)
 LANGUAGE sql STABLE SET search_path FROM CURRENT SET jit = off AS $$
     SELECT p.person, k.first_at, k.last_at, k.fixes, k.nearest
@@ -58,7 +59,7 @@ LANGUAGE sql STABLE SET search_path FROM CURRENT SET jit = off AS $$
         FROM mayday.location l
         WHERE l.org = p.org AND l.person = p.person AND l.at >= from_time AND l.at < to_time
           AND l.id >= mayday.uuid_at(from_time - interval '1 day') AND l.id < mayday.uuid_at(to_time + interval '1 day')
-          AND ST_DWithin(l.position, area, 0, false)
+          AND (metres > 0 OR l.position && area) AND ST_DWithin(l.position, area, metres, false)
     ) k
     WHERE p.org = in_org AND k.fixes > 0
     ORDER BY 2, 1
@@ -332,7 +333,7 @@ REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA mayday FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION mayday.tidy(integer) TO mayday_gateway;
 GRANT EXECUTE ON FUNCTION mayday.last_known(text, interval),
     mayday.track_within(text, text, timestamptz, timestamptz, double precision, double precision, double precision),
-    mayday.seen_in(text, geography, timestamptz, timestamptz),
+    mayday.seen_in(text, geography, timestamptz, timestamptz, double precision),
     mayday.haversine(double precision, double precision, double precision, double precision),
     mayday.track_stretches(text, text, timestamptz, timestamptz, interval, interval, double precision, double precision),
     mayday.track_statistics(text, text, timestamptz, timestamptz) TO mayday_gateway, mayday_console;

@@ -218,6 +218,9 @@ def test_who_was_in_an_area_then(field):
     seen = field.sql("SELECT person, fixes, nearest, first_at < last_at FROM mayday.seen_in(%s, ST_Buffer(ST_MakePoint(%s, %s)::geography, 100), "
                      "now() - interval '1 hour', now())", [field.org, LON, LAT], user="mayday_console")
     assert [row[:2] for row in seen] == [("sam", 2)] and seen[0][2] == pytest.approx(10, abs=0.5) and seen[0][3]
+    near = field.sql("SELECT person, fixes FROM mayday.seen_in(%s, ST_MakePoint(%s, %s)::geography, now() - interval '1 hour', now(), 100)",
+                     [field.org, LON, LAT], user="mayday_console")
+    assert near == [("sam", 2)]
     within = field.sql("SELECT count(*) FROM mayday.track_within(%s, 'sam', now() - interval '1 hour', now(), %s, %s, 100)",
                        [field.org, LAT, LON], user="mayday_console")
     assert within == [(2,)]

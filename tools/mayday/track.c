@@ -176,11 +176,11 @@ static int seen_in(const track_options *o, pg *db) {
         " jsonb_build_object('person', s.person, 'first_at', mayday.spell(s.first_at), 'last_at', "
         "mayday.spell(s.last_at),"
         "  'fixes', s.fixes, 'nearest', round(s.nearest::numeric, 1))"
-        " FROM note, mayday.seen_in($1, ST_Buffer(ST_SetSRID(ST_MakePoint($5::double precision, $4::double "
-        "precision), 4326)::geography, $6::double precision),"
+        " FROM note, mayday.seen_in($1, ST_SetSRID(ST_MakePoint($5::double precision, $4::double precision), "
+        "4326)::geography,"
         " coalesce($2::timestamptz, now() - interval '1 hour'), coalesce($3::timestamptz, now() + interval "
-        "'1 "
-        "day')) s";
+        "'1 day'),"
+        " $6::double precision) s";
     static const char *const heads[] = {"PERSON", "FIRST, UTC", "LAST, UTC", "FIXES", "NEAREST, M"};
     CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
     const char *params[] = {o->org, o->from, o->to, o->lat, o->lon, o->metres};
