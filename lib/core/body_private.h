@@ -44,6 +44,7 @@ typedef enum signal {
     SIGNAL_NEWS2,
     SIGNAL_NEWS2_SINGLE,
     SIGNAL_STILL,         /* seconds without movement */
+    SIGNAL_ACTIVE_AGO,    /* seconds since the person moved as bodies at rest do not */
     SIGNAL_FALL,          /* seconds since a fall without movement behind it */
     SIGNAL_STILL_DEVICE,  /* seconds since the device said so, without movement behind it */
     SIGNAL_LOST,          /* seconds without a pulse, or saturation, that can be believed */
@@ -76,7 +77,7 @@ typedef struct condition {
     double limit;
 } condition;
 
-#define RULE_ALSO_MAX 3
+#define RULE_ALSO_MAX 4
 
 typedef struct rule {
     char name[BODY_RULE_NAME_MAX];
