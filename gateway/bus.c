@@ -200,16 +200,20 @@ uint64_t bus_generation(bus *b, text org) {
     return generation;
 }
 
-int bus_listen(bus *b, const char *filter, bus_seen seen, void *context) {
+int bus_listen_whole(bus *b, const char *org, const char *filter, bus_seen seen, void *context) {
     int fault = -ENOSPC;
     bus_lock(b);
     if (b->listener_count < BUS_LISTENERS_MAX) {
-        b->listeners[b->listener_count++] = (listener){filter, seen, context};
+        b->listeners[b->listener_count++] = (listener){filter, org, seen, context};
         fault = 0;
         bus_stir(b);
     }
     bus_unlock(b);
     return fault;
+}
+
+int bus_listen(bus *b, const char *filter, bus_seen seen, void *context) {
+    return bus_listen_whole(b, NULL, filter, seen, context);
 }
 
 /* ---- publishing ---- */

@@ -47,9 +47,13 @@ uint64_t bus_generation(bus *b, text org); /* grows each time its connection is 
  * it short: no other connection moves meanwhile. It must call nothing of the bus. At most BUS_LISTENERS_MAX,
  * with literals as filters; -ENOSPC. Our own messages come, too. QoS 0: what must not be missed is in the
  * database. */
-#define BUS_LISTENERS_MAX 16 /* one of them the bus's own */
+#define BUS_LISTENERS_MAX 32 /* one of them the bus's own */
 typedef void (*bus_seen)(void *context, text org, text topic, text payload, text sender, bool retained);
 NODISCARD int bus_listen(bus *b, const char *filter, bus_seen seen, void *context);
+
+/* The same for one organisation's connection alone, with a filter that is whole: for what others publish at
+ * topics of their own. Both are borrowed for the bus's life. */
+NODISCARD int bus_listen_whole(bus *b, const char *org, const char *filter, bus_seen seen, void *context);
 
 /* Our own status as it is published, with the incidents we have told without the database
  * (gateway_status.json). The fault, if any, stays in the buffer. */

@@ -57,6 +57,7 @@ typedef struct link {
 
 typedef struct listener {
     const char *filter;
+    const char *org; /* whose connection alone, and then `filter` is whole; NULL: everybody's */
     bus_seen seen;
     void *context;
 } listener;

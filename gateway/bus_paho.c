@@ -138,7 +138,9 @@ static int on_message(void *context, char *topic, int topic_len, MQTTAsync_messa
     bus_unlock(b);
     for (size_t i = 0; i < count; i++) {
         const listener *l = &b->listeners[i];
-        if (topic_matches(text_of(l->filter), short_name))
+        if (l->org && strcmp(l->org, x->link->org) != 0)
+            continue;
+        if (topic_matches(text_of(l->filter), l->org ? name : short_name))
             l->seen(l->context, text_of(x->link->org), name, payload, sender, message->retained);
     }
     MQTTAsync_freeMessage(&message);
@@ -280,18 +282,23 @@ int paho_subscribe(session *x, size_t from, size_t to) {
     CLEANUP(buf_release) buf filters = BUF(1 << 20);
     size_t at[BUS_LISTENERS_MAX] = {0};
     char *names[BUS_LISTENERS_MAX];
-    int qos[BUS_LISTENERS_MAX], count = (int)(to - from);
+    int qos[BUS_LISTENERS_MAX], count = 0;
     MQTTSubscribe_options each[BUS_LISTENERS_MAX];
     const MQTTSubscribe_options usual = MQTTSubscribe_options_initializer;
     for (size_t i = from; i < to; i++) {
-        const char *filter = x->link->b->listeners[i].filter;
-        at[i - from] = filters.len;
-        buf_printf(&filters, "%s%s%s%s", *filter == '$' ? "" : "mayday/v1/",
-                   *filter == '$' ? "" : x->link->org, *filter == '$' ? "" : "/", filter);
+        const listener *l = &x->link->b->listeners[i];
+        if (l->org && strcmp(l->org, x->link->org) != 0)
+            continue;
+        bool whole = l->org || *l->filter == '$';
+        at[count++] = filters.len;
+        buf_printf(&filters, "%s%s%s%s", whole ? "" : "mayday/v1/", whole ? "" : x->link->org,
+                   whole ? "" : "/", l->filter);
         buf_add_char(&filters, '\0');
     }
     if (buf_failed(&filters) < 0)
         return -ENOMEM;
+    if (count == 0)
+        return 0;
     for (int i = 0; i < count; i++) {
         names[i] = filters.ptr + at[i];
         /* Not 1: Paho leaves Nagle's algorithm on, and behind a PUBACK of ours, which the broker does not

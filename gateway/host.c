@@ -64,6 +64,7 @@ static int start_one(service_host *h, const service *row) {
                              .accounts = h->o.accounts,
                              .texts = h->o.texts,
                              .local = h->o.local,
+                             .intake = h->o.intake,
                              .channel = row->channel};
     atomic_store(&r->moved_ms, host_clock_ms());
     if (row->begin && !(r->state = row->begin(&r->s)))

@@ -15,6 +15,7 @@ typedef struct host_options {
     const accounts *accounts;
     const texts *texts;
     local *local;
+    intake *intake;
 } host_options;
 
 NODISCARD int host_new(const host_options *options, service_host **ret_host);

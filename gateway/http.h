@@ -4,13 +4,16 @@
  * A new route is gateway/routes/<name>.c with one row, and its word in that CMake list. The row says who may
  * ask: there is no other way to be reached, so no route can exist unguarded.
  *
- * Threads: http_start(), http_tend() and http_stop() from main(); answers run on the daemon's threads, several
- * at a time, and wait for nothing but this machine's disk: no database, no broker. */
+ * Threads: http_start(), http_tend() and http_stop() from main(); answers run on the daemon's threads,
+ * several at a time, and wait for nothing but this machine's disk: no database, no broker. */
 #ifndef MAYDAY_GATEWAY_HTTP_H
 #define MAYDAY_GATEWAY_HTTP_H
 
+#include <stdatomic.h>
+
 #include "base/buf.h"
 #include "gateway/broker_figures.h"
+#include "gateway/edge.h"
 #include "gateway/host.h"
 #include "gateway/request.h"
 
@@ -20,6 +23,7 @@
 typedef struct http_scope {
     service_host *host;
     broker_figures *brokers;
+    edge *_Atomic edge; /* NULL: no sensors here */
 } http_scope;
 
 typedef struct http_reply {

@@ -1,11 +1,12 @@
 /* main.c - `mayday-gateway`: settings, then the bus and the services, then signals until it is time to go.
  *
  * Threads: main() waits for signals and tells systemd how it goes; each service has a thread (runner.c), the
- * bus has one (bus_link.c) beside Paho's, HTTP has one (http.c). All are born with every signal blocked, so
- * that only main() meets them. */
+ * bus has one (bus_link.c) beside Paho's, HTTP has one (http.c), and the sensors have three (edge.h). All are
+ * born with every signal blocked, so that only main() meets them. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "gateway/badge.h"
+#include "gateway/edge.h"
 #include "gateway/host.h"
 #include "gateway/http.h"
 #include "gateway/log.h"
@@ -36,6 +38,8 @@ typedef struct gateway {
     accounts *accounts;
     texts *texts;
     local *local;
+    intake *intake;
+    edge *edge; /* NULL: no sensors here */
     bus *bus;
     service_host *host;
     http_scope scope;
@@ -52,7 +56,9 @@ static void usage(FILE *to) {
           "      --check        say whether the configuration is good, and end\n"
           "  -V, --version      print the version\n"
           "  -h, --help         print this\n\n"
-          "SIGTERM and SIGINT end it, SIGHUP makes its connections to the broker again with a fresh token.\n"
+          "SIGTERM and SIGINT end it, SIGHUP makes its connections to the broker again with a fresh token, "
+          "and\n"
+          "takes up a changed sensors.json.\n"
           "Exit codes: 0 ended as asked, 1 refused or failed, 2 wrong usage.\n",
           to);
 }
@@ -122,9 +128,32 @@ static int open_local(gateway *g) {
     return fault;
 }
 
+/* Sensors are read also when there is nobody to tell yet. */
+static int start_edge(gateway *g) {
+    edge_options o = {.settings = &g->conf, .gateway = g->id, .bus = g->bus, .intake = g->intake};
+    edge *e = NULL;
+    int fault = edge_start(&o, &e);
+    atomic_store(&g->scope.edge, e);
+    g->edge = e;
+    return fault;
+}
+
+/* Only now there may be some. */
+static void reload_edge(gateway *g) {
+    int fault = 0;
+    if (g->edge)
+        edge_reload(g->edge);
+    else
+        fault = start_edge(g);
+    if (fault < 0)
+        log_line("gateway", LOG_LEVEL_ERROR, "its sensors can't be read: %s", strerror(-fault));
+}
+
 static int start(gateway *g) {
     bus_options for_bus = {.settings = &g->conf, .gateway = g->id, .version = MAYDAY_VERSION};
     int fault = open_local(g);
+    if (fault == 0)
+        fault = intake_new(&g->intake);
     if (fault == 0)
         fault = bus_open(&for_bus, &g->bus);
     if (fault == 0)
@@ -135,14 +164,18 @@ static int start(gateway *g) {
                              .bus = g->bus,
                              .accounts = g->accounts,
                              .texts = g->texts,
-                             .local = g->local};
+                             .local = g->local,
+                             .intake = g->intake};
     if (fault == 0)
         fault = host_new(&for_host, &g->host);
-    g->scope = (http_scope){.host = g->host, .brokers = broker_figures_new()};
+    g->scope.host = g->host;
+    g->scope.brokers = broker_figures_new();
     if (fault == 0 && !g->scope.brokers)
         fault = -ENOMEM;
     if (fault == 0)
         fault = broker_figures_listen(g->scope.brokers, g->bus);
+    if (fault == 0)
+        fault = start_edge(g);
     if (fault == 0)
         fault = host_start(g->host);
     return fault;
@@ -154,13 +187,18 @@ static bool stop(gateway *g) {
     g->http = http_stop(g->http);
     if (g->bus)
         bus_give_up(g->bus);
+    ended = edge_end(g->edge, STOP_MS) == 0;
+    if (!ended)
+        log_line("gateway", LOG_LEVEL_ERROR, "what reads the sensors does not end");
     if (g->host)
-        ended = host_stop(g->host, STOP_MS) == 0;
+        ended &= host_stop(g->host, STOP_MS) == 0;
     if (!ended)
         return false;
     g->bus = bus_close(g->bus); /* first: it calls what the services gave it to call */
+    g->edge = edge_free(g->edge);
     g->host = host_free(g->host);
     g->scope.brokers = broker_figures_free(g->scope.brokers);
+    g->intake = intake_free(g->intake);
     g->local = local_close(g->local);
     return true;
 }
@@ -194,7 +232,7 @@ static void feed_watchdog(gateway *g, int64_t every_us, int64_t *fed_us) {
     const char *still = NULL;
     if (every_us == 0 || clock_us() - *fed_us < every_us / 2)
         return;
-    if (host_moves(g->host, &still)) {
+    if (host_moves(g->host, &still) && edge_moves(g->edge, &still)) {
         (void)sd_notify(0, "WATCHDOG=1");
         *fed_us = clock_us();
     } else {
@@ -218,8 +256,10 @@ static int wait_for_signals(gateway *g, const sigset_t *signals) {
         if (got == SIGTERM || got == SIGINT)
             return got;
         if (got == SIGHUP) {
-            log_line("gateway", LOG_LEVEL_NOTICE, "SIGHUP: the connections to the broker are made again");
+            log_line("gateway", LOG_LEVEL_NOTICE,
+                     "SIGHUP: the connections to the broker are made again, the sensors read anew");
             bus_renew(g->bus);
+            reload_edge(g);
         }
     }
 }

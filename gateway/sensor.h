@@ -34,6 +34,13 @@ extern const sensor_kind *const sensor_kinds[]; /* ended by NULL; from the list 
 void sensor_sensed(sensor *s, const sensed *one);
 /* Of somebody else than its own person (a kind that carries many: mqtt). */
 void sensor_sensed_of(sensor *s, text person, const sensed *one);
+/* The time as it is known here: what a reading without a time of its own is dated with. `at` 0 in what is
+ * sensed means the same. */
+instant sensor_now(sensor *s);
+/* It knows the time by itself, as GPS receivers do: believed when the machine's clock is plainly wrong. */
+void sensor_knows_time(sensor *s, instant utc);
+/* Its time runs so many times faster than ours: a recording that is played. */
+void sensor_hastens(sensor *s, double times);
 /* Bytes that were no reading: counted, and said once in a while. */
 void sensor_refused(sensor *s, sense_verdict verdict);
 
@@ -47,5 +54,12 @@ typedef enum sensor_state {
 void sensor_says(sensor *s, sensor_state state, const char *why);
 
 const char *sensor_name(const sensor *s);
+text sensor_org(const sensor *s);
+text sensor_person(const sensor *s); /* empty: it says whose each reading is */
+
+/* What `filter` brings, on the edge's thread like everything else: a topic filter, whole. For as long as the
+ * sensor is open. 0, -ENOSPC (too many filters), -ENOMEM. */
+typedef void (*sensor_heard)(void *state, text topic, text payload);
+NODISCARD int sensor_listen(sensor *s, const char *filter, sensor_heard heard, void *state);
 
 #endif

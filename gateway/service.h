@@ -9,6 +9,7 @@
 #include "core/texts.h"
 #include "gateway/accounts.h"
 #include "gateway/bus.h"
+#include "gateway/intake.h"
 #include "gateway/local.h"
 #include "store/pg.h"
 
@@ -25,6 +26,7 @@ typedef struct service_context {
     const accounts *accounts; /* the providers' */
     const texts *texts;       /* what is said to people, in every language there is */
     local *local;             /* what must survive while the database is away */
+    intake *intake;           /* what this gateway's own sensors say */
     pg *c;                    /* NULL while there is no connection */
     int64_t connected_ms;     /* when `c` was made; monotonic */
     const char *channel;      /* what the service LISTENs to; from its row */

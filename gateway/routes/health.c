@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "gateway/condition.h"
+#include "gateway/edge_show.h"
 #include "gateway/http.h"
 
 extern const route route_health;
@@ -58,7 +59,8 @@ static int answer(const http_scope *scope, const http_request *request, http_rep
         json_put(body, "version", json_new_string(text_of(host_version(scope->host)))) < 0 ||
         json_put(body, "since", json_new_string(text_of(since))) < 0 ||
         json_put(body, "database", json_new_bool(c->database)) < 0 ||
-        json_put(body, "brokers", brokers_of(c)) < 0 || json_put(body, "services", services_of(c)) < 0)
+        json_put(body, "brokers", brokers_of(c)) < 0 || json_put(body, "services", services_of(c)) < 0 ||
+        edge_show_health(atomic_load(&scope->edge), body) < 0)
         return -ENOMEM;
     json_print(body, &reply->body);
     buf_add_char(&reply->body, '\n');

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "gateway/condition.h"
+#include "gateway/edge_show.h"
 #include "gateway/exposition.h"
 #include "gateway/figures.h"
 #include "gateway/http.h"
@@ -84,6 +85,7 @@ static int answer(const http_scope *scope, const http_request *request, http_rep
     exposition_one(to, "mayday_gateway_mail_waiting", "gauge",
                    "Receipts and answers that wait for the database.",
                    (double)local_mail_count(host_local(scope->host)));
+    edge_show_metrics(atomic_load(&scope->edge), to);
     host_figures(scope->host, print_figure, &(figures){.to = to});
     if (any) /* else what the broker said is of long ago */
         broker_figures_print(scope->brokers, to);

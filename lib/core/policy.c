@@ -1,6 +1,6 @@
 /* policy.c - asks a parsed policy; see policy.h. policy_file.c does the parsing.
  *
- * A question splits its topic once, finds out under which of the three roots it stands (where the
+ * A question splits its topic once, finds out under which of the four roots it stands (where the
  * organisation is compared: once, as literal text, for all patterns together), and then looks for one pattern
  * of the subject's roles that fits the levels behind the root. Names and subscription filters take the same
  * walk: the
@@ -60,7 +60,13 @@ static pattern_root find_root(const question *q, size_t *ret_levels) {
         text_equal(l[2], TEXT("v1")))
         return ROOT_CONTROL;
     *ret_levels = 1;
-    return text_equal(l[0], TEXT("$SYS")) ? ROOT_SYS : ROOT_NONE;
+    if (text_equal(l[0], TEXT("$SYS")))
+        return ROOT_SYS;
+    /* A filter that begins with a wildcard would reach into what is ours. */
+    bool ours = l[0].len == 0 || l[0].ptr[0] == '$' || is_wildcard(l[0], '+') || is_wildcard(l[0], '#') ||
+                text_equal(l[0], TEXT("mayday"));
+    *ret_levels = 0;
+    return ours ? ROOT_NONE : ROOT_FOREIGN;
 }
 
 static bool is_role_of(const question *q, text level) {

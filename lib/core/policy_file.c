@@ -154,6 +154,13 @@ static bool take_prefix(text *from, text prefix) {
     return true;
 }
 
+/* Wildcards and placeholders must not reach from there into what is ours. */
+static bool is_foreign(text spelled) {
+    text rest = spelled, first;
+    return text_next(&rest, '/', &first) && first.len > 0 && first.ptr[0] != '$' && !has_any(first, "+#{}") &&
+           !text_equal(first, TEXT("mayday"));
+}
+
 /* Sets *rest to what stands behind the root, with a NULL ptr when that is nothing. */
 static int take_root(parser *ps, text spelled, pattern *pat, text *rest, size_t *ret_levels) {
     *rest = spelled;
@@ -173,6 +180,14 @@ static int take_root(parser *ps, text spelled, pattern *pat, text *rest, size_t 
         pat->root = ROOT_SYS;
         *ret_levels = 1;
         return pat->action == ACTION_READ ? 0 : refuse(ps, "what is below $SYS/ can only be read");
+    }
+    if (is_foreign(spelled)) {
+        pat->root = ROOT_FOREIGN;
+        *ret_levels = 0;
+        return pat->action == ACTION_READ
+                   ? 0
+                   : refuse(ps, "what is not below mayday/v1/{org}/ can only be read: '%.*s'",
+                            QUOTED(spelled));
     }
     if (take_prefix(rest, TEXT("mayday/v1/+")) || take_prefix(rest, TEXT("mayday/v1/#")))
         return refuse(ps, "'%.*s' would reach into other organisations: write mayday/v1/{org}/",

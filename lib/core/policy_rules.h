@@ -31,6 +31,7 @@ typedef enum pattern_root {
     ROOT_ORG,     /* mayday/v1/{org}/ */
     ROOT_CONTROL, /* $CONTROL/mayday/v1 */
     ROOT_SYS,     /* $SYS/ */
+    ROOT_FOREIGN, /* anything else that is none of ours; the first level is the pattern's own */
 } pattern_root;
 
 typedef enum pattern_action {

@@ -210,6 +210,16 @@ static const conf_row rows[] = {
     ROW("webhook", "plain_http", CONF_BOOL, webhook_plain, 0, 0, "no",
         "Allow webhooks at http: addresses. Only within a network of your own."),
 
+    ROW("sensors", "file", CONF_TEXT, sensors_file, 0, 0, SETTINGS_DEFAULT_SENSORS,
+        "The sensors that this gateway reads, and whose they are; a SIGHUP takes up what has changed. "
+        "Without "
+        "this file "
+        "it reads none."),
+    ROW("sensors", "backlog", CONF_SIZE, sensors_backlog, 1 << 20, INT64_C(1) << 40, "256M",
+        "What is sensed while the broker is away waits in the gateway's state_dir, in so much room at most; "
+        "then "
+        "every second sample of its oldest part makes way."),
+
     ROW("audit", "signing_keys", CONF_TEXT, audit_keys, 0, 0, "",
         "A JSON Web Key Set whose last key signs the checkpoints of the audit trail. Without it there are "
         "none, "

@@ -101,12 +101,16 @@ typedef struct settings {
     /* [webhook] */
     char *webhook_secret_file;
     bool webhook_plain;
+    /* [sensors] */
+    char *sensors_file;
+    int64_t sensors_backlog; /* bytes */
     /* [audit] */
     char *audit_keys; /* a JWK Set whose last key signs checkpoints */
 } settings;
 
 extern const conf_table settings_table;
 
-#define SETTINGS_DEFAULT_PATH "/etc/mayday/mayday.conf"
+#define SETTINGS_DEFAULT_PATH    "/etc/mayday/mayday.conf"
+#define SETTINGS_DEFAULT_SENSORS "/etc/mayday/sensors.json"
 
 #endif

@@ -1,5 +1,5 @@
 /* A topic on the first line, behind it any text as a policy: parsed or refused with a reason; and whatever a
- * parsed one grants stands under the subject's organisation or one of the two exceptions. */
+ * parsed one grants stands under the subject's organisation or one of the exceptions. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +16,13 @@ static bool is_or_below(text topic, text root) {
     return text_starts_with(topic, root) && (topic.len == root.len || topic.ptr[root.len] == '/');
 }
 
+static bool is_foreign(text topic) {
+    text rest = topic, first;
+    return text_next(&rest, '/', &first) && first.len > 0 && first.ptr[0] != '$' &&
+           !text_equal(first, TEXT("+")) && !text_equal(first, TEXT("#")) &&
+           !text_equal(first, TEXT("mayday"));
+}
+
 static void check(const policy *p, const membership *m, text topic) {
     const policy_subject who = {TEXT("acme"), TEXT("ann"), TEXT("ann:1"), UINT64_MAX};
     bool own = is_or_below(topic, TEXT("mayday/v1/acme")) || is_or_below(topic, TEXT("$CONTROL/mayday/v1"));
@@ -24,13 +31,13 @@ static void check(const policy *p, const membership *m, text topic) {
     if (policy_may_publish(p, m, &who, topic))
         require(own);
     if (policy_may_read(p, m, &who, topic)) {
-        require(own || sys);
+        require(own || sys || is_foreign(topic));
         require(policy_may_subscribe(p, &who, topic) || !topic_filter_valid(topic));
     }
     if (policy_may_subscribe(p, &who, topic)) {
         require(topic_filter_valid(topic) && topic_unshare(topic, &bare));
         require(is_or_below(bare, TEXT("mayday/v1/acme")) || is_or_below(bare, TEXT("$CONTROL/mayday/v1")) ||
-                is_or_below(bare, TEXT("$SYS")));
+                is_or_below(bare, TEXT("$SYS")) || is_foreign(bare));
     }
 }
 

@@ -634,6 +634,14 @@ START_TEST(every_parse_error_names_line_and_reason) {
          "'$CONTROL/mayday/v1x' does not begin with mayday/v1/{org}/, $CONTROL/mayday/v1 or $SYS/"},
         {R "publish $CONTROL/#\n", 2,
          "'$CONTROL/#' does not begin with mayday/v1/{org}/, $CONTROL/mayday/v1 or $SYS/"},
+        {R "publish wearables/a\n", 2, "what is not below mayday/v1/{org}/ can only be read: 'wearables/a'"},
+        {R "read {org}/a\n", 2,
+         "'{org}/a' does not begin with mayday/v1/{org}/, $CONTROL/mayday/v1 or $SYS/"},
+        {R "read /a\n", 2, "'/a' does not begin with mayday/v1/{org}/, $CONTROL/mayday/v1 or $SYS/"},
+        {R "read mayday/v2/a\n", 2,
+         "'mayday/v2/a' does not begin with mayday/v1/{org}/, $CONTROL/mayday/v1 or $SYS/"},
+        {R "read wearables/alert/{member}\n", 2,
+         "{member} can only stand right behind mayday/v1/{org}/alert/ or mayday/v1/{org}/room/"},
         {R "read mayday/v1/+/a\n", 2,
          "'mayday/v1/+/a' would reach into other organisations: write mayday/v1/{org}/"},
         {R "read mayday/v1/#\n", 2,
@@ -718,16 +726,51 @@ START_TEST(a_file_too_large_is_refused_unread) {
 }
 END_TEST
 
+START_TEST(what_others_publish_is_read_where_a_pattern_says_so_and_nothing_of_ours_with_it) {
+    CLEANUP(policy_freep)
+    policy *p = parse(TEXT("role r\nread wearables/{org}/+/data\nread owntracks/#\nread plain\nrole s\n"));
+    static const struct {
+        const char *topic;
+        bool read, subscribe;
+    } rows[] = {
+        {"wearables/acme/ann/data", true, true},
+        {"wearables/rival/ann/data", false, false},
+        {"wearables/acme/+/data", false, true},
+        {"wearables/+/+/data", false, false},
+        {"wearables/acme/#", false, false},
+        {"owntracks/a/b/c", true, true},
+        {"owntracks/#", false, true},
+        {"$share/g/owntracks/#", false, true},
+        {"plain", true, true},
+        {"other", false, false},
+        {"#", false, false},
+        {"+/#", false, false},
+        {"+/acme/ann/data", false, false},
+        {"mayday/v1/acme/user/ann/vitals", false, false},
+        {"mayday/wearables", false, false},
+        {"/owntracks/a", false, false},
+    };
+    policy_subject who = ann_as(p, "r"), nobody = ann_as(p, "s");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        text t = text_of(rows[i].topic);
+        ck_assert_msg(policy_may_read(p, NULL, &who, t) == rows[i].read, "read %s", rows[i].topic);
+        ck_assert_msg(policy_may_subscribe(p, &who, t) == rows[i].subscribe, "subscribe %s", rows[i].topic);
+        ck_assert_msg(!policy_may_publish(p, NULL, &who, t), "publish %s", rows[i].topic);
+        ck_assert_msg(!policy_may_read(p, NULL, &nobody, t), "role s: %s", rows[i].topic);
+    }
+}
+END_TEST
+
 /* A pattern of everything the parser lets through, and topics made of the pieces that could confuse it:
- * whatever is granted stands under the subject's own organisation or one of the two exceptions. */
+ * whatever is granted stands under the subject's own organisation or one of the exceptions. */
 START_TEST(what_is_granted_always_stands_under_the_own_organisation) {
     static const char *const widest = "role r\n"
                                       "publish mayday/v1/{org}/#\nread mayday/v1/{org}/#\n"
                                       "publish mayday/v1/{org}/+/{sub}\nread mayday/v1/{org}/+/+/#\n"
                                       "publish $CONTROL/mayday/v1/#\nread $CONTROL/mayday/v1/#\n"
-                                      "read $SYS/#\n";
-    static const char *const pieces[] = {"mayday", "v1",    "acme", "rival",    "+",      "#",      "$SYS",
-                                         "",       "alert", "ann",  "$CONTROL", "acme/x", "$share", "g"};
+                                      "read $SYS/#\nread others/#\n";
+    static const char *const pieces[] = {"mayday", "v1",  "acme",     "rival",  "+",      "#", "$SYS",  "",
+                                         "alert",  "ann", "$CONTROL", "acme/x", "$share", "g", "others"};
     CLEANUP(policy_freep) policy *p = parse(text_of(widest));
     CLEANUP(membership_freep) membership *m = anns_world();
     policy_subject who = ann_as(p, "r");
@@ -757,6 +800,8 @@ START_TEST(what_is_granted_always_stands_under_the_own_organisation) {
         bool control = text_equal(bare, TEXT("$CONTROL/mayday/v1")) ||
                        text_starts_with(bare, TEXT("$CONTROL/mayday/v1/"));
         bool sys = text_equal(bare, TEXT("$SYS")) || text_starts_with(bare, TEXT("$SYS/"));
+        bool others = text_equal(bare, TEXT("others")) || text_starts_with(bare, TEXT("others/"));
+        sys |= others;
         ck_assert_msg(!publish || own || control, "published: %.*s", (int)t.len, t.ptr);
         ck_assert_msg(!read || own || control || sys, "read: %.*s", (int)t.len, t.ptr);
         ck_assert_msg(!subscribe || own || control || sys, "subscribed: %.*s", (int)t.len, t.ptr);
@@ -783,6 +828,7 @@ Suite *suite_policy(void) {
     tcase_add_test(t, every_parse_error_names_line_and_reason);
     tcase_add_test(t, sixty_four_roles_are_as_many_as_there_are_bits);
     tcase_add_test(t, a_file_too_large_is_refused_unread);
+    tcase_add_test(t, what_others_publish_is_read_where_a_pattern_says_so_and_nothing_of_ours_with_it);
     tcase_add_test(t, what_is_granted_always_stands_under_the_own_organisation);
     suite_add_tcase(s, t);
     return s;
