@@ -112,6 +112,10 @@ class Bluez:
         """BlueZ forgets it: its object is removed."""
         self.tell("forget", address=address)
 
+    def rearrange(self, address=STRAP):
+        """It has other services now: the same ones, as new objects."""
+        self.tell("rearrange", address=address)
+
     def fail(self, method, error=None, address=STRAP, uuid=None):
         """From now on this call to this device fails so ("hang": is never answered); None: not any more."""
         self.tell("fail", address=address, method=method, error=error, uuid=uuid)
@@ -299,15 +303,18 @@ def serve():
 
         def connect(self):
             self.node.change(Connected=True)
-            self.characteristics = [Characteristic(self, uuid) for uuid in self.told["characteristics"]]
+            self.rearrange(self.told["characteristics"])
             self.node.change(ServicesResolved=True)
 
         def drop(self):
-            for each in self.characteristics:
-                each.remove()
-            self.characteristics = []
             if self.node and self.node.properties["Connected"]:
                 self.node.change(Connected=False, ServicesResolved=False)
+            self.rearrange([])
+
+        def rearrange(self, uuids):
+            for each in self.characteristics:
+                each.remove()
+            self.characteristics = [Characteristic(self, uuid) for uuid in uuids]
 
         def forget(self):
             self.drop()
@@ -389,6 +396,9 @@ def serve():
 
         def forget(self, address):
             world[address].forget()
+
+        def rearrange(self, address):
+            world[address].rearrange(world[address].told["characteristics"])
 
         def fail(self, address, method, error, uuid):
             world[address].faults[(method, uuid)] = error
