@@ -72,6 +72,7 @@ typedef struct told {
     bool answered, over;       /* somebody took it; it is resolved */
     bool canceled; /* perhaps: the PIN can't be judged here, so telling goes on; presses after it are new */
     bool helpless; /* nothing is known of its organisation, and that was said */
+    bool handed_in; /* by this gateway itself: no broker took it, so no other gateway knows of it */
     instant stored_at; /* when it was seen to be in the database; 0: not yet */
     bool dirty;        /* differs from what is on disk */
     bool said;         /* others know that we told it */

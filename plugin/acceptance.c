@@ -76,9 +76,10 @@ static bool is_action(const msg_type *type) {
 }
 
 /* What only Mayday's own daemon says, though others may publish there too: pages of missed messages, a raise
- * for somebody who cannot, and what somebody answered by phone. */
+ * for somebody who cannot, the readings of a body, and what somebody answered by phone. */
 static bool claims_to_be_mayday(const msg_type *type, const json *body) {
-    return type->kind || (type->limit == MSG_RAISE && json_get(body, "person")) ||
+    return type->kind ||
+           (type->limit == MSG_RAISE && (json_get(body, "person") || json_get(body, "readings"))) ||
            (is_action(type) && json_get(body, "by"));
 }
 

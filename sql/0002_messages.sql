@@ -20,7 +20,8 @@ CREATE TABLE mayday.raise (
     text text,
     lang text,
     silent boolean,
-    person text -- whom it is for, when Mayday raises it for somebody
+    person text, -- whom it is for, when Mayday raises it for somebody
+    readings jsonb -- what their body said, when that is why
 ) PARTITION BY RANGE (id);
 COMMENT ON TABLE mayday.raise IS 'Somebody is in danger. The incident itself is mayday.alert.';
 CREATE INDEX ON mayday.raise (alert, at);
@@ -119,11 +120,41 @@ CREATE TABLE mayday.vitals (
     contact boolean,
     quality real,
     motion real,
+    event text, -- 'fall', 'still'
     sensor text,
     battery real
 ) PARTITION BY RANGE (id);
 COMMENT ON TABLE mayday.vitals IS 'What sensors read from bodies. Medical data.';
 CREATE INDEX ON mayday.vitals (org, person, at DESC);
+
+CREATE TABLE mayday.vital_alert (
+    id uuid PRIMARY KEY,
+    at timestamptz NOT NULL,
+    received_at timestamptz NOT NULL,
+    digest bigint NOT NULL,
+    org text NOT NULL,
+    sender text NOT NULL,
+    node text NOT NULL,
+    offline boolean NOT NULL,
+    person text NOT NULL,
+    rule text NOT NULL,
+    kind text NOT NULL,     -- 'begins', 'grows', 'ends'
+    response text NOT NULL, -- 'note', 'ask', 'raise'
+    words text NOT NULL,
+    vital text,
+    measured double precision,
+    bound double precision,
+    usual double precision,
+    since timestamptz NOT NULL,
+    context text,
+    readings jsonb,
+    check_id uuid, -- what the person was asked
+    alert uuid     -- the incident that was raised with it, or was open
+) PARTITION BY RANGE (id);
+COMMENT ON TABLE mayday.vital_alert IS 'What Mayday found in the readings of somebody''s body. Medical data.';
+CREATE INDEX ON mayday.vital_alert (org, person, at DESC);
+CREATE INDEX ON mayday.vital_alert (check_id) WHERE check_id IS NOT NULL;
+CREATE INDEX ON mayday.vital_alert (alert) WHERE alert IS NOT NULL;
 
 CREATE TABLE mayday.duty (
     id uuid PRIMARY KEY,
@@ -226,9 +257,11 @@ CREATE TABLE mayday.zone_event (
     zone text NOT NULL,
     person text,
     event text NOT NULL,
-    position geography(Point, 4326)
+    position geography(Point, 4326),
+    speed real,  -- m/s
+    lasted real  -- seconds
 ) PARTITION BY RANGE (id);
-COMMENT ON TABLE mayday.zone_event IS 'Zones entered and left.';
+COMMENT ON TABLE mayday.zone_event IS 'Zones entered and left, and what people did there.';
 CREATE INDEX ON mayday.zone_event (org, zone, at DESC);
 CREATE INDEX ON mayday.zone_event (org, person, at DESC);
 
@@ -308,6 +341,7 @@ INSERT INTO mayday.message_table (name, span, keep) VALUES
     ('location', 'day', '90 days'),
     ('chat', 'month', '2 years'),
     ('vitals', 'day', '90 days'),
+    ('vital_alert', 'month', '2 years'),
     ('duty', 'month', '2 years'),
     ('person_check', 'month', '2 years'),
     ('reply', 'month', '2 years'),

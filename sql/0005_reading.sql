@@ -35,15 +35,15 @@ RETURNS SETOF mayday.location LANGUAGE sql STABLE PARALLEL SAFE AS $$
     ORDER BY l.at
 $$;
 
--- Everything that was said and done in an incident, oldest first. (checks_of and escalation_of come with later
--- migrations.)
+-- Everything that was said and done in an incident, oldest first. (checks_of, escalation_of and findings_of come
+-- with later migrations.)
 SET LOCAL check_function_bodies = off;
 CREATE FUNCTION mayday.timeline(in_alert uuid)
 RETURNS TABLE (at timestamptz, received_at timestamptz, kind text, id uuid, org text, sender text, detail jsonb)
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path FROM CURRENT AS $$
     SELECT r.at, r.received_at, 'raise', r.id, r.org, r.sender,
            jsonb_strip_nulls(jsonb_build_object('type', r.type, 'priority', r.priority, 'text', r.text,
-                                                'silent', r.silent, 'offline', r.offline,
+                                                'silent', r.silent, 'offline', r.offline, 'readings', r.readings,
                                                 'lat', ST_Y(r.position::geometry), 'lon', ST_X(r.position::geometry)))
     FROM mayday.raise r WHERE r.alert = in_alert
     UNION ALL
@@ -65,6 +65,8 @@ LANGUAGE sql STABLE PARALLEL SAFE SET search_path FROM CURRENT AS $$
     FROM mayday.location l WHERE l.alert = in_alert
     UNION ALL
     SELECT * FROM mayday.checks_of(in_alert)
+    UNION ALL
+    SELECT * FROM mayday.findings_of(in_alert)
     UNION ALL
     SELECT * FROM mayday.escalation_of(in_alert)
     ORDER BY 1, 4

@@ -5,7 +5,7 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA mayday REVOKE EXECUTE ON FUNCTIONS FROM PUBLI
 GRANT USAGE ON SCHEMA mayday TO mayday_plugin, mayday_gateway, mayday_console;
 
 -- The plugin writes messages and cannot read a single one.
-GRANT INSERT ON mayday.raise, mayday.action, mayday.location, mayday.chat, mayday.vitals, mayday.duty,
+GRANT INSERT ON mayday.raise, mayday.action, mayday.location, mayday.chat, mayday.vitals, mayday.vital_alert, mayday.duty,
     mayday.person_check, mayday.reply, mayday.inbox, mayday.broadcast, mayday.zone_event, mayday.receipt,
     mayday.setting, mayday.sync_request, mayday.event, mayday.dead_letter TO mayday_plugin;
 GRANT SELECT, INSERT, UPDATE ON mayday.journal_progress TO mayday_plugin;
@@ -19,7 +19,7 @@ GRANT EXECUTE ON FUNCTION mayday.uuid_at(timestamptz), mayday.uuid_time(uuid), m
     mayday.track(text, text, timestamptz, timestamptz), mayday.timeline(uuid) TO mayday_gateway, mayday_console;
 
 -- The console reads what a dispatcher may see: no PINs, no dead letters.
-GRANT SELECT ON mayday.raise, mayday.location, mayday.chat, mayday.vitals, mayday.duty, mayday.person_check,
+GRANT SELECT ON mayday.raise, mayday.location, mayday.chat, mayday.vitals, mayday.vital_alert, mayday.duty, mayday.person_check,
     mayday.reply, mayday.inbox, mayday.broadcast, mayday.zone_event, mayday.alert, mayday.membership,
     mayday.last_position TO mayday_console;
 GRANT SELECT ON mayday.action, mayday.receipt TO mayday_console;

@@ -40,17 +40,25 @@ CREATE TABLE mayday.reply_unmatched (
     at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- An answer counts when it is the person's own, a late one too. A call for help is due at once, and nothing takes it
+-- Whose answer counts as another's: the policy lets dispatch alone send one, who heard from them otherwise.
+CREATE FUNCTION mayday.answers_for(in_org text, in_sender text) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM mayday.person p WHERE p.org = in_org AND p.person = in_sender AND 'dispatcher' = ANY (p.roles))
+$$;
+
+-- An answer counts when it is the person's own, or dispatch answers for them; a late one too. A call for help is due at once, and nothing takes it
 -- back: who can force one answer out of somebody can force another. Called when this check has an alarm already, it is
 -- a new one, which joins the incident of the first if that is still open.
 CREATE FUNCTION mayday.settle_replies(ids uuid[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 BEGIN
     WITH own AS MATERIALIZED (
-        SELECT w.check_id, r.id, r.answer, r.text, r.position,
+        SELECT w.check_id, r.id, r.text, r.position,
+               CASE WHEN mayday.calls_for_help(r.org, r.person, r.text) THEN 'help' ELSE r.answer END AS answer,
                greatest(mayday.happened_at(r.at, r.received_at, r.offline), w.sent_at) AS at
         FROM mayday.reply r JOIN mayday.check_watch w
-            ON w.check_id = r.check_id AND w.org = r.org AND w.person = r.person AND w.person = r.sender
+            ON w.check_id = r.check_id AND w.org = r.org AND w.person = r.person
+               AND (w.person = r.sender OR mayday.answers_for(r.org, r.sender))
         WHERE r.id = ANY (ids)
     ), said AS MATERIALIZED (
         -- The one that counts of each check: the last, but a call for help before all others.
@@ -79,7 +87,8 @@ BEGIN
         alarmed_at = CASE WHEN j.once_more THEN NULL ELSE w.alarmed_at END
     FROM judged j
     WHERE w.check_id = j.check_id;
-    IF FOUND AND EXISTS (SELECT FROM mayday.reply r WHERE r.id = ANY (ids) AND r.answer = 'help') THEN
+    IF FOUND AND EXISTS (SELECT FROM mayday.reply r JOIN mayday.check_watch w ON w.check_id = r.check_id
+                         WHERE r.id = ANY (ids) AND w.answer = 'help' AND w.alarmed_at IS NULL) THEN
         PERFORM pg_notify('mayday_keeper', '');
     END IF;
 
@@ -91,13 +100,18 @@ BEGIN
 END
 $$;
 
--- Time runs from when the check is stored: while the database was away, so were the answers.
+-- Time runs from when the check is stored: while the database was away, so were the answers. The alarm of a check for
+-- what a body said has ids that a gateway without the database makes, too (gateway/vigil_talk.c).
 CREATE FUNCTION mayday.settle_checks(ids uuid[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO mayday.check_watch (check_id, org, person, asked_by, alert, sent_at, due_at, alarm_alert, alarm_message)
     SELECT c.id, c.org, c.person, c.sender, c.alert, c.received_at,
-           clock_timestamp() + make_interval(secs => c.respond_within), mayday.new_id(), mayday.new_id()
+           clock_timestamp() + make_interval(secs => c.respond_within),
+           CASE c.reason WHEN 'vitals' THEN mayday.derived_id('vitals/' || c.org || '/' || c.id || '/alert', mayday.uuid_time(c.id))
+                         ELSE mayday.new_id() END,
+           CASE c.reason WHEN 'vitals' THEN mayday.derived_id('vitals/' || c.org || '/' || c.id || '/raise', mayday.uuid_time(c.id))
+                         ELSE mayday.new_id() END
     FROM mayday.person_check c
     WHERE c.id = ANY (ids)
     ON CONFLICT (check_id) DO NOTHING;
@@ -145,7 +159,7 @@ $$;
 -- Takes due checks for this gateway, oldest first: help always, silence only when `silence_too`.
 CREATE FUNCTION mayday.claim_checks(orgs text[], silence_too boolean, how_many integer, lease interval)
 RETURNS TABLE (check_id uuid, org text, alarm_alert uuid, alarm_message uuid, alarm text, person text, lang text,
-               help boolean, asked_by text, question text, answer_text text)
+               help boolean, asked_by text, question text, answer_text text, reason text, finding text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -163,7 +177,7 @@ BEGIN
     PERFORM count(mayday.mark_alarmed(w.check_id, w.alarm_message, r.sender))
     FROM mayday.check_watch w JOIN mayday.raise r ON r.id = w.alarm_message
     WHERE w.alarmed_at IS NULL AND w.due_at <= clock_timestamp() AND (w.answered_at IS NULL OR w.answer = 'help')
-      AND w.alarm IS NOT NULL AND r.org = w.org AND r.alert = w.alarm_alert;
+      AND r.org = w.org AND r.alert = w.alarm_alert;
     RETURN QUERY
     WITH due AS MATERIALIZED (
         SELECT w.check_id FROM mayday.check_watch w
@@ -176,7 +190,9 @@ BEGIN
         RETURNING w.*
     )
     SELECT c.check_id, c.org, c.alarm_alert, c.alarm_message, c.alarm::text, c.person, p.lang,
-           c.answer IS NOT DISTINCT FROM 'help', c.asked_by, k.text, c.answer_text
+           c.answer IS NOT DISTINCT FROM 'help', c.asked_by, k.text, c.answer_text, k.reason,
+           (SELECT v.words FROM mayday.vital_alert v WHERE v.check_id = c.check_id AND v.org = c.org
+            ORDER BY v.response = 'note', v.at DESC, v.id DESC LIMIT 1)
     FROM claimed c LEFT JOIN mayday.person p ON p.org = c.org AND p.person = c.person
     LEFT JOIN mayday.person_check k ON k.id = c.check_id
     ORDER BY c.due_at, c.check_id;
@@ -200,7 +216,9 @@ BEGIN
                            UNION ALL
                            (SELECT k.position, k.accuracy, k.at FROM mayday.location k
                             WHERE k.org = w.org AND k.person = w.person ORDER BY k.at DESC LIMIT 1)) l
-                     WHERE l.position IS NOT NULL ORDER BY l.at DESC LIMIT 1))))
+                     WHERE l.position IS NOT NULL ORDER BY l.at DESC LIMIT 1),
+        'readings', (SELECT v.readings FROM mayday.vital_alert v WHERE v.check_id = w.check_id AND v.org = w.org
+                     ORDER BY v.response = 'note', v.at DESC, v.id DESC LIMIT 1))))
     WHERE w.check_id = in_check AND w.alarm_message = in_message
     RETURNING w.alarm::text INTO spelled;
     RETURN spelled;
@@ -228,14 +246,21 @@ $$;
 -- What made Mayday raise it.
 CREATE FUNCTION mayday.name_cause() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+DECLARE
+    why text;
 BEGIN
-    IF EXISTS (SELECT FROM mayday.check_watch w WHERE w.alarm_alert = NEW.id AND w.org = NEW.org) THEN
-        NEW.cause := 'check';
+    SELECT CASE k.reason WHEN 'vitals' THEN 'vitals' ELSE 'check' END INTO why
+    FROM mayday.check_watch w LEFT JOIN mayday.person_check k ON k.id = w.check_id
+    WHERE w.alarm_alert = NEW.id AND w.org = NEW.org LIMIT 1;
+    -- Its check may be stored later: readings are attached by gateways alone.
+    IF EXISTS (SELECT FROM mayday.raise r WHERE r.alert = NEW.id AND r.org = NEW.org AND r.readings IS NOT NULL) THEN
+        why := 'vitals';
     END IF;
+    NEW.cause := coalesce(why, NEW.cause);
     RETURN NEW;
 END
 $$;
-CREATE TRIGGER name_cause BEFORE INSERT ON mayday.alert FOR EACH ROW WHEN (NEW.cause = 'gateway')
+CREATE TRIGGER name_cause BEFORE INSERT ON mayday.alert FOR EACH ROW WHEN (NEW.cause <> 'person')
     EXECUTE FUNCTION mayday.name_cause();
 
 -- ---- What people ask.

@@ -12,7 +12,8 @@
 --     one incident are in the order of their commits, because their transactions waited for each other's row.
 --
 -- A line is found by its audience, family and id: 'alert', 'room', 'user' and 'role' as in topics, and 'reply' for
--- the answers of a person, which are for dispatch. The kinds:
+-- the answers of a person, which are for dispatch, and 'vital' for what was found in their readings, which is for
+-- dispatch and supervisors. The kinds:
 --   message   a stored message, in `source` under the id `message`
 --   state     an incident changed; for its members its `state`, for those who help its `dispatch`, as they are when
 --             they are read. Only the newest one of an incident stays in the feed
@@ -30,7 +31,7 @@ CREATE SEQUENCE mayday.feed_position;
 CREATE TABLE mayday.feed (
     position bigint PRIMARY KEY,
     org text NOT NULL,
-    family text NOT NULL CHECK (family IN ('alert', 'room', 'user', 'role', 'reply')),
+    family text NOT NULL CHECK (family IN ('alert', 'room', 'user', 'role', 'reply', 'vital')),
     id text NOT NULL,
     kind text NOT NULL CHECK (kind IN ('message', 'state', 'dispatch', 'joined', 'gone', 'rejected')),
     source text,
@@ -45,7 +46,7 @@ CREATE TABLE mayday.feed (
 );
 COMMENT ON TABLE mayday.feed IS 'What `sync` is answered from, in the order of commits.';
 CREATE INDEX ON mayday.feed (org, family, id, position);
-CREATE INDEX feed_wide ON mayday.feed (org, position) WHERE family IN ('alert', 'reply');
+CREATE INDEX feed_wide ON mayday.feed (org, position) WHERE family IN ('alert', 'reply', 'vital');
 CREATE INDEX feed_state ON mayday.feed (org, id) WHERE kind IN ('state', 'dispatch');
 CREATE INDEX feed_subject ON mayday.feed (org, id, subject_family, subject) WHERE kind IN ('joined', 'gone');
 
@@ -94,6 +95,7 @@ INSERT INTO mayday.feed_source (name, audience, id_column, family, leaf) VALUES
     ('person_check', 'user', 'person', 'user', 'check'),
     ('inbox', 'user', 'person', 'user', 'inbox'),
     ('reply', 'reply', 'person', 'user', 'reply'),
+    ('vital_alert', 'vital', 'person', 'user', 'vital_alert'),
     ('broadcast', 'role', 'role', 'role', 'broadcast');
 
 -- Which lines of what somebody belongs to they see: who only follows it sees how it goes.
@@ -282,7 +284,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
 $$;
 CREATE FUNCTION mayday.sent(m mayday.raise) RETURNS jsonb LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT mayday.sent(m.id, m.at, m.offline, jsonb_build_object('type', m.type, 'priority', m.priority,
-        'location', m.place, 'text', m.text, 'lang', m.lang, 'silent', m.silent, 'person', m.person))
+        'location', m.place, 'text', m.text, 'lang', m.lang, 'silent', m.silent, 'person', m.person, 'readings', m.readings))
 $$;
 CREATE FUNCTION mayday.sent(m mayday.action) RETURNS jsonb LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT mayday.sent(m.id, m.at, m.offline, jsonb_build_object('action', m.action, 'person', m.person,
@@ -299,6 +301,12 @@ $$;
 CREATE FUNCTION mayday.sent(m mayday.reply) RETURNS jsonb LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT mayday.sent(m.id, m.at, m.offline, jsonb_build_object('check', m.check_id, 'answer', m.answer,
         'text', m.text, 'location', m.place))
+$$;
+CREATE FUNCTION mayday.sent(m mayday.vital_alert) RETURNS jsonb LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT mayday.sent(m.id, m.at, m.offline, jsonb_build_object('rule', m.rule, 'kind', m.kind, 'response', m.response,
+        'words', m.words, 'vital', m.vital, 'value', m.measured, 'limit', m.bound, 'usual', m.usual,
+        'since', mayday.spell(m.since), 'context', m.context, 'readings', m.readings, 'check', m.check_id,
+        'alert', m.alert))
 $$;
 CREATE FUNCTION mayday.sent(m mayday.inbox) RETURNS jsonb LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT mayday.sent(m.id, m.at, m.offline, jsonb_build_object('kind', m.kind, 'text', m.text, 'lang', m.lang,
@@ -386,8 +394,8 @@ LANGUAGE sql STABLE SET search_path = mayday, pg_catalog, pg_temp AS $$
         UNION ALL
         -- and to dispatch
         (SELECT f, 'duty' FROM mayday.feed f
-         WHERE reach <> 'n' AND f.org = in_org AND f.family IN ('alert', 'reply') AND f.position > behind
-           AND CASE f.family WHEN 'reply' THEN reach = 'd'
+         WHERE reach <> 'n' AND f.org = in_org AND f.family IN ('alert', 'reply', 'vital') AND f.position > behind
+           AND CASE f.family WHEN 'reply' THEN reach = 'd' WHEN 'vital' THEN true
                ELSE NOT EXISTS (SELECT FROM mayday.alert a WHERE a.org = in_org AND a.raised_by = in_person
                                 AND a.id = CASE f.family WHEN 'alert' THEN f.id::uuid END) END
          ORDER BY f.position LIMIT most)
@@ -490,6 +498,9 @@ SET jit = off AS $$
             WHEN 'reply' THEN (SELECT mayday.told(m.org, 'user/' || m.person || '/reply', m.sender, m.received_at,
                                                   mayday.sent(m))
                                FROM mayday.reply m WHERE m.id = (w.line).message)
+            WHEN 'vital_alert' THEN (SELECT mayday.told(m.org, 'user/' || m.person || '/vital_alert', m.sender,
+                                                        m.received_at, mayday.sent(m))
+                                     FROM mayday.vital_alert m WHERE m.id = (w.line).message)
             WHEN 'inbox' THEN (SELECT mayday.told(m.org, 'user/' || m.person || '/inbox', m.sender, m.received_at,
                                                   mayday.sent(m))
                                FROM mayday.inbox m WHERE m.id = (w.line).message)

@@ -43,7 +43,9 @@ BEGIN
         'type', a.type, 'priority', a.priority, 'status', a.status, 'silent', a.silent, 'raised_by', a.raised_by,
         'who', coalesce((SELECT p.name FROM mayday.person p WHERE p.org = a.org AND p.person = a.raised_by), a.raised_by),
         'by', coalesce((SELECT p.name FROM mayday.person p WHERE p.org = a.org AND p.person = who), who),
-        'text', CASE WHEN n.purpose = 'which' THEN mayday.choices(n.address) WHEN a.id IS NOT NULL THEN (
+        -- What a body said is not for family.
+        'text', CASE WHEN n.purpose = 'which' THEN mayday.choices(n.address) WHEN n.family AND a.cause = 'vitals' THEN NULL
+                     WHEN a.id IS NOT NULL THEN (
             SELECT r.text FROM mayday.raise r WHERE r.alert = a.id AND r.org = a.org AND r.text IS NOT NULL
             ORDER BY r.at LIMIT 1) END,
         'lat', place->'lat', 'lon', place->'lon', 'raised_at', mayday.spell(a.raised_at),

@@ -24,7 +24,10 @@ BEGIN
         detail := detail || jsonb_build_object('number', mayday.mask_number(changed->>'number'));
     END IF;
     IF changed ? 'body' THEN
-        detail := detail - 'body' || jsonb_build_object('policies', jsonb_path_query_array(changed, '$.body.policies[*].name'),
+        detail := detail - 'body' || jsonb_build_object(
+            CASE TG_ARGV[0] WHEN 'plan' THEN 'policies' ELSE 'rules' END,
+            jsonb_path_query_array(changed, CASE TG_ARGV[0] WHEN 'plan' THEN '$.body.policies[*].name'
+                                                            ELSE '$.body.rules[*].name' END::jsonpath),
             'sha256', encode(sha256(convert_to(changed->>'body', 'UTF8')), 'hex'));
     END IF;
     PERFORM mayday.record_audit(changed->>'org', TG_ARGV[0] || CASE TG_OP WHEN 'DELETE' THEN '.end' ELSE '.set' END,

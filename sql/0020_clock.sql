@@ -22,7 +22,7 @@ $$;
 -- so that no row is left out; of what is locked row by row nothing is lost when a row is.
 CREATE FUNCTION mayday.clock_back(d interval) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    LOCK TABLE mayday.check_watch, mayday.escalation, mayday.notification IN EXCLUSIVE MODE;
+    LOCK TABLE mayday.check_watch, mayday.timer_watch, mayday.escalation, mayday.notification IN EXCLUSIVE MODE;
     PERFORM mayday.record_audit(x.org, 'clock.back', 'mayday', NULL, NULL,
         jsonb_build_object('seconds', round(extract(epoch FROM d), 3), 'escalations', count(*)))
     FROM mayday.escalation x WHERE x.due_at IS NOT NULL GROUP BY x.org;
@@ -33,6 +33,8 @@ BEGIN
     WHERE x.due_at IS NOT NULL OR x.status = 'sending';
     UPDATE mayday.check_watch x SET due_at = x.due_at - d, claimed_at = x.claimed_at - d
     WHERE x.alarmed_at IS NULL AND x.due_at IS NOT NULL;
+    -- All of them: what is said from now on must not be older than what was said before.
+    UPDATE mayday.timer_watch x SET said_at = x.said_at - d, due_at = x.due_at - d, claimed_at = x.claimed_at - d;
     UPDATE mayday.attempt x SET until = x.until - d, ended_at = x.ended_at - d
     WHERE x.id IN (SELECT y.id FROM mayday.attempt y JOIN mayday.notification n ON n.id = y.notification
                    WHERE n.status IN ('sending', 'doubt') AND (y.outcome IS NULL OR y.outcome = 'unknown')

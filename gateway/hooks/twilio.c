@@ -134,7 +134,7 @@ static hook_verdict read_text(hook_said *s, hook_event *e) {
     e->said = hook_value(s, "Body");
     if (!provider_reference_good(e->reference) || e->from.len == 0)
         return HOOK_MALFORMED;
-    e->kind = e->from.ptr[0] == '+' ? HOOK_TEXT : HOOK_NOTHING;
+    e->kind = e->from.len > 1 && e->from.ptr[0] == '+' ? HOOK_TEXT : HOOK_NOTHING;
     return HOOK_GOOD;
 }
 

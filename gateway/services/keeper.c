@@ -1,17 +1,19 @@
 /* keeper.c - keeps time for what must happen when nobody does anything: an "Are you OK?" that got no answer,
  * or was answered with a call for help, becomes an alarm; an incident that was closed long enough ago is put
- * away; a clock that waits go by, and that was set.
+ * away; a clock that waits go by, and that was set; a timer that ran out asks its question
+ * (gateway/timers.c).
  *
  * An alarm is a raise like any other, published through the broker's journal. Its ids and words are fixed in
  * the database before it is sent (sql/0011_checks.sql), a claim there lasts for seconds and locks nothing:
  * whoever dies in between, another try sends the same message again, which changes nothing more. */
 #include "base/json.h"
+#include "gateway/phrases.h"
 #include "gateway/service.h"
+#include "gateway/timers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 extern const service service_keeper;
@@ -27,28 +29,6 @@ extern const service service_keeper;
 #define CATCH_UP_MS 2000 /* then brokers may still hold answers; so long silence is not taken for one */
 #define ORGS_LIMIT  (1u << 20)
 #define TEXT_LIMIT  (64u << 10)
-
-/* In the language of the person, because a gateway may read it to somebody beside them. */
-typedef struct phrases {
-    const char *lang, *silence, *help, *question, *answer;
-} phrases;
-
-static const phrases spoken[] = {
-    {"en", "no answer to the status check of", "calls for help, asked by", "Question", "Answer"},
-    {"de", "keine Antwort auf die Statusabfrage von", "ruft um Hilfe, gefragt von", "Frage", "Antwort"},
-    {"fr", "aucune réponse au contrôle de", "appelle à l'aide, en réponse à", "Question", "Réponse"},
-    {"es", "sin respuesta a la consulta de", "pide ayuda, en respuesta a", "Pregunta", "Respuesta"},
-    {"af", "geen antwoord op die navraag van", "roep om hulp, gevra deur", "Vraag", "Antwoord"},
-};
-
-/* "de-CH" speaks "de"; who speaks something else gets the first. */
-static const phrases *phrases_of(const char *lang) {
-    size_t len = strcspn(lang, "-");
-    for (size_t i = 0; i < ARRAY_LEN(spoken); i++)
-        if (strlen(spoken[i].lang) == len && strncasecmp(spoken[i].lang, lang, len) == 0)
-            return &spoken[i];
-    return &spoken[0];
-}
 
 typedef struct keeper {
     int64_t last_ms, silence_from_ms, retire_at_ms; /* monotonic */
@@ -69,7 +49,9 @@ enum {
     HELP,
     ASKED_BY,
     QUESTION,
-    ANSWER
+    ANSWER,
+    REASON,
+    FINDING
 };
 
 typedef struct alarm {
@@ -94,6 +76,7 @@ static void compose(const pg_rows *rows, size_t i, bool help, const phrases *p, 
                pg_value(rows, i, ASKED_BY));
     add_line(to, p->question, pg_value(rows, i, QUESTION));
     add_line(to, p->answer, pg_value(rows, i, ANSWER));
+    add_line(to, p->readings, pg_value(rows, i, FINDING));
 }
 
 /* Leaves the payload empty when the alarm meanwhile is another one. */
@@ -101,6 +84,7 @@ static pg_verdict spell(service_context *s, const pg_rows *rows, size_t i, buf *
     CLEANUP(buf_release) buf words = BUF(TEXT_LIMIT);
     CLEANUP(pg_rows_freep) pg_rows *spelled = NULL;
     bool help = strcmp(pg_value(rows, i, HELP), "t") == 0;
+    bool body = strcmp(pg_value(rows, i, REASON), "vitals") == 0;
     const phrases *p = phrases_of(pg_value(rows, i, LANG));
     compose(rows, i, help, p, &words);
     if (buf_failed(&words) < 0)
@@ -108,8 +92,10 @@ static pg_verdict spell(service_context *s, const pg_rows *rows, size_t i, buf *
     const char *with[] = {
         pg_value(rows, i, CHECK),
         pg_value(rows, i, MESSAGE),
-        help ? "panic" : "general",
-        help ? "critical" : "high",
+        body   ? "medical"
+        : help ? "panic"
+               : "general",
+        help || body ? "critical" : "high",
         words.ptr,
         p->lang,
     };
@@ -245,27 +231,41 @@ static void add_org(void *context, text org, bool up, uint64_t generation) {
         (void)!json_append(orgs, json_new_string(org));
 }
 
-static pg_verdict raise_due(service_context *s, keeper *k, bool *ret_again) {
+/* The organisations we have a connection for, as a JSON array; nothing when there are none. */
+static void spell_orgs(service_context *s, buf *to) {
+    CLEANUP(json_freep) json *orgs = json_new_array();
+    if (!orgs)
+        return;
+    bus_each(s->bus, add_org, orgs);
+    if (json_length(orgs) > 0)
+        json_print(orgs, to);
+}
+
+static pg_verdict raise_due(service_context *s, keeper *k, const char *orgs, bool *ret_again) {
     static const char sql[] =
         "SELECT * FROM mayday.claim_checks(ARRAY(SELECT jsonb_array_elements_text($1::jsonb)), "
         "$2, " CLAIMS ", '" LEASE "')";
-    CLEANUP(json_freep) json *orgs = json_new_array();
-    CLEANUP(buf_release) buf spelled = BUF(ORGS_LIMIT);
     CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
     size_t sent = 0;
-    if (!orgs)
-        return PG_DONE;
-    bus_each(s->bus, add_org, orgs);
-    if (json_length(orgs) == 0)
-        return PG_DONE;
-    json_print(orgs, &spelled);
-    if (buf_failed(&spelled) < 0)
-        return PG_DONE;
-    const char *with[] = {spelled.ptr, clock_ms() >= k->silence_from_ms ? "true" : "false"};
+    const char *with[] = {orgs, clock_ms() >= k->silence_from_ms ? "true" : "false"};
     pg_verdict verdict = pg_query(s->c, sql, ARRAY_LEN(with), with, &rows);
     if (verdict == PG_DONE && pg_rows_count(rows) > 0)
         verdict = alarm_all(s, k, rows, &sent);
     *ret_again = verdict == PG_DONE && sent == CLAIMS_MAX;
+    return verdict;
+}
+
+/* What brokers still hold may end a timer as it may answer a check. */
+static pg_verdict keep_time(service_context *s, keeper *k, bool *ret_again) {
+    CLEANUP(buf_release) buf orgs = BUF(ORGS_LIMIT);
+    bool more = false;
+    spell_orgs(s, &orgs);
+    if (buf_failed(&orgs) < 0 || orgs.len == 0)
+        return PG_DONE;
+    pg_verdict verdict = raise_due(s, k, orgs.ptr, ret_again);
+    if (verdict == PG_DONE && clock_ms() >= k->silence_from_ms)
+        verdict = timers_ask(s, orgs.ptr, &more);
+    *ret_again |= more;
     return verdict;
 }
 
@@ -286,7 +286,7 @@ static pg_verdict step(service_context *s, void *state, bool *ret_again) {
         k->silence_from_ms = clock_ms() + CATCH_UP_MS;
     pg_verdict verdict = look_at_clock(s, k);
     if (verdict == PG_DONE)
-        verdict = raise_due(s, k, ret_again);
+        verdict = keep_time(s, k, ret_again);
     if (verdict == PG_DONE)
         verdict = retire(s, k);
     if (verdict == PG_DONE)

@@ -87,7 +87,7 @@ static told *open_case(const standby *st, const heard *one, text raiser) {
     return NULL;
 }
 
-static void heard_raise(standby *st, const heard *one) {
+static told *heard_raise(standby *st, const heard *one) {
     text person = json_get_string(one->body, "person"), raiser = person.ptr ? person : text_of(one->sender);
     told *known = open_case(st, one, raiser);
     if (known) {
@@ -96,7 +96,7 @@ static void heard_raise(standby *st, const heard *one) {
             (void)snprintf(known->joined[known->joined_count++], UUID_TEXT_LEN + 1, "%s", one->alert);
             known->dirty = true;
         }
-        return;
+        return known;
     }
     told *t = st->case_count < CASES_MAX ? told_new(text_of(one->org), text_of(one->alert), raiser, "raise",
                                                     one->body, standby_now(st))
@@ -107,6 +107,7 @@ static void heard_raise(standby *st, const heard *one) {
         service_log(st->s, LOG_LEVEL_ERROR,
                     "more incidents at once than can be looked after without the database");
     st->flooded = !t;
+    return t;
 }
 
 static bool is_one_of(text word, const char *const *words) {
@@ -145,15 +146,41 @@ static void heard_state(standby *st, const heard *one) {
             t->stored_at = standby_now(st);
 }
 
+/* What the service vigil raised and no broker takes (gateway/vigil_say.c). It may be there for long: known
+ * once, it is known. */
+static void take_handed(void *context, text name, text spelled) {
+    standby *st = context;
+    CLEANUP(json_freep) json *body = NULL;
+    (void)name;
+    for (const told *t = st->cases; t; t = t->next)
+        if (t->handed_in && text_equal(text_of(t->alert), name))
+            return;
+    if (json_parse_once(spelled, &body) != JSON_OK || !json_get(body, "raise"))
+        return;
+    text org = json_get_string(body, "org");
+    heard one = {.kind = HEARD_RAISE,
+                 .org = text_copy(org),
+                 .sender = "",
+                 .body = json_share(json_get(body, "raise"))};
+    (void)snprintf(one.alert, sizeof one.alert, "%.*s", (int)name.len, name.ptr);
+    told *t = one.org && one.body ? heard_raise(st, &one) : NULL;
+    if (t)
+        t->handed_in = true;
+    free(one.org);
+    (void)json_free(one.body);
+}
+
 static void listen(standby *st) {
     heard *next;
+    if (!local_empty(st->s->local, TEXT("handed")))
+        (void)!local_each(st->s->local, TEXT("handed"), take_handed, st);
     for (heard *one = ear_take(st->ear); one; one = next) {
         next = one->next;
         switch (one->kind) {
         case HEARD_NOTHING:
             break;
         case HEARD_RAISE:
-            heard_raise(st, one);
+            (void)heard_raise(st, one);
             break;
         case HEARD_ACTION:
             heard_action(st, one);
@@ -170,13 +197,15 @@ static void listen(standby *st) {
 
 static bool is_wanted(const standby *st, const told *t) {
     instant now = standby_now(st), away = st->away_since ? now - st->away_since : -1, age = now - t->heard_at;
-    instant turn = (instant)ear_elders(st->ear, text_of(t->org)) * ELDER_TIME;
+    instant turn = t->handed_in ? 0 : (instant)ear_elders(st->ear, text_of(t->org)) * ELDER_TIME;
     if (t->over || (t->answered && turn > 0) || ear_told(st->ear, text_of(t->org), text_of(t->alert)))
         return false;
     if (t->stored_at) /* known since we have no database: then somebody else has it */
         return t->stored_at < st->away_since && away >= STORED_KEEP + turn;
     if (away >= 0)
         return away >= AWAY_AFTER && age >= TELL_AFTER + turn;
+    if (t->handed_in)
+        return age >= AWAY_AFTER;
     return age >= UNSTORED + turn;
 }
 

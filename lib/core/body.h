@@ -7,8 +7,8 @@
  *   -> baseline (slow, learned at rest) -> rules (limit or departure, for how long, hysteresis) -> finding
  *
  * Explainable: a finding says which rule, which values, against what, for how long. Pure: time comes with the
- * readings and as `now`. Readings may be late and out of order: older than the last taken are counted and
- * left.
+ * readings and as `now`. Readings may be late and out of order: a value older than the last of its kind is
+ * left; readings of which nothing was news are counted. One from the future counts as of now.
  *
  * Ownership and size: a body is a flat value of a few kB that refers to nothing; 10,000 of them fit a small
  * machine. It can be kept and read back (body_spell, body_read). Rules never change once parsed. Threads: a
@@ -31,18 +31,31 @@ typedef enum body_response {
 
 typedef struct body_rules body_rules;
 #define BODY_WHY_MAX   256
-#define BODY_RULES_MAX 32
-/* Rules of an organisation, its roles and its people: {"rules": [...], "roles": {...}, "people": {...}}; the
- * nearest word counts, key by key. Copies. 0, -ENOMEM, or -EBADMSG with a sentence that says where. */
+#define BODY_RULES_MAX 48 /* different ones of one document, with the shipped ones */
+/* Rules of an organisation, its roles and its people: {"v": 1, "rules": [...], "settings": {...}, "roles":
+ * {...}, "people": {...}}. They lie over the shipped ones; the nearest word counts, key by key: the person's,
+ * their roles' (of several the one that stands last in the document), the organisation's, the shipped one.
+ * Copies. 0, -ENOMEM, or -EBADMSG with a sentence that says where. */
 NODISCARD int body_rules_parse(const json *document, body_rules **ret_rules, char ret_why[BODY_WHY_MAX]);
-NODISCARD int body_rules_default(body_rules **ret_rules); /* each with its source; -ENOMEM */
+NODISCARD int body_rules_default(body_rules **ret_rules); /* the shipped ones alone; -ENOMEM */
+text body_rules_shipped(void);                            /* as a document, each rule with its source */
 body_rules *body_rules_free(body_rules *r);               /* takes NULL, returns NULL */
 DEFINE_CLEANUP(body_rules, body_rules_free)
 
-/* The rules of one person, resolved; owned by `r`, valid as long as it. `roles` as words of their token. */
+/* The rules of one person, resolved; owned by `r`, valid as long as it. `roles` as words of their token.
+ * People to whom the same words apply share theirs. Writes in `r`: one thread at a time. 0 or -ENOMEM. */
 typedef struct body_limits body_limits;
 NODISCARD int body_rules_for(body_rules *r, text person, const text *roles, size_t role_count,
                              const body_limits **ret_limits);
+
+/* What a rule says, for people who ask why; false: there is none. Borrowed from the rules. */
+typedef struct body_rule_view {
+    const char *name, *source;
+    body_response response;
+    bool off;
+} body_rule_view;
+bool body_limits_rule(const body_limits *l, size_t index, body_rule_view *ret_rule);
+const char *body_response_word(body_response r); /* "note", "ask", "raise" */
 
 /* ---- one body ---- */
 
@@ -53,6 +66,7 @@ typedef enum body_context {
     CONTEXT_EXERCISE,
     CONTEXT_RECOVERY, /* just after exercise: the heart is still fast */
 } body_context;
+const char *body_context_word(body_context c); /* "rest", "moving", ... */
 
 typedef enum body_trust {
     TRUST_NOTHING = 0, /* the reading said nothing that can be believed */
@@ -78,7 +92,8 @@ typedef struct finding {
     vital which;                /* VITALS: none of them (a fall, stillness, a score) */
     double value, limit, usual; /* NAN: none */
     body_context context;
-    news2_score score;
+    news2_score score;          /* of what was believed at rest; elsewhere it is not made: NEWS2_UNKNOWN */
+    bool worse;                 /* the last OK does not cover it: it grew by a step, or is another rule */
     char words[BODY_WORDS_MAX]; /* for people, English: "pulse 148/min at rest for 60 s; usual 71, limit 120"
                                  */
 } finding;
@@ -95,7 +110,8 @@ DEFINE_CLEANUP(body, body_free)
  */
 size_t body_take(body *b, const body_limits *limits, const reading *r, double speed, instant now,
                  finding ret_findings[BODY_FINDINGS_MAX], body_trust *ret_trust);
-/* Time passed without a reading (a silent sensor breaks rules, too, where one asks for it). */
+/* Time passed without a reading (a silent sensor breaks rules, too, where one asks for it). Every second or
+ * few is often enough. */
 size_t body_pass(body *b, const body_limits *limits, instant now, finding ret_findings[BODY_FINDINGS_MAX]);
 
 /* The person said they are OK: what they were asked about is usual for now; no second question about it for

@@ -105,6 +105,11 @@ static const conf_row rows[] = {
     ROW("incident", "pin_lock", CONF_DURATION, pin_lock_ms, 1000, 604800000, "15m",
         "How long a person's PIN is locked after too many wrong ones."),
 
+    ROW("timer", "answer_within", CONF_DURATION, timer_answer_ms, 1000, 86400000, "2m",
+        "Who asked to be checked on, because they work alone, has so long to answer when their timer has run "
+        "out. "
+        "Then the alarm is raised for them."),
+
     ROW("limits", "telemetry", CONF_TEXT, limit_telemetry, 0, 0, "20 200",
         "Locations, vital signs, typing and receipts of one person: messages a second, and how many at once. "
         "What is beyond is refused. Each message type counts for itself, and what had waited on the device "
@@ -210,6 +215,21 @@ static const conf_row rows[] = {
     ROW("webhook", "plain_http", CONF_BOOL, webhook_plain, 0, 0, "no",
         "Allow webhooks at http: addresses. Only within a network of your own."),
 
+    ROW("vitals", "watch", CONF_BOOL, vitals_watch, 0, 0, "yes",
+        "Watch the vital signs that people's sensors send, by the rules of their organisation ('mayday "
+        "vitals "
+        "rules')."),
+    ROW("vitals", "answer_within", CONF_DURATION, vitals_answer_ms, 1000, 3600000, "60s",
+        "Somebody whose vital signs give cause for concern is asked whether they are OK. Without an answer "
+        "in "
+        "this time the alarm is raised for them."),
+    ROW("vitals", "quiet", CONF_DURATION, vitals_quiet_ms, 0, 86400000, "15m",
+        "Who has answered that they are OK is not asked again for so long, unless it gets worse."),
+    ROW("vitals", "remind", CONF_DURATION, vitals_remind_ms, 0, 3600000, "20s",
+        "The question is repeated so often while there is no answer; 0: never."),
+    ROW("vitals", "keep", CONF_DURATION, vitals_keep_ms, 1000, 86400000, "5m",
+        "What is known of each person is kept in the database so often, for a gateway that takes over."),
+
     ROW("sensors", "file", CONF_TEXT, sensors_file, 0, 0, SETTINGS_DEFAULT_SENSORS,
         "The sensors that this gateway reads, and whose they are; a SIGHUP takes up what has changed. "
         "Without "
@@ -219,6 +239,10 @@ static const conf_row rows[] = {
         "What is sensed while the broker is away waits in the gateway's state_dir, in so much room at most; "
         "then "
         "every second sample of its oldest part makes way."),
+    ROW("sensors", "drain", CONF_COUNT, sensors_drain, 1, 100000, "2000",
+        "When the broker is back, so many a second of what waited are sent, beside what is live; fewer on a "
+        "slow "
+        "link."),
 
     ROW("audit", "signing_keys", CONF_TEXT, audit_keys, 0, 0, "",
         "A JSON Web Key Set whose last key signs the checkpoints of the audit trail. Without it there are "

@@ -98,12 +98,21 @@ typedef struct settings {
     char *vonage_voice_from;
     char *vonage_sms_url;
     char *vonage_api_url;
+    /* [timer]: who works alone */
+    int64_t timer_answer_ms;
     /* [webhook] */
     char *webhook_secret_file;
     bool webhook_plain;
+    /* [vitals] */
+    bool vitals_watch;
+    int64_t vitals_answer_ms;
+    int64_t vitals_quiet_ms;
+    int64_t vitals_remind_ms;
+    int64_t vitals_keep_ms;
     /* [sensors] */
     char *sensors_file;
     int64_t sensors_backlog; /* bytes */
+    int64_t sensors_drain;   /* a second */
     /* [audit] */
     char *audit_keys; /* a JWK Set whose last key signs checkpoints */
 } settings;

@@ -110,7 +110,7 @@ def test_a_clock_that_goes_back_makes_nobody_wait_longer(town, served):
 
 
 def test_all_that_waits_is_moved_back(town, served):
-    """Minutes remain minutes: of the level, of a message, of a check, of a request under way and of an answer to be handed on."""
+    """Minutes remain minutes: of the level, of a message, of a check, of a timer, of a request under way and of an answer to be handed on."""
     town.plan(300)
     alert = town.raised()
     town.has(DORA, alert)
@@ -119,6 +119,8 @@ def test_all_that_waits_is_moved_back(town, served):
     check = m.uuid7()
     town.site.rows("INSERT INTO mayday.check_watch (check_id, org, person, asked_by, sent_at, due_at, alarm_alert, alarm_message) "
                    "VALUES (%s, 'acme', 'bob', 'dora', now(), now() + interval '100 s', mayday.new_id(), mayday.new_id())", [check])
+    town.site.rows("INSERT INTO mayday.timer_watch (org, person, request, said_at, minutes, repeat, due_at, check_id) "
+                   "VALUES ('acme', 'bob', mayday.new_id(), now(), 2, false, now() + interval '120 s', mayday.new_id())")
     town.site.rows("INSERT INTO mayday.answer (id, org, alert, person, how, answer, at, tried_at) VALUES "
                    "(mayday.new_id(), 'other', %s, 'bob', 'sms', 'acknowledge', now(), now())", [alert])
     town.clock.set(-HOUR)
@@ -129,10 +131,13 @@ def test_all_that_waits_is_moved_back(town, served):
                           "FROM mayday.notification WHERE id = %s", [made]) == [(True, True)]
     assert town.site.rows("SELECT due_at <= clock_timestamp() + interval '110 s' FROM mayday.check_watch WHERE check_id = %s",
                           [check]) == [(True,)]
+    assert town.site.rows("SELECT due_at <= clock_timestamp() + interval '130 s', said_at <= clock_timestamp() + interval '10 s' "
+                          "FROM mayday.timer_watch WHERE person = 'bob'") == [(True, True)]
     assert town.site.rows("SELECT tried_at <= clock_timestamp() + interval '10 s' FROM mayday.answer WHERE org = 'other'") == [(True,)]
     pass_time(town.site, alert, 300)
     town.has(DAN, alert)
     town.site.rows("DELETE FROM mayday.check_watch WHERE check_id = %s", [check])
+    town.site.rows("DELETE FROM mayday.timer_watch")
     town.close(alert)
 
 

@@ -71,7 +71,11 @@ SAMPLES = {
     "raise": ("member", lambda: (m.topic("alert", m.uuid7(), "raise"), m.raise_(priority="high", silent=True, lang="en", location={"lat": 1, "lon": 2})),
               "raise"),
     "vitals": ("member", lambda: (m.topic("user", "stored", "vitals"), m.message(hr=72, spo2=98, rr_ms=[810, 830], contact=True)), "vitals"),
+    "vital_alert": ("gateway", lambda: (m.topic("user", "bob", "vital_alert"), m.message(
+        rule="pulse-high", kind="begins", response="ask", words="pulse 158/min", vital="hr", value=158, limit=120, usual=68.5, since=m.moment(),
+        context="rest", readings={"hr": 158}, check=m.uuid7())), "vital_alert"),
     "duty": ("officer", lambda: (m.topic("user", "stored", "duty"), m.message(status="on")), "duty"),
+    "timer": ("device", lambda: (m.topic("user", "stored", "timer"), m.message(minutes=30, repeat=True)), "timer"),
     "check": ("dispatcher", lambda: (m.topic("user", "bob", "check"), m.message(text="Are you OK?", reason="dispatch", respond_within=60)),
               "person_check"),
     "reply": ("officer", lambda: (m.topic("user", "stored", "reply"), m.message(check=m.uuid7(), answer="ok")), "reply"),

@@ -47,6 +47,7 @@ EVERY_TYPE = [
     ("vitals", "user", "ann", "vitals", message(hr=72, spo2=98.5, rr_ms=[800, 810.5], contact=True, quality=0.5, motion=1),
      {"hr": 72.0, "rr_ms": [800, 810.5], "contact": True, "quality": 0.5}),
     ("duty", "user", "ann", "duty", message(status="busy"), {"status": "busy", "person": "ann"}),
+    ("timer", "user", "ann", "timer", message(minutes=45, text="lift 3"), {"person": "ann", "minutes": 45, "text": "lift 3", "repeat": None}),
     ("person_check", "user", "bob", "check", message(reason="timer", respond_within=60, alert=ALERT), {"person": "bob", "respond_within": 60}),
     ("reply", "user", "ann", "reply", message(check=ALERT, answer="ok"), {"check_id": ALERT, "answer": "ok"}),
     ("inbox", "user", "bob", "inbox", message(kind="message", text="come"), {"person": "bob", "kind": "message"}),

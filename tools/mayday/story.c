@@ -203,6 +203,21 @@ static void tell_reply(const address *a, const json *body, buf *to) {
     buf_add_text(to, words);
 }
 
+static void tell_timer(const address *a, const json *body, buf *to) {
+    text words = json_get_string(body, "text");
+    int64_t minutes = json_integer(json_get(body, "minutes"));
+    buf_add_text(to, a->id);
+    if (minutes == 0)
+        buf_add_text(to, TEXT(" need not be checked on any more"));
+    else
+        buf_printf(to, " asks to be checked on %s %lld minutes",
+                   json_boolean(json_get(body, "repeat")) ? "every" : "in", (long long)minutes);
+    if (!words.ptr)
+        return;
+    buf_add_text(to, TEXT(": "));
+    buf_add_text(to, words);
+}
+
 static void tell_presence(const address *a, const json *body, buf *to) {
     text duty = json_get_string(body, "duty");
     buf_add_text(to, a->id);
@@ -304,6 +319,7 @@ bool story_tell(story *s, const address *a, const json *body, buf *to) {
         {ADDRESS_USER, "receipt", tell_receipt},   {ADDRESS_USER, "check", tell_check},
         {ADDRESS_USER, "reply", tell_reply},       {ADDRESS_USER, "presence", tell_presence},
         {ADDRESS_USER, "rejected", tell_rejected}, {ADDRESS_ALERT, "action", tell_action},
+        {ADDRESS_USER, "timer", tell_timer},
     };
     if (json_kind_of(body) != JSON_OBJECT)
         return false;

@@ -37,6 +37,7 @@ static const kind kinds[] = {
     {"user/+/vitals", NULL},
     {"user/+/presence", NULL},
     {"user/+/duty", NULL},
+    {"user/+/timer", NULL},
     {"user/+/reply", NULL},
     {"user/+/receipt", NULL},
     {"user/+/check", "user/*/check"},

@@ -14,6 +14,7 @@ static const msg_column columns[] = {
     BODY("lang", MSG_TEXT),
     BODY("silent", MSG_BOOL),
     BODY("person", MSG_TEXT),
+    BODY("readings", MSG_JSON),
 };
 
 const msg_type msg_type_raise = {

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "core/audit_trail.h"
+#include "core/body.h"
 #include "core/pin.h"
 #include "core/policy.h"
 #include "core/rate.h"
@@ -282,6 +283,81 @@ START_TEST(a_checkpoint_that_finds_no_memory_is_not_read) {
 }
 END_TEST
 
+START_TEST(rules_of_bodies_are_parsed_whole_or_not_at_all) {
+    CLEANUP(json_freep) json *document = NULL;
+    const text spelled =
+        TEXT("{\"v\":1,\"rules\":[{\"name\":\"x\",\"of\":\"hr\",\"above\":99,\"source\":\"s\"}],\"roles\":{"
+             "\"r\":{\"rules\":"
+             "[{\"name\":\"x\",\"for\":1}]}},\"people\":{\"p\":{\"settings\":{\"age\":40}}}}");
+    const text roles[] = {TEXT("r")};
+    ck_assert_int_eq(json_parse_once(spelled, &document), JSON_OK);
+    body_rules *r = NULL;
+    const body_limits *l = NULL;
+    char why[BODY_WHY_MAX] = "";
+    int fault = -ENOMEM;
+    long failures = 0;
+    for (; fault == -ENOMEM && failures < 300; failures++) {
+        heap_allow(failures);
+        fault = body_rules_parse(document, &r, why);
+        (void)heap_allow_all();
+        ck_assert(fault == -ENOMEM ? !r : r != NULL);
+    }
+    ck_assert_int_eq(fault, 0);
+    ck_assert_int_gt(failures, 10);
+    ck_assert_str_eq(why, "");
+    heap_allow(0);
+    fault = body_rules_for(r, TEXT("p"), roles, 1, &l);
+    (void)heap_allow_all();
+    ck_assert(fault == -ENOMEM && !l);
+    ck_assert_int_eq(body_rules_for(r, TEXT("p"), roles, 1, &l), 0);
+    heap_allow(0);
+    fault = body_rules_for(r, TEXT("p"), roles, 1, &l); /* found again */
+    ck_assert_int_eq(heap_allow_all(), 0);
+    ck_assert_int_eq(fault, 0);
+    (void)body_rules_free(r);
+}
+END_TEST
+
+START_TEST(a_body_is_there_or_not_and_reading_it_allocates_nothing) {
+    CLEANUP(body_rules_freep) body_rules *rules = NULL;
+    CLEANUP(buf_release) buf spelled = BUF(65536);
+    const body_limits *l = NULL;
+    body *b = NULL, *again = NULL;
+    finding found[BODY_FINDINGS_MAX];
+    body_trust trust = TRUST_NOTHING;
+    ck_assert_int_eq(body_rules_default(&rules), 0);
+    ck_assert_int_eq(body_rules_for(rules, TEXT("p"), NULL, 0, &l), 0);
+    heap_allow(0);
+    int fault = body_new(&b);
+    (void)heap_allow_all();
+    ck_assert(fault == -ENOMEM && !b);
+    ck_assert_int_eq(body_new(&b), 0);
+    size_t count = 0;
+    heap_allow(0);
+    for (int i = 1; i < 200; i++) {
+        reading r = reading_at(i * INSTANT_SECOND);
+        reading_put(&r, VITAL_HR, 150 + i % 3);
+        r.motion = 0.01;
+        count += body_take(b, l, &r, 0, r.at, found, &trust);
+    }
+    ck_assert_int_eq(heap_allow_all(), 0);
+    ck_assert_uint_gt(count, 0);
+    body_spell(b, &spelled);
+    fault = -ENOMEM;
+    long failures = 0;
+    for (; fault == -ENOMEM && failures < 20; failures++) {
+        heap_allow(failures);
+        fault = body_read(buf_text(&spelled), &again);
+        (void)heap_allow_all();
+        ck_assert(fault == -ENOMEM ? !again : again != NULL);
+    }
+    ck_assert_int_eq(fault, 0);
+    ck_assert_int_gt(failures, 1);
+    (void)body_free(b);
+    (void)body_free(again);
+}
+END_TEST
+
 Suite *suite_heap(void) {
     Suite *s = suite_create("heap");
     TCase *t = tcase_create("all");
@@ -297,6 +373,8 @@ Suite *suite_heap(void) {
     tcase_add_test(t, a_pin_is_hashed_and_judged_without_our_heap);
     tcase_add_test(t, what_reads_the_audit_trail_is_there_whole_or_not_at_all);
     tcase_add_test(t, a_checkpoint_that_finds_no_memory_is_not_read);
+    tcase_add_test(t, rules_of_bodies_are_parsed_whole_or_not_at_all);
+    tcase_add_test(t, a_body_is_there_or_not_and_reading_it_allocates_nothing);
     suite_add_tcase(s, t);
     return s;
 }

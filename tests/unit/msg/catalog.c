@@ -72,10 +72,17 @@ static const struct {
     {"chat", "{" HEAD ",\"media\":[{\"url\":\"https://x/y\",\"type\":\"image/jpeg\",\"size\":1,\"sha256\":"
              "\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"}]}"},
     {"typing", "{" HEAD ",\"active\":true}"},
+    {"vitals", "{" HEAD ",\"event\":\"fall\"}"},
+    {"vital_alert",
+     "{" HEAD ",\"rule\":\"pulse-high\",\"kind\":\"begins\",\"response\":\"ask\",\"words\":\"pulse 158/min\","
+     "\"vital\":\"hr\",\"value\":158,\"limit\":120,\"usual\":68.5,\"since\":\"2024-11-28T12:46:07.136Z\","
+     "\"context\":\"rest\",\"readings\":{\"hr\":158,\"at\":\"2024-11-28T12:47:07.136Z\",\"news2\":3,"
+     "\"partial\":true,\"rule\":\"pulse-high\",\"words\":\"pulse 158/min\"},\"check\":\"" ID "\"}"},
     {"vitals", "{" HEAD ",\"hr\":72,\"rr_ms\":[812,820.5],\"contact\":true}"},
     {"check", "{" HEAD ",\"reason\":\"timer\",\"respond_within\":60}"},
     {"reply", "{" HEAD ",\"check\":\"" ID "\",\"answer\":\"ok\"}"},
     {"duty", "{" HEAD ",\"status\":\"on_scene\"}"},
+    {"timer", "{" HEAD ",\"minutes\":30,\"text\":\"in the cold store\",\"repeat\":true}"},
     {"inbox", "{" HEAD ",\"kind\":\"message\",\"text\":\"hi\"}"},
     {"sync", "{" HEAD "}"},
     {"sync_page", "{" HEAD ",\"kind\":\"sync\",\"request\":\"" ID
@@ -84,6 +91,8 @@ static const struct {
                   "\"2024-11-28T12:47:07.136Z\",\"payload\":{" HEAD ",\"text\":\"hi\"}},"
                   "{\"gone\":\"mayday/v1/acme/alert/" ID "\"}]}"},
     {"broadcast", "{" HEAD ",\"text\":\"all units\"}"},
+    {"zone_event", "{" HEAD ",\"person\":\"anna\",\"event\":\"left_unchecked\",\"for\":60.5}"},
+    {"zone_event", "{" HEAD ",\"person\":\"anna\",\"event\":\"speeding\",\"speed\":14.2,\"for\":5}"},
     {"zone_event", "{" HEAD ",\"person\":\"anna\",\"event\":\"left\"}"},
     {"gateway_status", "{" HEAD ",\"status\":\"offline\"}"},
     {"receipt", "{" HEAD ",\"of\":[\"" ID "\"],\"mark\":\"read\"}"},
@@ -196,7 +205,14 @@ static const struct {
     {"location", "{" HEAD ",\"lat\":1,\"lon\":2,\"accuracy\":-1}", "/accuracy: is below 0"},
     {"chat", "{" HEAD "}", "/: fits none of the forms it may have"},
     {"vitals", "{" HEAD ",\"battery\":5}", "/: fits none of the forms it may have"},
+    {"vitals", "{" HEAD ",\"event\":\"sneeze\"}", "/event: is none of the values it may be"},
+    {"vital_alert",
+     "{" HEAD ",\"rule\":\"pulse-high\",\"kind\":\"begins\",\"response\":\"ask\",\"words\":\"x\"}",
+     "/: has no 'since'"},
     {"reply", "{" HEAD ",\"check\":\"" ID "\",\"answer\":\"text\"}", "/: has no 'text'"},
+    {"timer", "{" HEAD "}", "/: has no 'minutes'"},
+    {"timer", "{" HEAD ",\"minutes\":1441}", "/minutes: is above 1440"},
+    {"timer", "{" HEAD ",\"minutes\":-1}", "/minutes: is below 0"},
     {"inbox", "{" HEAD ",\"kind\":\"page\",\"text\":\"x\"}", "/kind: is none of the values it may be"},
     {"inbox", "{" HEAD ",\"kind\":\"sync\",\"text\":\"x\"}", "/text: is not a known member"},
     {"inbox", "{" HEAD ",\"kind\":\"sync\",\"request\":\"" ID "\",\"cursor\":\"1\",\"more\":false}",

@@ -1,0 +1,24 @@
+/* phrases.c - see phrases.h. */
+#include "gateway/phrases.h"
+
+#include <string.h>
+#include <strings.h>
+
+static const phrases spoken[] = {
+    {"en", "no answer to the status check of", "calls for help, asked by", "Question", "Answer", "Readings"},
+    {"de", "keine Antwort auf die Statusabfrage von", "ruft um Hilfe, gefragt von", "Frage", "Antwort",
+     "Messwerte"},
+    {"fr", "aucune réponse au contrôle de", "appelle à l'aide, en réponse à", "Question", "Réponse",
+     "Mesures"},
+    {"es", "sin respuesta a la consulta de", "pide ayuda, en respuesta a", "Pregunta", "Respuesta",
+     "Mediciones"},
+    {"af", "geen antwoord op die navraag van", "roep om hulp, gevra deur", "Vraag", "Antwoord", "Lesings"},
+};
+
+const phrases *phrases_of(const char *lang) {
+    size_t len = strcspn(lang, "-");
+    for (size_t i = 0; i < ARRAY_LEN(spoken); i++)
+        if (strlen(spoken[i].lang) == len && strncasecmp(spoken[i].lang, lang, len) == 0)
+            return &spoken[i];
+    return &spoken[0];
+}

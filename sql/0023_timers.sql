@@ -1,0 +1,208 @@
+-- "Check on me in 30 minutes": who works alone sets a timer (user/<user>/timer). When it has run out, Mayday asks "Are
+-- you OK?"; from then on it is a check as any other (0011), and silence or a call for help raises the alarm.
+
+CREATE TABLE mayday.timer (
+    id uuid PRIMARY KEY,
+    at timestamptz NOT NULL,
+    received_at timestamptz NOT NULL,
+    digest bigint NOT NULL,
+    org text NOT NULL,
+    sender text NOT NULL,
+    node text NOT NULL,
+    offline boolean NOT NULL,
+    person text NOT NULL,
+    minutes integer NOT NULL, -- 0: it ends
+    text text,
+    repeat boolean
+) PARTITION BY RANGE (id);
+COMMENT ON TABLE mayday.timer IS 'Who asked to be checked on, and when. What is so now: mayday.timer_watch.';
+CREATE INDEX ON mayday.timer (org, person, at DESC);
+INSERT INTO mayday.message_table (name, span, keep) VALUES ('timer', 'month', '2 years');
+CREATE TABLE mayday.timer_default PARTITION OF mayday.timer DEFAULT;
+SELECT mayday.make_partitions(7);
+
+-- The last word of each person. The id of the question is fixed when the timer is set, the message when a gateway first
+-- picks it up: however often gateways die or repeat themselves, it is one question.
+CREATE TABLE mayday.timer_watch (
+    org text NOT NULL,
+    person text NOT NULL,
+    request uuid NOT NULL,        -- the message that is in force
+    said_at timestamptz NOT NULL, -- when it was said; the newest counts, in whatever order they arrive
+    minutes integer NOT NULL,
+    text text,
+    repeat boolean NOT NULL,
+    started_at timestamptz,
+    due_at timestamptz,           -- when the question is asked; NULL when there is nothing to wait for
+    check_id uuid,                -- the question's id
+    ask jsonb,                    -- the question
+    claimed_at timestamptz,       -- a gateway is at it; some seconds later another one may be
+    asked_at timestamptz,         -- a broker has it in its journal
+    ended_at timestamptz,
+    ended_by text CHECK (ended_by IN ('person', 'ok', 'text', 'help')),
+    PRIMARY KEY (org, person),
+    CHECK ((due_at IS NULL) = (ended_at IS NOT NULL))
+);
+COMMENT ON TABLE mayday.timer_watch IS 'The timer of each person who ever set one: running, asked, or ended.';
+CREATE INDEX ON mayday.timer_watch (due_at) WHERE asked_at IS NULL AND due_at IS NOT NULL;
+CREATE UNIQUE INDEX ON mayday.timer_watch (check_id) WHERE check_id IS NOT NULL;
+
+-- Questions that may be on their way, of timers that were ended or set anew meanwhile: nobody waits for their answer.
+CREATE TABLE mayday.timer_withdrawn (
+    check_id uuid PRIMARY KEY,
+    said_at timestamptz NOT NULL,
+    at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX ON mayday.timer_withdrawn (at);
+
+-- What a person says of their timer. Time runs from when it was said, also when that had to wait on the device or in a
+-- journal: what should have been asked by now is asked at once. But no time is older than a day (the longest timer), and
+-- none lies ahead: a wrong clock shortens a wait and never makes it longer.
+--
+-- Ending the timer or setting it anew is a sign of life: it answers a question that is open.
+--
+-- Locks: the checks, then the timers. (settle_replies has locked a check when the trigger below comes to its timer.)
+CREATE FUNCTION mayday.settle_timers(ids uuid[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+DECLARE
+    said mayday.timer_watch[];
+    settled uuid[];
+BEGIN
+    SELECT array_agg(n ORDER BY n.org, n.person) INTO said FROM (
+        SELECT DISTINCT ON (t.org, t.person) t.org, t.person, t.id, h.at AS said_at, t.minutes, t.text,
+               coalesce(t.repeat, false), h.at, CASE WHEN t.minutes > 0 THEN h.at + make_interval(mins => t.minutes) END,
+               CASE WHEN t.minutes > 0 THEN mayday.new_id() END, NULL::jsonb, NULL::timestamptz, NULL::timestamptz,
+               CASE WHEN t.minutes = 0 THEN h.at END, CASE WHEN t.minutes = 0 THEN 'person' END
+        FROM mayday.timer t CROSS JOIN LATERAL (
+            SELECT least(clock_timestamp(), greatest(mayday.happened_at(t.at, t.received_at, t.offline),
+                                                     t.received_at - interval '1 day')) AS at) h
+        WHERE t.id = ANY (ids)
+        ORDER BY t.org, t.person, h.at DESC, t.id DESC
+    ) n;
+    IF said IS NULL THEN
+        RETURN;
+    END IF;
+    PERFORM FROM mayday.check_watch c
+    WHERE c.check_id IN (SELECT w.check_id FROM unnest(said) s JOIN mayday.timer_watch w USING (org, person)
+                         WHERE w.claimed_at IS NOT NULL OR w.asked_at IS NOT NULL)
+    ORDER BY c.check_id FOR UPDATE;
+    PERFORM FROM mayday.timer_watch w WHERE (w.org, w.person) IN (SELECT s.org, s.person FROM unnest(said) s)
+    ORDER BY w.org, w.person FOR UPDATE;
+    WITH open AS (
+        INSERT INTO mayday.timer_withdrawn (check_id, said_at)
+        SELECT w.check_id, s.said_at FROM unnest(said) s JOIN mayday.timer_watch w USING (org, person)
+        WHERE (w.claimed_at IS NOT NULL OR w.asked_at IS NOT NULL) AND w.ended_at IS NULL
+          AND (w.said_at, w.request) < (s.said_at, s.request)
+        ON CONFLICT (check_id) DO NOTHING
+        RETURNING check_id
+    )
+    SELECT array_agg(o.check_id) INTO settled FROM open o;
+    INSERT INTO mayday.timer_watch AS w SELECT s.* FROM unnest(said) s
+    ON CONFLICT (org, person) DO UPDATE SET request = excluded.request, said_at = excluded.said_at,
+        minutes = excluded.minutes, text = excluded.text, repeat = excluded.repeat, started_at = excluded.started_at,
+        due_at = excluded.due_at, check_id = excluded.check_id, ask = NULL, claimed_at = NULL, asked_at = NULL,
+        ended_at = excluded.ended_at, ended_by = excluded.ended_by
+        WHERE (w.said_at, w.request) < (excluded.said_at, excluded.request);
+    IF settled IS NOT NULL THEN
+        PERFORM mayday.withdraw_checks(settled);
+    END IF;
+END
+$$;
+
+-- An open question of a timer is answered by what the person did instead.
+CREATE FUNCTION mayday.withdraw_checks(checks uuid[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE mayday.check_watch c SET answer = 'ok', answered_at = greatest(x.said_at, c.sent_at),
+        received_at = least(c.received_at, greatest(x.said_at, c.sent_at))
+    FROM mayday.timer_withdrawn x
+    WHERE x.check_id = c.check_id AND c.check_id = ANY (checks) AND c.answered_at IS NULL;
+END
+$$;
+
+-- The question is stored: it was asked, whoever sent it and can say so or not. Or it comes too late.
+CREATE FUNCTION mayday.timer_asked() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM FROM mayday.timer_watch w WHERE w.org = NEW.org AND w.person = NEW.person FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    UPDATE mayday.timer_watch w SET asked_at = clock_timestamp()
+    WHERE w.org = NEW.org AND w.person = NEW.person AND w.check_id = NEW.check_id AND w.asked_at IS NULL;
+    PERFORM mayday.withdraw_checks(ARRAY[NEW.check_id]);
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER timer_asked AFTER INSERT ON mayday.check_watch FOR EACH ROW EXECUTE FUNCTION mayday.timer_asked();
+
+-- An answer, a late one too, ends the timer, or starts it again when it is one that repeats: who answers works on and
+-- goes by it. Who calls for help has dispatch with them now.
+CREATE FUNCTION mayday.timer_answered() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE mayday.timer_watch w SET started_at = clock_timestamp(),
+        due_at = clock_timestamp() + make_interval(mins => w.minutes), check_id = mayday.new_id(), ask = NULL,
+        claimed_at = NULL, asked_at = NULL
+    WHERE w.org = NEW.org AND w.person = NEW.person AND w.check_id = NEW.check_id AND w.repeat AND NEW.answer <> 'help';
+    IF NOT FOUND THEN
+        UPDATE mayday.timer_watch w SET due_at = NULL, ended_at = clock_timestamp(), ended_by = NEW.answer
+        WHERE w.org = NEW.org AND w.person = NEW.person AND w.check_id = NEW.check_id AND w.ended_at IS NULL;
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER timer_answered AFTER UPDATE OF answer ON mayday.check_watch FOR EACH ROW
+    WHEN (NEW.answer IS NOT NULL AND NEW.answer IS DISTINCT FROM OLD.answer)
+    EXECUTE FUNCTION mayday.timer_answered();
+
+-- ---- What the gateway's keeper asks. As with checks, a claim is a time stamp and no lock.
+
+-- Takes timers that have run out for this gateway, oldest first, with the question as it is to be sent.
+CREATE FUNCTION mayday.claim_timers(orgs text[], answer_within integer, how_many integer, lease interval)
+RETURNS TABLE (org text, person text, check_id uuid, ask text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    DELETE FROM mayday.timer_withdrawn x WHERE x.at < clock_timestamp() - interval '7 days';
+    RETURN QUERY
+    WITH due AS MATERIALIZED (
+        SELECT w.org, w.person FROM mayday.timer_watch w
+        WHERE w.asked_at IS NULL AND w.due_at <= clock_timestamp() AND w.org = ANY (orgs)
+          AND (w.claimed_at IS NULL OR w.claimed_at < clock_timestamp() - lease)
+        ORDER BY w.claimed_at NULLS FIRST, w.due_at LIMIT how_many FOR UPDATE SKIP LOCKED
+    ), claimed AS (
+        UPDATE mayday.timer_watch w SET claimed_at = clock_timestamp(),
+            ask = coalesce(w.ask, jsonb_strip_nulls(jsonb_build_object('v', 1, 'id', w.check_id,
+                'ts', mayday.spell(w.due_at), 'reason', 'timer', 'respond_within', answer_within, 'text', w.text)))
+        FROM due d WHERE w.org = d.org AND w.person = d.person
+        RETURNING w.*
+    )
+    SELECT c.org, c.person, c.check_id, c.ask::text FROM claimed c ORDER BY c.due_at, c.check_id;
+END
+$$;
+
+-- A broker has the question in its journal.
+CREATE FUNCTION mayday.mark_asked(in_check uuid) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE mayday.timer_watch w SET asked_at = clock_timestamp() WHERE w.check_id = in_check AND w.asked_at IS NULL;
+    RETURN FOUND;
+END
+$$;
+
+-- ---- What people ask: who has a timer, and how it stands.
+CREATE VIEW mayday.timer_now WITH (security_invoker = true) AS
+    SELECT w.org, w.person,
+           CASE WHEN w.ended_at IS NOT NULL THEN 'ended' WHEN c.alarmed_at IS NOT NULL THEN 'alarmed'
+                WHEN w.asked_at IS NOT NULL THEN 'asked' WHEN w.due_at <= clock_timestamp() THEN 'due' ELSE 'running' END
+               AS state,
+           w.minutes, w.repeat, w.text, w.started_at, w.due_at, w.check_id, w.asked_at, c.due_at AS answer_by,
+           c.alarmed_at, CASE WHEN c.alarmed_at IS NOT NULL THEN c.alarm_alert END AS alert, w.ended_at, w.ended_by
+    FROM mayday.timer_watch w LEFT JOIN mayday.check_watch c ON c.check_id = w.check_id;
+
+GRANT INSERT ON mayday.timer TO mayday_plugin;
+GRANT SELECT ON mayday.timer, mayday.timer_watch, mayday.timer_now TO mayday_gateway, mayday_console;
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA mayday FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION mayday.settle_timers(uuid[]) TO mayday_plugin;
+GRANT EXECUTE ON FUNCTION mayday.claim_timers(text[], integer, integer, interval), mayday.mark_asked(uuid)
+    TO mayday_gateway;
