@@ -135,7 +135,7 @@ static const char shipped[] =
     "{\"name\":\"lost-after-trouble\",\"of\":\"lost.worrying\",\"above\":25,\"for\":0,\"clear_for\":10,"
     "\"step\":0,\"response\":\"ask\","
     "\"source\":\"Mayday's own: readings that end while something was wrong.\"},"
-    "{\"name\":\"no-pulse\",\"of\":\"lost\",\"above\":25,\"and\":[{\"of\":\"touching\",\"above\":0.5},"
+    "{\"name\":\"no-pulse\",\"of\":\"lost\",\"above\":40,\"and\":[{\"of\":\"touching\",\"above\":0.5},"
     "{\"of\":\"still\",\"above\":25},{\"of\":\"silent\",\"below\":15}],\"when\":[\"rest\",\"recovery\","
     "\"moving\"],\"for\":10,\"clear_for\":10,\"step\":0,\"response\":\"ask\","
     "\"source\":\"Mayday's own: the sensor touches the skin and finds no pulse, and nobody moves.\"},"

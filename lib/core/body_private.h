@@ -1,7 +1,8 @@
 /* body_private.h - what the files of body.h share: the signals that rules are made of, the rules as they are
  * resolved for one person, and the state of a body.
  *
- *   body_rules.c     the document: read, laid over the shipped one, resolved for one person
+ *   body_rules.c     the document: read and checked
+ *   body_limits.c    laid over the shipped one, and resolved for one person
  *   body_defaults.c  the shipped document
  *   body_signals.c   the words a rule can be made of, with their units
  *   body_trust.c     what of a reading can be believed

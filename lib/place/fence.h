@@ -93,7 +93,9 @@ typedef struct fence_stay {
 /* Where a walker is inside, by name of the zone; returns how many were written. */
 size_t fence_walker_stays(const fence_walker *w, fence_stay *ret_stays, size_t room);
 instant fence_walker_seen(const fence_walker *w); /* the last fix that counted; INT64_MIN: none */
-/* Before the first fix: inside since then, and fixes up to `seen` are late ones. 0 or -ENOMEM. */
+/* Before the first fix: inside since then (`stay` NULL: nowhere), and fixes up to `seen` are late ones. 0 or
+ * -ENOMEM.
+ */
 NODISCARD int fence_walker_restore(fence_walker *w, const fence_stay *stay, instant seen);
 
 #endif

@@ -376,15 +376,17 @@ size_t fence_walker_stays(const fence_walker *w, fence_stay *ret_stays, size_t r
 }
 
 int fence_walker_restore(fence_walker *w, const fence_stay *stay, instant seen) {
-    record *r = add(w, text_of(stay->zone), 0);
-    if (!r)
+    record *r = stay ? add(w, text_of(stay->zone), 0) : NULL;
+    if (stay && !r)
         return -ENOMEM;
+    w->seen = seen > w->seen ? seen : w->seen;
+    w->edition = 0; /* its index is not known yet */
+    if (!stay)
+        return 0;
     r->inside = true;
     r->since = stay->since;
     r->dwelled = stay->dwelled;
     r->checked = stay->checked_in;
     r->speeding = stay->speeding;
-    w->seen = seen > w->seen ? seen : w->seen;
-    w->edition = 0; /* its index is not known yet */
     return 0;
 }
