@@ -1,9 +1,10 @@
 /* edge_uplink.c - what is sensed goes to the broker: what is live first, a quota of the backlog behind it.
  *
  * The quota follows the link: as many as went through in a moment go next time, so that what is live, and
- * whatever else this gateway has to say, never stands behind more than that. After the broker has hung up on
- * us, a single sample asks whether it takes them again: telemetry must not cost the connection that alarms go
- * by. */
+ * whatever else this gateway has to say, never stands behind more than that; and [sensors] drain bounds it,
+ * so that what is live does not wait for the database behind the past. After the broker has hung up on us, a
+ * single sample asks whether it takes them again: telemetry must not cost the connection that alarms go by.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -123,7 +124,9 @@ static bool send_live(edge *e) {
 
 static bool send_old(edge *e) {
     sample *samples[QUOTA_MOST];
-    if (edge_ms() < e->old_pause_ms)
+    int64_t began = edge_ms();
+    e->rest_ms = e->old_pause_ms - began;
+    if (e->rest_ms > 0)
         return false;
     size_t count = backlog_old(e->backlog, samples, e->backoff_ms ? 1 : e->quota);
     int64_t took = count ? publish(e, samples, count) : -1;
@@ -133,6 +136,9 @@ static bool send_old(edge *e) {
         e->quota *= 2;
     else if (took >= LATE_MS && e->quota > QUOTA_LEAST)
         e->quota /= 2;
+    int64_t next = began + (int64_t)count * 1000 / e->o.settings->sensors_drain;
+    if (next > e->old_pause_ms)
+        e->old_pause_ms = next;
     return true;
 }
 
@@ -164,8 +170,9 @@ void edge_uplink_wake(void *the_edge) {
 
 static void rest(edge *e) {
     struct timespec until;
+    int64_t ms = e->rest_ms > 0 && e->rest_ms < REST_MS ? e->rest_ms : REST_MS;
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += REST_MS * 1000000;
+    until.tv_nsec += (long)ms * 1000000;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     (void)pthread_mutex_lock(&e->sending);

@@ -258,9 +258,11 @@ CREATE TABLE mayday.zone_event (
     zone text NOT NULL,
     person text,
     event text NOT NULL,
-    position geography(Point, 4326)
+    position geography(Point, 4326),
+    speed real,  -- m/s
+    lasted real  -- seconds
 ) PARTITION BY RANGE (id);
-COMMENT ON TABLE mayday.zone_event IS 'Zones entered and left.';
+COMMENT ON TABLE mayday.zone_event IS 'Zones entered and left, and what people did there.';
 CREATE INDEX ON mayday.zone_event (org, zone, at DESC);
 CREATE INDEX ON mayday.zone_event (org, person, at DESC);
 

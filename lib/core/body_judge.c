@@ -74,12 +74,13 @@ void body_signals(const body *b, const body_limits *l, instant at, int64_t silen
     s[SIGNAL_NEWS2] = scored ? (double)ret_score->total : (double)NAN;
     s[SIGNAL_NEWS2_SINGLE] = scored ? (double)ret_score->highest : (double)NAN;
     s[SIGNAL_STILL] = body_still_s(b, at);
+    s[SIGNAL_ACTIVE_AGO] = seconds(b->active_at, at);
     s[SIGNAL_FALL] = seconds(b->fall_at, at);
     s[SIGNAL_STILL_DEVICE] = seconds(b->still_at, at);
     s[SIGNAL_LOST] = lost_s(b, at);
     s[SIGNAL_LOST_WORRYING] = lost_worrying_s(b, l, at);
     s[SIGNAL_TOUCHING] = b->contact == CONTACT_UNKNOWN ? NAN : b->contact == CONTACT_GOOD;
-    s[SIGNAL_OFF_SKIN] = b->contact == CONTACT_NONE ? seconds(b->contact_at, at) : NAN;
+    s[SIGNAL_OFF_SKIN] = b->contact == CONTACT_NONE ? seconds(b->contact_at, at) : 0;
     s[SIGNAL_SILENT] = b->heard ? (double)silent_us / INSTANT_SECOND : NAN;
     s[SIGNAL_HR_STUCK] = b->same_count > 1 ? seconds(b->same_since, at) : NAN;
 }

@@ -1,7 +1,8 @@
 /* body_private.h - what the files of body.h share: the signals that rules are made of, the rules as they are
  * resolved for one person, and the state of a body.
  *
- *   body_rules.c     the document: read, laid over the shipped one, resolved for one person
+ *   body_rules.c     the document: read and checked
+ *   body_limits.c    laid over the shipped one, and resolved for one person
  *   body_defaults.c  the shipped document
  *   body_signals.c   the words a rule can be made of, with their units
  *   body_trust.c     what of a reading can be believed
@@ -44,6 +45,7 @@ typedef enum signal {
     SIGNAL_NEWS2,
     SIGNAL_NEWS2_SINGLE,
     SIGNAL_STILL,         /* seconds without movement */
+    SIGNAL_ACTIVE_AGO,    /* seconds since the person moved as bodies at rest do not */
     SIGNAL_FALL,          /* seconds since a fall without movement behind it */
     SIGNAL_STILL_DEVICE,  /* seconds since the device said so, without movement behind it */
     SIGNAL_LOST,          /* seconds without a pulse, or saturation, that can be believed */
@@ -76,7 +78,7 @@ typedef struct condition {
     double limit;
 } condition;
 
-#define RULE_ALSO_MAX 3
+#define RULE_ALSO_MAX 4
 
 typedef struct rule {
     char name[BODY_RULE_NAME_MAX];

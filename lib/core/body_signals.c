@@ -42,6 +42,7 @@ static const signal_row rows[SIGNALS] = {
     [SIGNAL_NEWS2] = {"news2", "NEWS2", "NEWS2 %.0f", 0, 20, 1, VITALS, false},
     [SIGNAL_NEWS2_SINGLE] = {"news2.single", "NEWS2", "single NEWS2 score %.0f", 0, 3, 0, VITALS, false},
     [SIGNAL_STILL] = {"still", "movement", "no movement for %.0f s", 0, 86400, 0, VITALS, true},
+    [SIGNAL_ACTIVE_AGO] = {"active.ago", "movement", "active %.0f s ago", 0, 86400, 0, VITALS, true},
     [SIGNAL_FALL] = {"fall", "movement", "no movement for %.0f s since a fall", 0, 86400, 0, VITALS, true},
     [SIGNAL_STILL_DEVICE] = {"still.device", "movement", "the device misses movement, since %.0f s", 0, 86400,
                              0, VITALS, true},

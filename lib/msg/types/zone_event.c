@@ -1,4 +1,4 @@
-/* zone_event.c - a person entered, left or stayed in a zone. */
+/* zone_event.c - a person entered, left or stayed in a zone, passed through it or was too fast there. */
 #include "msg/types/row.h"
 
 extern const msg_type msg_type_zone_event;
@@ -8,6 +8,8 @@ static const msg_column columns[] = {
     BODY("person", MSG_TEXT),
     BODY("event", MSG_TEXT),
     POINT_AT("position", "location"),
+    BODY("speed", MSG_REAL4),
+    BODY_AT("lasted", MSG_REAL4, "for"),
 };
 
 const msg_type msg_type_zone_event = {

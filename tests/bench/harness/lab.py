@@ -128,6 +128,10 @@ class Lab:
         return figures(subprocess.run([os.path.join(self.build, "bench", "access"), self.find("etc/mayday/policy.conf"),
                                        str(incidents), str(members), str(calls)], capture_output=True, text=True))
 
+    def vitals(self, *what):
+        """Detection in simulated people, without anything else."""
+        return figures(subprocess.run([os.path.join(self.build, "bench", "vitals"), *map(str, what)], capture_output=True, text=True))
+
     # ---- the reference
 
     def bare(self, nodelay=True):

@@ -91,6 +91,8 @@ static const struct {
                   "\"2024-11-28T12:47:07.136Z\",\"payload\":{" HEAD ",\"text\":\"hi\"}},"
                   "{\"gone\":\"mayday/v1/acme/alert/" ID "\"}]}"},
     {"broadcast", "{" HEAD ",\"text\":\"all units\"}"},
+    {"zone_event", "{" HEAD ",\"person\":\"anna\",\"event\":\"left_unchecked\",\"for\":60.5}"},
+    {"zone_event", "{" HEAD ",\"person\":\"anna\",\"event\":\"speeding\",\"speed\":14.2,\"for\":5}"},
     {"zone_event", "{" HEAD ",\"person\":\"anna\",\"event\":\"left\"}"},
     {"gateway_status", "{" HEAD ",\"status\":\"offline\"}"},
     {"receipt", "{" HEAD ",\"of\":[\"" ID "\"],\"mark\":\"read\"}"},

@@ -1,0 +1,275 @@
+/* fences.c - watches the zones: hears where people are, and says who entered, left, stayed, passed or was too
+ * fast (lib/place decides).
+ *
+ * Of each organisation one gateway judges: the one whose connection holds its advisory lock. When it dies or
+ * its connection does, the lock is free within moments; another takes it, learns from the database who is
+ * inside, and judges the positions since the last one was done. One that hears nothing because its broker is
+ * away gives the lock back. What is said has ids made from what happened, is said before it is stored, and is
+ * said again after a fault: whoever dies in between, it is one message, and nobody enters twice.
+ *
+ * Without the database the one that judged goes on, with the zones it has; it keeps who is inside on its
+ * shelf. Another may judge as well meanwhile, if it alone lost the database: both say the same. */
+#include <poll.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "gateway/fences.h"
+
+extern const service service_fences;
+
+#define EVERY_MS    250
+#define TURN_MS     100
+#define PASS_MS     1000
+#define TRY_MS      1000
+#define DEAF_MS     5000
+#define JUDGED_MS   5000
+#define LOOK_UP_MS  30000
+#define STRANGER_MS 1000
+#define SHELVE_MS   10000
+#define AWAY_MS     1000
+#define REFRESH_MS  60000
+#define SAY_MOST    1024
+#define SAY_FIRST   64
+
+typedef struct watch {
+    fences_ear *ear;
+    fence_org *orgs;
+    service_context *s;
+    int64_t passed_at_ms, connection; /* connected_ms of the connection that holds our locks */
+    bool away;
+} watch;
+
+static int64_t clock_ms(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static fence_org *org_of(watch *w, const char *name) {
+    for (fence_org *o = w->orgs; o; o = o->next)
+        if (text_equal(text_of(o->name), text_of(name)))
+            return o;
+    return NULL;
+}
+
+/* ---- what was heard ---- */
+
+static void judge(watch *w, fence_org *o, const fence_heard *one) {
+    fence_person *p = fence_org_person(o, text_of(one->person));
+    fix at;
+    if (!p)
+        return;
+    if (one->kind == FENCE_HEARD_CHECK_IN)
+        fence_org_checked_in(o, p, one->at);
+    else if (fences_position(one->payload, one->at, &at))
+        fence_org_take(w->s, o, p, &at);
+}
+
+/* Roles decide which zones are somebody's: they are looked up before a first position is judged. */
+static pg_verdict look_up(watch *w, fence_heard *all) {
+    pg_verdict verdict = PG_DONE;
+    for (const fence_heard *one = all; one; one = one->next) {
+        fence_org *o = org_of(w, one->org);
+        if (o && o->held && one->kind == FENCE_HEARD_LOCATION)
+            (void)fence_org_person(o, text_of(one->person));
+    }
+    for (fence_org *o = w->orgs; o && w->s->c && verdict == PG_DONE; o = o->next) {
+        int64_t age = clock_ms() - o->looked_up_at_ms;
+        if (o->held && (age >= LOOK_UP_MS || (o->strangers && age >= STRANGER_MS) || o->looked_up_at_ms == 0))
+            verdict = fences_store_people(w->s, o);
+    }
+    return verdict;
+}
+
+static pg_verdict listen(watch *w) {
+    size_t lost = 0, count = 0;
+    fence_heard *all = fences_ear_take(w->ear, &lost);
+    pg_verdict verdict = look_up(w, all);
+    while (all) {
+        fence_heard *one = all;
+        fence_org *o = org_of(w, one->org);
+        if (o && o->held) {
+            judge(w, o, one);
+            count++;
+        }
+        all = one->next;
+        free(one);
+    }
+    service_count(w->s, "mayday_gateway_zone_positions_total", count);
+    if (lost)
+        service_count(w->s, "mayday_gateway_zone_positions_lost_total", lost);
+    return verdict;
+}
+
+static void pass(watch *w) {
+    instant now = instant_now();
+    size_t zones = 0, inside = 0, waiting = 0;
+    if (clock_ms() - w->passed_at_ms < PASS_MS)
+        return;
+    w->passed_at_ms = clock_ms();
+    for (fence_org *o = w->orgs; o; o = o->next) {
+        if (!o->held)
+            continue;
+        fence_org_pass(w->s, o, now);
+        fence_org_tidy(o, now);
+        zones += fences_count(o->zones);
+        inside += o->inside;
+        waiting += o->unsaid_count;
+    }
+    service_gauge(w->s, "mayday_gateway_zones_watched", (double)zones);
+    service_gauge(w->s, "mayday_gateway_zone_people_inside", (double)inside);
+    service_gauge(w->s, "mayday_gateway_zone_messages_waiting", (double)waiting);
+}
+
+/* ---- whose it is ---- */
+
+/* A gateway that hears nothing of an organisation must not keep it from one that does. */
+static bool is_deaf(watch *w, fence_org *o) {
+    if (bus_up(w->s->bus, text_of(o->name))) {
+        o->down_since_ms = 0;
+        return false;
+    }
+    if (o->down_since_ms == 0)
+        o->down_since_ms = clock_ms();
+    return clock_ms() - o->down_since_ms >= DEAF_MS;
+}
+
+static pg_verdict settle_lease(watch *w, fence_org *o) {
+    bool deaf = is_deaf(w, o);
+    if (o->locked && (deaf || !o->wanted))
+        return fences_store_unlock(w->s, o);
+    if (!o->locked && o->wanted && o->down_since_ms == 0 && clock_ms() - o->tried_at_ms >= TRY_MS)
+        return fences_store_lock(w->s, o);
+    return PG_DONE;
+}
+
+static pg_verdict settle_leases(watch *w) {
+    pg_verdict verdict = PG_DONE;
+    if (w->connection != w->s->connected_ms) {
+        w->connection = w->s->connected_ms;
+        for (fence_org *o = w->orgs; o; o = o->next) {
+            o->locked = false;
+            o->tried_at_ms = 0;
+        }
+    }
+    for (fence_org *o = w->orgs; o && verdict == PG_DONE; o = o->next)
+        verdict = settle_lease(w, o);
+    return verdict;
+}
+
+/* ---- saying and storing ---- */
+
+/* Who is still inside is stored now and then as well, with when they were seen. */
+static void refresh(fence_org *o) {
+    fence_stay stay;
+    if (clock_ms() - o->refreshed_at_ms < REFRESH_MS)
+        return;
+    o->refreshed_at_ms = clock_ms();
+    for (fence_person *p = o->people; p; p = p->hh.next)
+        if (fence_walker_stays(p->walker, &stay, 1) > 0)
+            p->dirty = true;
+}
+
+static pg_verdict finish(watch *w, fence_org *o, bool *ret_again) {
+    int64_t now = clock_ms();
+    bool said = fence_org_say(w->s, o, SAY_MOST);
+    *ret_again = *ret_again || (said && o->unsaid);
+    refresh(o);
+    pg_verdict verdict = fences_store_save(w->s, o);
+    if (verdict == PG_DONE && !o->unsaid && now - o->judged_at_ms >= JUDGED_MS) {
+        o->judged_at_ms = now;
+        verdict = fences_store_judged(w->s, o);
+    }
+    if (verdict == PG_DONE && o->stirred && now - o->shelved_at_ms >= SHELVE_MS)
+        fences_shelve(w->s, o, false);
+    return verdict;
+}
+
+static pg_verdict step(service_context *s, void *state, bool *ret_again) {
+    watch *w = state;
+    w->s = s;
+    *ret_again = false;
+    pg_verdict verdict = fences_store_look(s, &w->orgs);
+    if (verdict == PG_DONE)
+        verdict = settle_leases(w);
+    if (verdict == PG_DONE)
+        verdict = listen(w);
+    if (verdict != PG_DONE)
+        return verdict;
+    w->away = false;
+    pass(w);
+    for (fence_org *o = w->orgs; o && verdict == PG_DONE; o = o->next)
+        if (o->held)
+            verdict = finish(w, o, ret_again);
+    return verdict;
+}
+
+/* ---- without the database ---- */
+
+static void go_on(watch *w) {
+    (void)!listen(w);
+    pass(w);
+    for (fence_org *o = w->orgs; o; o = o->next) {
+        if (!o->held)
+            continue;
+        (void)fence_org_say(w->s, o, SAY_FIRST);
+        if (o->stirred && clock_ms() - o->shelved_at_ms >= AWAY_MS) {
+            o->recalled = false; /* from here on we know more than the database */
+            fences_shelve(w->s, o, true);
+        }
+    }
+}
+
+static void without(service_context *s, void *state, int ms) {
+    watch *w = state;
+    int64_t until = clock_ms() + ms;
+    w->s = s;
+    if (!w->away)
+        service_log(s, LOG_LEVEL_WARNING, "the database is away: zones are watched as they were last known");
+    w->away = true;
+    while (clock_ms() < until && !service_stopping(s)) {
+        go_on(w);
+        int64_t left = until - clock_ms();
+        (void)poll(NULL, 0, (int)(left < 0 ? 0 : left < TURN_MS ? left : TURN_MS));
+    }
+}
+
+/* ---- its life ---- */
+
+static void end(void *state) {
+    watch *w = state;
+    if (!w)
+        return;
+    while (w->orgs) {
+        fence_org *o = w->orgs;
+        w->orgs = o->next;
+        (void)fence_org_free(o);
+    }
+    (void)fences_ear_close(w->ear);
+    free(w);
+}
+
+static void *begin(service_context *s) {
+    watch *w = calloc(1, sizeof *w);
+    if (!w)
+        return NULL;
+    w->s = s;
+    if (fences_ear_open(s->bus, &w->ear) < 0) {
+        service_log(s, LOG_LEVEL_ERROR, "it can't begin");
+        if (!w->ear) /* what the bus knows can't be freed before it ends */
+            end(w);
+        return NULL;
+    }
+    fences_recall(s, &w->orgs);
+    return w;
+}
+
+const service service_fences = {
+    .name = "fences",
+    .channel = "mayday_zones",
+    .every_ms = EVERY_MS,
+    .step = step,
+    .without = without,
+    .begin = begin,
+    .end = end,
+};

@@ -1,0 +1,36 @@
+/* fence_inside.h - what the files of fence.h share. Private to lib/place. */
+#ifndef MAYDAY_PLACE_FENCE_INSIDE_H
+#define MAYDAY_PLACE_FENCE_INSIDE_H
+
+#include "place/fence.h"
+#include "place/schedule.h"
+#include "place/shape.h"
+
+typedef struct fence_zone {
+    char *name;
+    json *document;
+    shape *where;
+    schedule when;
+    double margin; /* metres beyond the border before one is outside again */
+    instant dwell; /* 0: not asked */
+    double limit;  /* m/s; NAN: none */
+    bool check_in;
+    const json *roles, *people; /* in `document`; NULL and NULL: for all */
+} fence_zone;
+
+struct fences {
+    yard *y;
+    fence_zone **zones; /* by name */
+    size_t count, room;
+    uint64_t edition; /* moves with every change: indexes of an older one mean nothing */
+    grove *trees;     /* NULL: to be made again */
+};
+
+NODISCARD int fence_zone_read(yard *y, const json *from, fence_zone **ret_zone, char ret_why[FENCE_WHY_MAX]);
+fence_zone *fence_zone_free(fence_zone *z); /* takes NULL, returns NULL */
+bool fence_zone_for(const fence_zone *z, text person, const text *roles, size_t role_count);
+
+bool fences_find(const fences *f, text zone, size_t *ret_index);
+NODISCARD int fences_ready(fences *f); /* makes the tree if it must. 0 or -ENOMEM */
+
+#endif
