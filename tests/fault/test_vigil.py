@@ -322,3 +322,19 @@ def test_what_comes_back_over_mqtt_is_judged_once(site, edge, strap):
     ann.answers(ann.checks[0])
     site.wait_rows("SELECT answer FROM mayday.check_watch WHERE person = 'ann'", [("ok",)])
     ann.close()
+
+
+def test_a_gateway_that_hangs_is_not_waited_for(site):
+    with watched(site, quick(site, "gw1").start()) as first, quick(site, "gw2") as second:
+        ann = Wearer(site, "ann")
+        ann.rests()
+        first.signal(signal.SIGSTOP)
+        ann.worries()
+        check = ann.asked()
+        assert holder(site) == [(second.id,)]
+        alert = one_incident(site, "ann")
+        first.signal(signal.SIGCONT)
+        time.sleep(4)
+        assert one_incident(site, "ann") == alert and ann.questions() == [check["id"]]
+        assert site.rows("SELECT presses FROM mayday.alert WHERE id = %s", [alert]) == [(1,)]
+        ann.close()
