@@ -215,7 +215,7 @@ def test_zones_count_as_soon_as_they_are_put_and_keep_who_is_inside_when_edited(
         field.walks("ann", 300, 310)  # outside of what it was
         field.site.rows("SELECT mayday.drop_zone(%s, 'yard')", [field.org])
         field.loaded(gateway, 1, times=2)
-        field.walks("ann", 900, 910, 0)
+        field.walks("ann", 600, 610, 300, 0)  # not faster than anybody could be
         assert field.hears() == ("other", "ann", "entered"), "of a zone that is dropped nothing is said"
 
 
@@ -329,3 +329,69 @@ def test_the_figures_of_the_zones_are_there(field):
                 text = answer.read().decode()
             return 'mayday_gateway_zone_events_total{event="entered"} 1' in text and "mayday_gateway_zone_people_inside 1" in text
         wait_until(shown, "the figures are there")
+
+
+# ---- without the database
+
+@pytest.fixture(scope="module")
+def mortal():
+    from support.mortal import mortal_server, open_folder
+    with open_folder() as folder, mortal_server(folder) as server:
+        yield server
+
+
+def test_without_the_database_zones_are_watched_as_they_were_and_it_is_brought_in_afterwards(mortal, tmp_path):
+    from support.site import Site
+    with Site(tmp_path / "site", mortal) as site:
+        field = Field(site, "acme")
+        field.put(circle())
+        with field.gateway() as gateway:
+            field.watched(gateway)
+            field.walks("ann", 0)
+            assert field.hears() == ("yard", "ann", "entered")
+            field.wait_inside(("yard", "ann"))
+            field.walks("ben", 300)
+            mortal.stop("immediate")
+            wait_until(lambda: "zones are watched as they were last known" in gateway.log(), "it knows")
+            field.walks("ben", 50)
+            assert field.hears() == ("yard", "ben", "entered")
+            field.walks("ann", 300, 310)
+            assert field.hears() == ("yard", "ann", "left")
+            mortal.start()
+            field.wait_inside(("yard", "ben"))
+            field.wait_events(("ann", "entered"), ("ben", "entered"), ("ann", "left"))
+        field.close()
+
+
+def test_killed_without_the_database_it_remembers_who_is_inside(mortal, tmp_path):
+    from support.site import Site
+    with Site(tmp_path / "site", mortal) as site:
+        field = Field(site, "acme")
+        field.put(circle(radius=120))
+        gateway = field.gateway()
+        try:
+            field.watched(gateway)
+            field.walks("eve", 300)
+            mortal.stop("immediate")
+            wait_until(lambda: "zones are watched as they were last known" in gateway.log(), "it knows")
+            field.walks("eve", 0)
+            assert field.hears() == ("yard", "eve", "entered")
+            shelf = f"file:{gateway.folder}/gateway-gw1.db?mode=ro"
+            wait_until(lambda: '"eve"' in shelved(shelf), "it is on the shelf")
+            gateway.kill()
+            gateway.start("acme")
+            wait_until(lambda: gateway.log().count("zones are watched as they were last known") == 2, "it goes on")
+            field.walks("eve", 10, 300, 310)
+            assert field.hears() == ("yard", "eve", "left"), "and not entered again"
+        finally:
+            gateway.stop()
+            mortal.start()
+        field.close()
+
+
+def shelved(path):
+    import sqlite3
+    with sqlite3.connect(path, uri=True) as db:
+        tables = [name for name, in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return "".join(str([bytes(v).decode(errors="replace") if isinstance(v, bytes) else v for v in row])
+                       for table in tables for row in db.execute(f"SELECT * FROM {table}"))
