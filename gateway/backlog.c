@@ -21,6 +21,7 @@ struct backlog {
     backlog_options o;
     backlog_file *file; /* NULL: memory alone */
     pthread_mutex_t lock;
+    pthread_mutex_t dropping; /* taken before both locks */
     pthread_cond_t duty;
     pthread_t thread;
     bool started, closing;
@@ -155,22 +156,27 @@ static bool is_here(const backlog *b, int64_t number) {
     return false;
 }
 
+/* The writer does, and whoever reads again; one after the other, because each takes from the front. */
 static void drop_gone(backlog *b) {
     static const size_t at_once = 4096;
     int64_t numbers[4096];
     size_t count;
+    int fault = 0;
+    (void)pthread_mutex_lock(&b->dropping);
     do {
         lock(b);
         count = b->gone_count < at_once ? b->gone_count : at_once;
         memcpy(numbers, b->gone, count * sizeof *numbers);
         unlock(b);
-        if (!count || backlog_file_drop(b->file, numbers, count) < 0)
-            return;
+        fault = count ? backlog_file_drop(b->file, numbers, count) : 0;
+        if (!count || fault < 0)
+            break;
         lock(b); /* what came meanwhile stands behind */
         b->gone_count -= count;
         memmove(b->gone, b->gone + count, b->gone_count * sizeof *b->gone);
         unlock(b);
     } while (count == at_once);
+    (void)pthread_mutex_unlock(&b->dropping);
 }
 
 static size_t take_old(backlog *b, bool alarms, sample **ret_samples, size_t most) {
@@ -203,7 +209,10 @@ size_t backlog_old(backlog *b, sample **ret_samples, size_t most) {
     }
     size_t count = take_old(b, true, ret_samples, most);
     count += take_old(b, false, ret_samples + count, most - count);
-    if (count == 0 && backlog_file_count(b->file) > b->gone_count) { /* another round */
+    lock(b);
+    size_t gone = b->gone_count;
+    unlock(b);
+    if (count == 0 && backlog_file_count(b->file) > gone) { /* another round */
         b->read = b->alarmed = 0;
         b->drop_first = true;
     }
@@ -414,6 +423,7 @@ int backlog_open(const backlog_options *options, backlog **ret_backlog) {
         return -ENOMEM;
     b->o = *options;
     (void)pthread_mutex_init(&b->lock, NULL);
+    (void)pthread_mutex_init(&b->dropping, NULL);
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&b->duty, &monotonic);
@@ -451,6 +461,7 @@ backlog *backlog_close(backlog *b) {
     b->file = backlog_file_close(b->file);
     (void)pthread_cond_destroy(&b->duty);
     (void)pthread_mutex_destroy(&b->lock);
+    (void)pthread_mutex_destroy(&b->dropping);
     free(b);
     return NULL;
 }

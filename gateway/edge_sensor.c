@@ -236,6 +236,7 @@ void sensor_sensed_of(sensor *s, text person, const sensed *one) {
     int64_t ms = edge_ms();
     s->heard_ms = ms;
     s->report.heard++;
+    s->e->changed |= s->report.silent;
     if (s->report.silent)
         log_line("edge", LOG_LEVEL_NOTICE, "sensor %s speaks again", s->name);
     s->report.silent = false;

@@ -93,12 +93,19 @@ def until(client, wanted):
             return said
 
 
-def health(gateway):
+def ask(gateway):
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{gateway.http_port}/health", timeout=5) as answer:
             return json.loads(answer.read())
     except urllib.error.HTTPError as answer:
         return json.loads(answer.read())
+    except urllib.error.URLError:  # it is on its way up
+        gateway.alive()
+        return None
+
+
+def health(gateway):
+    return wait_until(lambda: ask(gateway), "/health is answered")
 
 
 def sensor_of(gateway, name="port"):
@@ -183,7 +190,7 @@ def test_a_sensor_that_falls_silent_is_reported_and_so_is_that_it_speaks_again(s
         wait_until(lambda: sensor_of(gateway).get("state") == "silent", "it is silent")
         assert "port is silent" in gateway.log()
         port.say_json(hr=80)
-        wait_until(lambda: sensor_of(gateway).get("state") == "open", "it speaks again")
+        wait_until(lambda: "port speaks again" in gateway.log() and sensor_of(gateway).get("heard") == 2, "it speaks again")
         with urllib.request.urlopen(f"http://127.0.0.1:{gateway.http_port}/metrics", timeout=5) as answer:
             assert 'mayday_gateway_sensor_heard_total{sensor="port"} 2' in answer.read().decode()
 
