@@ -22,6 +22,7 @@
 #define REST_MS      250
 #define BACKOFF_MS   500
 #define BACKOFF_MOST 30000
+#define SKIPPED_MS   5000
 #define REFUSED_MS   5000
 #define REFUSED_AT   0x80
 #define SPACE_MAX    (8 << 20)
@@ -34,7 +35,7 @@ static size_t leave_behind(edge *e, sample **samples, size_t count) {
         if (bus_up(e->o.bus, samples[i]->org))
             samples[left++] = samples[i];
         else
-            backlog_done(e->backlog, samples[i], FATE_UNSENT);
+            backlog_done(e->backlog, samples[i], samples[i]->waited ? FATE_LATER : FATE_UNSENT);
     }
     return left;
 }
@@ -93,14 +94,17 @@ static void back_off(edge *e) {
     e->quota = QUOTA_LEAST;
 }
 
-/* Returns how long it took; -1: the broker hung up on us, or there was nothing to send with. */
+#define HUNG_UP -1 /* the broker did */
+#define NOBODY  -2 /* there is no connection for any of it */
+
+/* Returns how long it took, or why not. */
 static int64_t publish(edge *e, sample **samples, size_t count) {
     CLEANUP(buf_release) buf space = BUF(SPACE_MAX);
     bus_message messages[QUOTA_MOST] = {0};
     bool answered = true;
     count = leave_behind(e, samples, count);
     if (count == 0)
-        return -1;
+        return NOBODY;
     int64_t began = edge_ms();
     if (load(samples, count, messages, &space) == 0)
         (void)bus_publish(e->o.bus, messages, count, TIMEOUT_MS);
@@ -108,7 +112,7 @@ static int64_t publish(edge *e, sample **samples, size_t count) {
         answered &= settle(e, samples[i], &messages[i]);
     if (!answered) {
         back_off(e);
-        return -1;
+        return HUNG_UP;
     }
     e->backoff_ms = 0;
     return edge_ms() - began;
@@ -129,7 +133,15 @@ static bool send_old(edge *e) {
     if (e->rest_ms > 0)
         return false;
     size_t count = backlog_old(e->backlog, samples, e->backoff_ms ? 1 : e->quota);
-    int64_t took = count ? publish(e, samples, count) : -1;
+    int64_t took = count ? publish(e, samples, count) : HUNG_UP;
+    if (took == NOBODY) { /* what is behind it may be for somebody else */
+        e->skipped = true;
+        return true;
+    }
+    if (count == 0 && e->skipped) {
+        e->skipped = false;
+        e->old_pause_ms = began + SKIPPED_MS;
+    }
     if (took < 0)
         return false;
     if (took <= SOON_MS && count == e->quota && e->quota < QUOTA_MOST)

@@ -46,6 +46,7 @@ typedef struct fence_person {
     char *id;
     char *name, *lang; /* NULL: not known */
     json *roles;       /* an array; NULL: not known */
+    bool known;        /* the database has told who they are */
     bool dirty;        /* differs from what is stored */
     size_t unsaid;     /* messages about them that no broker has yet */
     fence_walker *walker;
@@ -69,12 +70,13 @@ typedef struct fence_org {
     bool held;       /* we judge it */
     bool locked;     /* by our connection; it may be lost, and then `held` stays until another judges */
     bool recalled;   /* what we know of it is what we kept on the shelf, from when the database was away */
-    bool strangers;  /* of some people we know nothing yet */
+    bool strangers;  /* some people came who were not looked up yet */
+    bool unknown;    /* of some the database knew nothing when they were */
     bool stirred;    /* something is not on the shelf yet */
     fence_person *people;
     fence_said *unsaid, **unsaid_end;
     size_t unsaid_count, inside;
-    int64_t down_since_ms, judged_at_ms, looked_up_at_ms, tried_at_ms, shelved_at_ms,
+    int64_t down_since_ms, judged_at_ms, looked_up_at_ms, refreshed_people_ms, tried_at_ms, shelved_at_ms,
         refreshed_at_ms; /* monotonic */
 } fence_org;
 
@@ -122,7 +124,8 @@ NODISCARD int fence_spell_alarm(const fence_news *n, fence_message *ret_message)
 NODISCARD pg_verdict fences_store_look(service_context *s, fence_org **orgs); /* editions; loads zones */
 NODISCARD pg_verdict fences_store_lock(service_context *s, fence_org *o);     /* sets `locked`, `held` */
 NODISCARD pg_verdict fences_store_unlock(service_context *s, fence_org *o);
-NODISCARD pg_verdict fences_store_people(service_context *s, fence_org *o);
+NODISCARD pg_verdict fences_store_people(service_context *s, fence_org *o,
+                                         bool all); /* else those not known */
 NODISCARD pg_verdict fences_store_save(service_context *s, fence_org *o);
 NODISCARD pg_verdict fences_store_judged(service_context *s, const fence_org *o);
 void fences_shelve(service_context *s, fence_org *o, bool away);

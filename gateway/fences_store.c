@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "gateway/pg_array.h"
+
 #define SHELF      TEXT("fences")
 #define SAVE_MOST  500
 #define SAVE_LIMIT (8u << 20)
@@ -139,7 +141,7 @@ static pg_verdict replay(service_context *s, fence_org *o) {
         if (!fence_org_person(o, text_of(pg_value(rows, i, 0))))
             return PG_RETRY;
     if (verdict == PG_DONE)
-        verdict = fences_store_people(s, o);
+        verdict = fences_store_people(s, o, true);
     for (size_t i = 0; verdict == PG_DONE && i < pg_rows_count(rows); i++) {
         fence_person *p = fence_org_person(o, text_of(pg_value(rows, i, 0)));
         instant at = fences_moment(moment_of(rows, i, 1), moment_of(rows, i, 2), is_true(rows, i, 3));
@@ -221,24 +223,49 @@ static void know(fence_person *p, const pg_rows *rows, size_t i) {
     p->name = copied(rows, i, 1);
     p->lang = copied(rows, i, 2);
     p->roles = roles;
+    p->known = true;
 }
 
-pg_verdict fences_store_people(service_context *s, fence_org *o) {
-    static const char sql[] =
-        "SELECT p.person, p.name, p.lang, array_to_json(p.roles) FROM mayday.person p WHERE p.org = $1";
+/* An array of those to look up; false when memory is short. */
+static bool name_unknown(const fence_org *o, buf *to) {
+    pg_array_begin(to);
+    for (const fence_person *p = o->people; p; p = p->hh.next)
+        if (!p->known)
+            pg_array_add(to, text_of(p->id));
+    pg_array_end(to);
+    return buf_failed(to) == 0;
+}
+
+static bool any_unknown(const fence_org *o) {
+    for (const fence_person *p = o->people; p; p = p->hh.next)
+        if (!p->known)
+            return true;
+    return false;
+}
+
+pg_verdict fences_store_people(service_context *s, fence_org *o, bool all) {
+    static const char sql[] = "SELECT p.person, p.name, p.lang, array_to_json(p.roles) FROM mayday.person p"
+                              " WHERE p.org = $1 AND ($2::text[] IS NULL OR p.person = ANY ($2::text[]))";
     CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
-    const char *with[] = {o->name};
-    pg_verdict verdict = pg_query(s->c, sql, 1, with, &rows);
-    for (size_t i = 0; verdict == PG_DONE && i < pg_rows_count(rows); i++) {
+    CLEANUP(buf_release) buf whom = BUF(SAVE_LIMIT);
+    all = all || !name_unknown(o, &whom);
+    const char *with[] = {o->name, all ? NULL : whom.ptr};
+    pg_verdict verdict = pg_query(s->c, sql, ARRAY_LEN(with), with, &rows);
+    if (verdict != PG_DONE)
+        return verdict;
+    for (size_t i = 0; i < pg_rows_count(rows); i++) {
         text id = text_of(pg_value(rows, i, 0));
         fence_person *p = NULL;
         HASH_FIND(hh, o->people, id.ptr, id.len, p);
         if (p)
             know(p, rows, i);
     }
+    if (all)
+        o->refreshed_people_ms = clock_ms();
     o->looked_up_at_ms = clock_ms();
-    o->strangers = verdict == PG_DONE ? false : o->strangers;
-    return verdict;
+    o->strangers = false;
+    o->unknown = any_unknown(o);
+    return PG_DONE;
 }
 
 /* ---- presence ---- */

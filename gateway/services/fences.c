@@ -74,9 +74,10 @@ static pg_verdict look_up(watch *w, fence_heard *all) {
             (void)fence_org_person(o, text_of(one->person));
     }
     for (fence_org *o = w->orgs; o && w->s->c && verdict == PG_DONE; o = o->next) {
-        int64_t age = clock_ms() - o->looked_up_at_ms;
-        if (o->held && (age >= LOOK_UP_MS || (o->strangers && age >= STRANGER_MS) || o->looked_up_at_ms == 0))
-            verdict = fences_store_people(w->s, o);
+        bool everybody = clock_ms() - o->refreshed_people_ms >= LOOK_UP_MS;
+        bool some = o->strangers || (o->unknown && clock_ms() - o->looked_up_at_ms >= STRANGER_MS);
+        if (o->held && (everybody || some))
+            verdict = fences_store_people(w->s, o, everybody);
     }
     return verdict;
 }
@@ -138,6 +139,10 @@ static pg_verdict settle_lease(watch *w, fence_org *o) {
     bool deaf = is_deaf(w, o);
     if (o->locked && (deaf || !o->wanted))
         return fences_store_unlock(w->s, o);
+    if (o->held && (deaf || !o->wanted)) { /* known from the shelf, and not ours to judge now */
+        o->held = o->recalled = false;
+        fence_org_forget(o);
+    }
     if (!o->locked && o->wanted && o->down_since_ms == 0 && clock_ms() - o->tried_at_ms >= TRY_MS)
         return fences_store_lock(w->s, o);
     return PG_DONE;

@@ -143,6 +143,9 @@ typedef struct course { /* of one vital */
     int64_t unrest;
 } course;
 
+/* Fewer readings that are the same are no pulse that stands still: a sensor that fell silent has two. */
+#define BODY_STUCK_COUNT 60
+
 #define DROP_BUCKETS 12 /* of 5 s */
 #define RR_BUCKETS   10 /* of 30 s */
 #define RR_OUTLIERS  6  /* in a row: the rhythm itself has changed */

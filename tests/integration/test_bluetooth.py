@@ -287,6 +287,16 @@ def test_straps_that_change_hands_while_it_runs_are_the_others_from_then_on_and_
         assert bluez.state(OTHER)["connected"]
 
 
+def test_one_that_is_added_while_it_runs_is_found_though_bluez_knew_it_before(site, bluez):
+    bluez.device().device(OTHER, known=True).start()
+    with gateway_of(site, bluez, "added", strap()) as gateway:
+        wait_state(gateway, "open")
+        write_sensors(gateway, strap(), strap("other", "bob", OTHER))
+        gateway.signal(1)
+        wait_state(gateway, "open", "other")
+        assert gateway.log().count("sensor strap is open") == 1, "the first went on"
+
+
 def test_a_device_that_is_configured_for_two_people_is_read_as_the_first_ones_alone(site, bluez):
     bluez.device().start()
     with gateway_of(site, bluez, "both", strap("one", "ann"), strap("two", "bob")) as gateway, dispatch(site, "vitals") as dan:

@@ -6,8 +6,8 @@
 
 #include "scenes/run.h"
 
-#define SEED   UINT64_C(5)
-#define PERIOD 2 /* s, between two readings */
+#define SEED   UINT64_C(21)
+#define PERIOD 3 /* s, between two readings; what it kept has to stay below the limit of the broker */
 #define FIXES  6 /* s, between two positions */
 #define LAT    51.5055
 #define LON    (-0.1657)
@@ -18,7 +18,7 @@
 #define RUN_S    720
 #define KEPT_S   (REST_S + WALK_S + RUN_S)
 #define AFTER_S  1200
-#define STRUCK_S (KEPT_S - 4)
+#define STRUCK_S (KEPT_S - 25)
 
 static const traits olga = {.age = 34,
                             .resting = 56,
