@@ -127,6 +127,7 @@ typedef struct saying {
     instant since;                 /* of vigil_now() */
     bool shelved;                  /* it is on the shelf "vigil" */
     bool handed;                   /* to the service standby */
+    instant back_at;               /* when the broker was there again; 0: not since it was handed */
 } saying;
 
 /* Takes a message into what is to be said; the same id twice is one. Returns 0 or a fault. */

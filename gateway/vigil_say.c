@@ -19,6 +19,7 @@
 #define AGAIN_AFTER (INSTANT_SECOND / 2)
 #define HAND_AFTER  (INSTANT_SECOND * 3 / 2)
 #define REFUSED_AT  0x80
+#define BRING_TIME  (5 * INSTANT_SECOND)
 #define BODY_MAX    (256u << 10)
 
 static saying *saying_free(saying *one) {
@@ -213,13 +214,26 @@ static void settle(vigil *v, saying *one, const bus_message *m) {
     }
 }
 
+/* An incident that people were told of from here is stored by whoever writes for the broker; the engine would
+ * tell them once more if it saw it before what was told is brought in (standby_bring.c). So it waits for
+ * that, a few seconds at most. Without the database the engine itself waits, when that is back. */
+static bool is_held_back(vigil *v, saying *one) {
+    CLEANUP(buf_release) buf name = BUF(1024), told = BUF(1u << 20);
+    if (!one->handed || !v->with_database)
+        return false;
+    one->back_at = one->back_at ? one->back_at : vigil_now(v);
+    buf_printf(&name, "%s/%s", one->org, one->alert);
+    return vigil_now(v) - one->back_at < BRING_TIME && buf_failed(&name) == 0 &&
+           local_get(v->s->local, TEXT("ledger"), buf_text(&name), &told) == 0;
+}
+
 void vigil_speak(vigil *v) {
     bus_message messages[BATCH] = {0};
     saying *of[BATCH];
     size_t count = 0, sent;
     if (vigil_now(v) - v->spoke_at >= AGAIN_AFTER)
         for (saying *one = v->sayings; one && count < BATCH; one = one->next)
-            if (bus_up(v->s->bus, text_of(one->org))) {
+            if (bus_up(v->s->bus, text_of(one->org)) && !is_held_back(v, one)) {
                 messages[count] = (bus_message){
                     .org = text_of(one->org), .topic = text_of(one->topic), .payload = text_of(one->payload)};
                 of[count++] = one;
