@@ -203,8 +203,10 @@ size_t backlog_old(backlog *b, sample **ret_samples, size_t most) {
     }
     size_t count = take_old(b, true, ret_samples, most);
     count += take_old(b, false, ret_samples + count, most - count);
-    if (count == 0 && backlog_file_count(b->file) > b->gone_count) /* those that were put back */
+    if (count == 0 && backlog_file_count(b->file) > b->gone_count) { /* another round */
         b->read = b->alarmed = 0;
+        b->drop_first = true;
+    }
     return count;
 }
 
@@ -250,7 +252,8 @@ void backlog_done(backlog *b, sample *s, sample_fate fate) {
     } else {
         s->on_way = false;
         if (s->number && !s->being_written) {
-            read_again(b, s);
+            if (fate != FATE_LATER)
+                read_again(b, s);
             drop(b, s);
         }
     }

@@ -72,7 +72,8 @@ size_t backlog_live(backlog *b, sample **ret_samples, size_t most);
 size_t backlog_old(backlog *b, sample **ret_samples, size_t most);
 
 typedef enum sample_fate {
-    FATE_UNSENT = 0, /* it waits on */
+    FATE_UNSENT = 0, /* it waits on, and comes again next */
+    FATE_LATER,      /* it waits on; first those behind it */
     FATE_SENT,       /* the broker has it */
     FATE_REFUSED,    /* it said no: again later, behind all others, a few times */
 } sample_fate;

@@ -341,6 +341,7 @@ int backlog_file_drop(backlog_file *f, const int64_t *numbers, size_t count) {
     fault = end(f, fault);
     if (fault == 0)
         atomic_fetch_sub(&f->count, gone);
+    weigh(f);
     unlock(f);
     return fault;
 }

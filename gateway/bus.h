@@ -55,9 +55,16 @@ NODISCARD int bus_listen(bus *b, const char *filter, bus_seen seen, void *contex
  * topics of their own. Both are borrowed for the bus's life. */
 NODISCARD int bus_listen_whole(bus *b, const char *org, const char *filter, bus_seen seen, void *context);
 
-/* Our own status as it is published, with the incidents we have told without the database
- * (gateway_status.json). The fault, if any, stays in the buffer. */
-void bus_spell_status(const bus *b, instant now, const char *const *told, size_t count, buf *to);
+/* What we told without the database. */
+typedef struct bus_told {
+    const char *const *alerts; /* of which everybody was reached: the newest */
+    size_t count;
+    int64_t sent; /* messages */
+} bus_told;
+
+/* Our own status as it is published, with that (gateway_status.json). The fault, if any, stays in the buffer.
+ */
+void bus_spell_status(const bus *b, instant now, const bus_told *told, buf *to);
 
 /* ---- for main() ---- */
 

@@ -104,8 +104,7 @@ void *bus_manage(void *the_bus);
 void bus_see_rival(void *the_bus, text org, text topic, text payload, text sender,
                    bool retained); /* a bus_seen */
 /* gateway_status.json */
-NODISCARD int bus_status(const bus *b, const char *status, instant now, const char *const *told, size_t count,
-                         buf *to);
+NODISCARD int bus_status(const bus *b, const char *status, instant now, const bus_told *told, buf *to);
 void bus_status_topic(const link *l, buf *to);
 
 #endif

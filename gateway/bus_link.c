@@ -22,18 +22,18 @@
 
 /* ---- what is said of ourselves ---- */
 
-static int put_told(json *body, const char *const *told, size_t count) {
-    json *list = count ? json_new_array() : NULL;
-    for (size_t i = 0; i < count; i++)
-        if (!list || json_append(list, json_new_string(text_of(told[i]))) < 0) {
+static int put_told(json *body, const bus_told *told) {
+    json *list = told && told->count ? json_new_array() : NULL;
+    for (size_t i = 0; told && i < told->count; i++)
+        if (!list || json_append(list, json_new_string(text_of(told->alerts[i]))) < 0) {
             (void)json_free(list);
             return -ENOMEM;
         }
-    return count ? json_put(body, "told", list) : 0;
+    int fault = list ? json_put(body, "told", list) : 0;
+    return fault == 0 && told ? json_put(body, "sent", json_new_integer(told->sent)) : fault;
 }
 
-int bus_status(const bus *b, const char *status, instant now, const char *const *told, size_t count,
-               buf *to) {
+int bus_status(const bus *b, const char *status, instant now, const bus_told *told, buf *to) {
     CLEANUP(json_freep) json *body = json_new_object();
     char id[UUID_TEXT_LEN + 1], now_text[INSTANT_TEXT_LEN + 1];
     uint8_t noise[10];
@@ -47,14 +47,14 @@ int bus_status(const bus *b, const char *status, instant now, const char *const 
         json_put(body, "ts", json_new_string(text_of(now_text))) < 0 ||
         json_put(body, "status", json_new_string(text_of(status))) < 0 ||
         json_put(body, "version", json_new_string(text_of(b->o.version))) < 0 ||
-        json_put(body, "since", json_new_string(text_of(b->since))) < 0 || put_told(body, told, count) < 0)
+        json_put(body, "since", json_new_string(text_of(b->since))) < 0 || put_told(body, told) < 0)
         return -ENOMEM;
     json_print(body, to);
     return buf_failed(to);
 }
 
-void bus_spell_status(const bus *b, instant now, const char *const *told, size_t count, buf *to) {
-    int fault = bus_status(b, "online", now, told, count, to);
+void bus_spell_status(const bus *b, instant now, const bus_told *told, buf *to) {
+    int fault = bus_status(b, "online", now, told, to);
     if (fault < 0 && to->fault == 0)
         to->fault = fault;
 }
@@ -70,7 +70,7 @@ static void say_status(session *x, const char *status, instant now, bool tell) {
     CLEANUP(buf_release) buf body = BUF(4096);
     int packet;
     bus_status_topic(x->link, &topic);
-    if (buf_failed(&topic) < 0 || bus_status(x->link->b, status, now, NULL, 0, &body) < 0 ||
+    if (buf_failed(&topic) < 0 || bus_status(x->link->b, status, now, NULL, &body) < 0 ||
         paho_send(x, topic.ptr, buf_text(&body), true, tell, &packet) < 0)
         log_line("bus", LOG_LEVEL_WARNING, "%s: our status could not be published", x->link->org);
 }

@@ -242,7 +242,7 @@ int paho_begin(link *l, session **ret_session, char ret_why[BUS_WHY_MAX]) {
     x->begun_ms = bus_clock_ms();
     x->renew_ms = until ? renewal(now, until) : 0;
     bus_status_topic(l, &will_topic);
-    if (bus_status(l->b, "offline", now, NULL, 0, &will) < 0 || buf_failed(&will_topic) < 0 ||
+    if (bus_status(l->b, "offline", now, NULL, &will) < 0 || buf_failed(&will_topic) < 0 ||
         make_client(x) < 0 || connect_client(x, token, &will_topic, &will) < 0) {
         (void)paho_end(x);
         return -ENOMEM;

@@ -90,7 +90,9 @@ struct edge {
     pthread_cond_t to_send;
     bool more;
     int64_t pause_until_ms, backoff_ms, old_pause_ms, refused_ms;
+    int64_t rest_ms; /* until more of the backlog may go */
     size_t quota;
+    bool skipped; /* some of the backlog, whose organisation has no connection */
     _Atomic uint64_t sent, sent_late, refused, unanswered;
 
     pthread_mutex_t lock; /* of what follows */

@@ -90,7 +90,7 @@ static json *backlog_of(const edge_figures *f) {
         fault = json_put(one, "thinned", json_new_integer((int64_t)f->backlog.thinned));
     if (fault == 0)
         fault = json_put(one, "disk_full", json_new_bool(f->backlog.full));
-    if (fault == 0 && f->backlog.oldest)
+    if (fault == 0 && f->backlog.oldest && f->backlog.disk)
         fault = json_put(one, "oldest", json_new_string(text_of(oldest)));
     return fault == 0 ? one : json_free(one);
 }

@@ -1,9 +1,10 @@
 /* edge_uplink.c - what is sensed goes to the broker: what is live first, a quota of the backlog behind it.
  *
  * The quota follows the link: as many as went through in a moment go next time, so that what is live, and
- * whatever else this gateway has to say, never stands behind more than that. After the broker has hung up on
- * us, a single sample asks whether it takes them again: telemetry must not cost the connection that alarms go
- * by. */
+ * whatever else this gateway has to say, never stands behind more than that; and [sensors] drain bounds it,
+ * so that what is live does not wait for the database behind the past. After the broker has hung up on us, a
+ * single sample asks whether it takes them again: telemetry must not cost the connection that alarms go by.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -21,6 +22,7 @@
 #define REST_MS      250
 #define BACKOFF_MS   500
 #define BACKOFF_MOST 30000
+#define SKIPPED_MS   5000
 #define REFUSED_MS   5000
 #define REFUSED_AT   0x80
 #define SPACE_MAX    (8 << 20)
@@ -33,7 +35,7 @@ static size_t leave_behind(edge *e, sample **samples, size_t count) {
         if (bus_up(e->o.bus, samples[i]->org))
             samples[left++] = samples[i];
         else
-            backlog_done(e->backlog, samples[i], FATE_UNSENT);
+            backlog_done(e->backlog, samples[i], samples[i]->waited ? FATE_LATER : FATE_UNSENT);
     }
     return left;
 }
@@ -92,14 +94,17 @@ static void back_off(edge *e) {
     e->quota = QUOTA_LEAST;
 }
 
-/* Returns how long it took; -1: the broker hung up on us, or there was nothing to send with. */
+#define HUNG_UP -1 /* the broker did */
+#define NOBODY  -2 /* there is no connection for any of it */
+
+/* Returns how long it took, or why not. */
 static int64_t publish(edge *e, sample **samples, size_t count) {
     CLEANUP(buf_release) buf space = BUF(SPACE_MAX);
     bus_message messages[QUOTA_MOST] = {0};
     bool answered = true;
     count = leave_behind(e, samples, count);
     if (count == 0)
-        return -1;
+        return NOBODY;
     int64_t began = edge_ms();
     if (load(samples, count, messages, &space) == 0)
         (void)bus_publish(e->o.bus, messages, count, TIMEOUT_MS);
@@ -107,7 +112,7 @@ static int64_t publish(edge *e, sample **samples, size_t count) {
         answered &= settle(e, samples[i], &messages[i]);
     if (!answered) {
         back_off(e);
-        return -1;
+        return HUNG_UP;
     }
     e->backoff_ms = 0;
     return edge_ms() - began;
@@ -123,16 +128,29 @@ static bool send_live(edge *e) {
 
 static bool send_old(edge *e) {
     sample *samples[QUOTA_MOST];
-    if (edge_ms() < e->old_pause_ms)
+    int64_t began = edge_ms();
+    e->rest_ms = e->old_pause_ms - began;
+    if (e->rest_ms > 0)
         return false;
     size_t count = backlog_old(e->backlog, samples, e->backoff_ms ? 1 : e->quota);
-    int64_t took = count ? publish(e, samples, count) : -1;
+    int64_t took = count ? publish(e, samples, count) : HUNG_UP;
+    if (took == NOBODY) { /* what is behind it may be for somebody else */
+        e->skipped = true;
+        return true;
+    }
+    if (count == 0 && e->skipped) {
+        e->skipped = false;
+        e->old_pause_ms = began + SKIPPED_MS;
+    }
     if (took < 0)
         return false;
     if (took <= SOON_MS && count == e->quota && e->quota < QUOTA_MOST)
         e->quota *= 2;
     else if (took >= LATE_MS && e->quota > QUOTA_LEAST)
         e->quota /= 2;
+    int64_t next = began + (int64_t)count * 1000 / e->o.settings->sensors_drain;
+    if (next > e->old_pause_ms)
+        e->old_pause_ms = next;
     return true;
 }
 
@@ -164,8 +182,9 @@ void edge_uplink_wake(void *the_edge) {
 
 static void rest(edge *e) {
     struct timespec until;
+    int64_t ms = e->rest_ms > 0 && e->rest_ms < REST_MS ? e->rest_ms : REST_MS;
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += REST_MS * 1000000;
+    until.tv_nsec += (long)ms * 1000000;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     (void)pthread_mutex_lock(&e->sending);

@@ -21,6 +21,8 @@ static const struct {
     {"mayday_gateway_check_alarms_total",
      "Alarms raised by Mayday itself: a check without an answer, or with a cry for help."},
     {"mayday_gateway_timer_checks_total", "Questions asked because somebody's timer ran out."},
+    {"mayday_gateway_tidied_rows_total",
+     "Positions and vital signs removed because their organisation keeps them no longer."},
     {"mayday_gateway_clock_steps_total", "How often the database's clock was set, by its direction."},
     {"mayday_gateway_escalation_levels_total", "Levels of escalations that were told."},
     {"mayday_gateway_escalations_exhausted_total", "Escalations that nobody answered."},

@@ -5,14 +5,16 @@
 #include <strings.h>
 
 static const phrases spoken[] = {
-    {"en", "no answer to the status check of", "calls for help, asked by", "Question", "Answer", "Readings"},
-    {"de", "keine Antwort auf die Statusabfrage von", "ruft um Hilfe, gefragt von", "Frage", "Antwort",
-     "Messwerte"},
-    {"fr", "aucune réponse au contrôle de", "appelle à l'aide, en réponse à", "Question", "Réponse",
-     "Mesures"},
-    {"es", "sin respuesta a la consulta de", "pide ayuda, en respuesta a", "Pregunta", "Respuesta",
-     "Mediciones"},
-    {"af", "geen antwoord op die navraag van", "roep om hulp, gevra deur", "Vraag", "Antwoord", "Lesings"},
+    {"en", "no answer to the status check of", "did not answer when their timer had run out",
+     "calls for help, asked by", "Question", "Answer", "Readings"},
+    {"de", "keine Antwort auf die Statusabfrage von", "keine Antwort, nachdem der Timer abgelaufen war",
+     "ruft um Hilfe, gefragt von", "Frage", "Antwort", "Messwerte"},
+    {"fr", "aucune réponse au contrôle de", "aucune réponse à la fin de sa minuterie",
+     "appelle à l'aide, en réponse à", "Question", "Réponse", "Mesures"},
+    {"es", "sin respuesta a la consulta de", "sin respuesta al terminar su temporizador",
+     "pide ayuda, en respuesta a", "Pregunta", "Respuesta", "Mediciones"},
+    {"af", "geen antwoord op die navraag van", "geen antwoord nadat die tydhouer afgeloop het nie",
+     "roep om hulp, gevra deur", "Vraag", "Antwoord", "Lesings"},
 };
 
 const phrases *phrases_of(const char *lang) {

@@ -75,7 +75,7 @@ typedef struct told {
     bool handed_in; /* by this gateway itself: no broker took it, so no other gateway knows of it */
     instant stored_at; /* when it was seen to be in the database; 0: not yet */
     bool dirty;        /* differs from what is on disk */
-    bool said;         /* others know that we told it */
+    uint64_t said;     /* the how manyth that others were told we told; 0: not yet */
     bool handed;       /* the database has it; what is under way is all that is left */
     notice **notices;
     size_t count, room;
@@ -92,8 +92,19 @@ bool told_is(const told *t, text org, text alert); /* this incident, or a press 
 int told_rank(const told *t);                      /* 1 low ... 4 critical */
 bool told_settled(const told *t);                  /* nothing of it waits or is under way */
 bool told_reached(const told *t);                  /* every person of it was sent something */
+size_t told_sent(const told *t);                   /* how many of its notices were */
 /* The next place of the same person is due now. */
 void notice_next(notice *n, instant now);
+/* By which kind of channel somebody was told of an incident, or is being told. Whoever else is to be told so,
+ * and family, stands behind: when hundreds raise at once, somebody hears of each before others hear of any.
+ */
+#define NOTICE_KINDS 4
+typedef struct ahead {
+    bool anybody[NOTICE_KINDS];
+} ahead;
+ahead ahead_of(const told *t);
+void ahead_note(ahead *a, const notice *n); /* its status changed */
+bool notice_behind(const notice *n, const ahead *a);
 void told_name(const told *t, buf *to);  /* of its document in the ledger */
 void told_spell(const told *t, buf *to); /* that document; a fault stays in the buffer */
 /* Returns 0, -ENOMEM, or -EBADMSG. What was under way then is in doubt now. */
@@ -108,6 +119,8 @@ typedef struct at_hand {
     struct at_hand *next;
     char *org;
     instant refreshed_at; /* 0: not since we began */
+    instant said_at;      /* when others last heard how far we are, and */
+    int64_t said_sent;    /* how many messages that were */
     json *body;
     plan *plan;
 } at_hand;
@@ -148,6 +161,8 @@ int ear_fd(const standby_ear *e);       /* readable: something was heard; ear_ta
 heard *ear_take(standby_ear *e);        /* all of it, in its order; the caller's */
 /* How many gateways of this organisation that are online come before ours. */
 size_t ear_elders(standby_ear *e, text org);
+/* For how long (INSTANT_SECOND) none of them was heard to have sent more; INT64_MAX: never. */
+instant ear_elders_quiet(standby_ear *e, text org);
 /* Has another gateway, which is online, told this incident? */
 bool ear_told(standby_ear *e, text org, text alert);
 
@@ -167,11 +182,13 @@ typedef struct standby {
     instant away_since;   /* 0: the database is there */
     instant changed_at;   /* when we were last told so */
     instant slept_until;  /* a step before that was called for by NOTIFY */
+    int64_t turn_ms;      /* of that clock, for all that is started together: no room comes up in between */
     int64_t answers_at;   /* when they were last looked for */
     int64_t answers_seen; /* number of the last letter looked at */
     struct vocabulary *words;
     struct trouble *troubles;
-    bool flooded; /* and said so */
+    bool flooded;        /* and said so */
+    uint64_t said_count; /* incidents that others were told we told */
 } standby;
 
 instant standby_now(const standby *st);
@@ -189,6 +206,9 @@ void standby_withdraw(told *t, text person);
 
 void standby_drop(standby *st, told *t); /* from the list and the ledger; nothing of it may be under way */
 told *standby_add(standby *st, told *t); /* at the end of the list */
+
+/* ---- standby_say.c: what other gateways hear of it ---- */
+void standby_say(standby *st);
 
 /* ---- standby_bring.c: with the database ---- */
 

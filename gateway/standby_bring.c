@@ -36,6 +36,8 @@ static void replace(standby *st, at_hand *fresh) {
     for (at_hand **at = &st->hands; *at; at = &(*at)->next)
         if (strcmp((*at)->org, fresh->org) == 0) {
             at_hand *old = *at;
+            fresh->said_at = old->said_at;
+            fresh->said_sent = old->said_sent;
             fresh->next = old->next;
             *at = fresh;
             (void)at_hand_free(old);

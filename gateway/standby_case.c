@@ -131,6 +131,38 @@ bool told_reached(const told *t) {
     return t->count > 0;
 }
 
+size_t told_sent(const told *t) {
+    size_t sent = 0;
+    for (size_t i = 0; i < t->count; i++)
+        sent += t->notices[i]->status == NOTICE_SENT;
+    return sent;
+}
+
+static const char *const kinds[NOTICE_KINDS] = {"sms", "voice", "mqtt", "webhook"};
+
+static size_t kind_of(const notice *n) {
+    for (size_t i = 0; i + 1 < NOTICE_KINDS; i++)
+        if (strcmp(kinds[i], n->kind) == 0)
+            return i;
+    return NOTICE_KINDS - 1;
+}
+
+void ahead_note(ahead *a, const notice *n) {
+    if (!n->family && (n->status == NOTICE_SENT || n->status == NOTICE_SENDING || n->status == NOTICE_DOUBT))
+        a->anybody[kind_of(n)] = true;
+}
+
+ahead ahead_of(const told *t) {
+    ahead a = {0};
+    for (size_t i = 0; i < t->count; i++)
+        ahead_note(&a, t->notices[i]);
+    return a;
+}
+
+bool notice_behind(const notice *n, const ahead *a) {
+    return n->status != NOTICE_DOUBT && (n->family || a->anybody[kind_of(n)]);
+}
+
 static bool same_person(const notice *a, const notice *b) {
     return a->person && b->person && strcmp(a->person, b->person) == 0;
 }

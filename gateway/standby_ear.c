@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #define HASH_NONFATAL_OOM 1
@@ -27,6 +28,8 @@ typedef struct peer {
     struct peer *next;
     char *org, *gateway;
     bool online;
+    int64_t sent;     /* without the database, as it says */
+    int64_t moved_ms; /* when that last changed, by the monotonic clock; 0: never */
 } peer;
 
 /* That gateway said that it told this incident. */
@@ -105,6 +108,12 @@ static void hear_state(void *context, text org, text topic, text payload, text s
         hear(context, HEARD_STATE, org, topic, payload, sender);
 }
 
+static int64_t clock_ms(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static peer *peer_of(standby_ear *e, text org, text gateway) {
     for (peer *p = e->peers; p; p = p->next)
         if (text_equal(text_of(p->org), org) && text_equal(text_of(p->gateway), gateway))
@@ -159,12 +168,18 @@ static void note_told(standby_ear *e, const peer *by, text alert) {
         free(one); /* there was no memory for it */
 }
 
+static void note_sent(peer *p, const json *sent) {
+    if (json_kind_of(sent) != JSON_INTEGER || json_integer(sent) == p->sent)
+        return;
+    p->sent = json_integer(sent);
+    p->moved_ms = clock_ms();
+}
+
 static void hear_status(void *context, text org, text topic, text payload, text sender, bool retained) {
     standby_ear *e = context;
     CLEANUP(json_freep) json *body = NULL;
     address where;
     (void)sender;
-    (void)retained;
     if (!address_parse(topic, &where) || json_parse_once(payload, &body) != JSON_OK)
         return;
     const json *list = json_get(body, "told");
@@ -174,6 +189,8 @@ static void hear_status(void *context, text org, text topic, text payload, text 
         p->online = text_equal(json_get_string(body, "status"), TEXT("online"));
         for (size_t i = 0; i < json_length(list); i++)
             note_told(e, p, json_string(json_at(list, i)));
+        if (!retained) /* that was some time ago */
+            note_sent(p, json_get(body, "sent"));
         (void)eventfd_write(e->fd, 1);
     }
     (void)pthread_mutex_unlock(&e->lock);
@@ -247,13 +264,27 @@ heard *ear_take(standby_ear *e) {
     return all;
 }
 
+static bool is_elder(const standby_ear *e, const peer *p, text org) {
+    return p->online && text_equal(text_of(p->org), org) && strcmp(p->gateway, e->gateway) < 0;
+}
+
 size_t ear_elders(standby_ear *e, text org) {
     size_t elders = 0;
     (void)pthread_mutex_lock(&e->lock);
     for (const peer *p = e->peers; p; p = p->next)
-        elders += p->online && text_equal(text_of(p->org), org) && strcmp(p->gateway, e->gateway) < 0;
+        elders += is_elder(e, p, org);
     (void)pthread_mutex_unlock(&e->lock);
     return elders;
+}
+
+instant ear_elders_quiet(standby_ear *e, text org) {
+    int64_t moved_ms = 0;
+    (void)pthread_mutex_lock(&e->lock);
+    for (const peer *p = e->peers; p; p = p->next)
+        if (is_elder(e, p, org) && p->moved_ms > moved_ms)
+            moved_ms = p->moved_ms;
+    (void)pthread_mutex_unlock(&e->lock);
+    return moved_ms ? (clock_ms() - moved_ms) * 1000 : INT64_MAX;
 }
 
 bool ear_told(standby_ear *e, text org, text alert) {

@@ -400,7 +400,7 @@ static bool choose(standby *st, notice *n, text to, text menu, shot *x) {
     while (count < TRIES_MAX && n->try_count < NOTICE_TRIES_MAX) {
         carrier *by = NULL;
         carrier_choice choice =
-            carriers_choose(&st->carriers, n->kind, told_rank(n->of), tries, count, clock_ms(), &by);
+            carriers_choose(&st->carriers, n->kind, told_rank(n->of), tries, count, st->turn_ms, &by);
         if (choice == CHOICE_BUSY)
             return false;
         if (choice != CHOICE_GOOD || !begin_try(st, n, by)) {
@@ -431,6 +431,8 @@ static void shoot(standby *st, notice *n) {
         fail(st, n, fault);
         return;
     }
+    if (carriers_room(&st->carriers, n->kind, false, 1, st->turn_ms) == 0)
+        return;
     shot *x = compose(st, n, &menu) == 0 ? shot_new(st, n) : NULL;
     if (!x || !choose(st, n, to, buf_text(&menu), x)) {
         if (x)
@@ -440,7 +442,7 @@ static void shoot(standby *st, notice *n) {
     if (strcmp(n->kind, "voice") == 0)
         keep_spoken(st, n);
     x->which = n->try_count++;
-    carriers_started(&st->carriers, x->by, told_rank(n->of), clock_ms(), &n->tries[x->which].trying);
+    carriers_started(&st->carriers, x->by, told_rank(n->of), st->turn_ms, &n->tries[x->which].trying);
     n->status = NOTICE_SENDING;
     n->of->dirty = true;
 }
@@ -542,13 +544,26 @@ static bool is_due(const notice *n, instant now) {
     return !n->under_way && (n->status == NOTICE_WAITING || n->status == NOTICE_DOUBT) && n->due_at <= now;
 }
 
+static void start_of(standby *st, told *t, bool behind, instant now, posts *p) {
+    ahead a = ahead_of(t);
+    for (size_t i = 0; i < t->count; i++) {
+        notice *n = t->notices[i];
+        if (!is_due(n, now) || notice_behind(n, &a) != behind)
+            continue;
+        start(st, n, p);
+        ahead_note(&a, n);
+    }
+}
+
+/* The most urgent first, and of those as urgent somebody of each incident before the others of any. */
 static void start_due(standby *st, posts *p) {
     instant now = standby_now(st);
+    st->turn_ms = clock_ms();
     for (int rank = 4; rank >= 0; rank--)
-        for (told *t = st->cases; t; t = t->next)
-            for (size_t i = 0; i < t->count && !t->handed && t->told_at && told_rank(t) == rank; i++)
-                if (is_due(t->notices[i], now))
-                    start(st, t->notices[i], p);
+        for (int behind = 0; behind <= 1; behind++)
+            for (told *t = st->cases; t; t = t->next)
+                if (!t->handed && t->told_at && told_rank(t) == rank)
+                    start_of(st, t, behind, now, p);
 }
 
 /* Milliseconds until something is due, at most `ms`. */

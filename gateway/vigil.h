@@ -58,9 +58,8 @@ typedef struct ward {
     body_rules *rules;
     json *words;          /* duress words: {"*": [...], "ann": [...]}; NULL: none */
     instant refreshed_at; /* of vigil_now(); 0: not since we began */
-    bool holds;           /* the lease, on this connection to the database or on the last one */
+    bool holds;           /* the lease, as last heard */
     bool caught_up;       /* what is open in the database is known, since we hold it */
-    instant tried_at;     /* to get the lease */
     char *spelled;        /* the rules as the database has them */
 } ward;
 
@@ -85,7 +84,9 @@ typedef struct watched {
     size_t role_count;
     bool known;       /* the database was asked about them */
     bool kept;        /* their body is in the database as it is */
+    instant kept_at;  /* when it was put there, or first heard of */
     instant heard_at; /* of vigil_now() */
+    instant own_at;   /* by a sensor of ours; 0: never */
     fix place;        /* at 0: none */
     distress talk;
     concern about;   /* while talk is not calm, and the last one after that */
@@ -166,8 +167,9 @@ void vigil_sense(vigil *v, const intake_one *one); /* of our own sensors */
 NODISCARD pg_verdict vigil_attend(vigil *v, bool *ret_more);
 /* Do we act on what is heard of this organisation? `own`: by a sensor of this gateway. */
 bool vigil_acts(vigil *v, const ward *w, bool own);
-void vigil_take_over(vigil *v, ward *w); /* what was held is acted on */
-void vigil_recall_rules(vigil *v);       /* from the shelf, when we begin */
+void vigil_take_over(vigil *v, ward *w);  /* what was held is acted on */
+void vigil_relieve(vigil *v, watched *p); /* whoever acts on what is held of them may be gone, or deaf */
+void vigil_recall_rules(vigil *v);        /* from the shelf, when we begin */
 /* What is known of bodies that changed since. *ret_more likewise. */
 NODISCARD pg_verdict vigil_keep_bodies(vigil *v, bool *ret_more);
 
@@ -187,7 +189,7 @@ struct vigil {
     instant base;
     bool with_database; /* it answered at the last step */
     int64_t connected_ms;
-    instant kept_at, looked_at, passed_at;
+    instant looked_at, passed_at, claimed_at;
     instant changed_at; /* when the database said that rules have changed */
     instant away_since; /* 0: the database is there */
     uint64_t own[VIGIL_OWN_MAX];

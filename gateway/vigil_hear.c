@@ -84,6 +84,7 @@ static void take_reading(vigil *v, watched *p, const reading *r, bool own) {
     const body_limits *limits = vigil_limits(v, p);
     bool lately = p->place.at && llabs(r->at - p->place.at) < SPEED_FRESH;
     p->heard_at = vigil_now(v);
+    p->own_at = own ? p->heard_at : p->own_at;
     if (!limits)
         return;
     size_t count = body_take(p->body, limits, r, lately ? p->place.speed : NAN, now, found, &trust);

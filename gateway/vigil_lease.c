@@ -1,19 +1,21 @@
 /* vigil_lease.c - see vigil.h: what is done with the database.
  *
- * Of each organisation one gateway acts on what all of them hear: the one that has its advisory lock, which
- * goes with the connection, and is let go when this gateway does not hear that organisation. The others watch
- * and hold what they find; whoever takes over first asks what is open already, then acts on what it held.
- * Without the database whoever had the lock goes on; if nobody online did, the one whose id sorts first acts,
- * too. Should two act at once, they say the same messages (vigil_talk.c). */
+ * Of each organisation one gateway acts on what all of them hear: the one that has its lease, a row that is
+ * renewed every second and runs out by itself, and is let go when this gateway does not hear that
+ * organisation. The others watch and hold what they find; whoever takes over first asks what is open already,
+ * then acts on what it held. Without the database whoever had the lease goes on; if nobody online did, the
+ * one whose id sorts first acts, too. Should two act at once, they say the same messages (vigil_talk.c). */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/pg_array.h"
 #include "gateway/vigil.h"
 
 #define RULES_SHELF TEXT("vigil-rules")
-#define TRY_AFTER   (INSTANT_SECOND / 2)
+#define RENEW       INSTANT_SECOND
+#define LEASE       "4 seconds"
 #define RULES_FOR   (30 * INSTANT_SECOND)
 #define PEOPLE      200 /* in one question */
 #define BODIES      100
@@ -21,6 +23,7 @@
 #define ORGS_STEP   50
 #define REMEMBERED  "1 hour"
 #define HELD_FOR    (15 * 60 * INSTANT_SECOND)
+#define HELD_BY_OWN (60 * INSTANT_SECOND)
 
 bool vigil_acts(vigil *v, const ward *w, bool own) {
     if (!v->s->settings->vitals_watch)
@@ -32,16 +35,26 @@ bool vigil_acts(vigil *v, const ward *w, bool own) {
     return w->holds || vigil_ear_elders(v->ear, text_of(w->org)) == 0;
 }
 
+static void act_on_held(vigil *v, watched *p, bool own) {
+    finding held = p->held;
+    if (held.kind == FINDING_NONE || !vigil_acts(v, p->of, own))
+        return;
+    p->held.kind = FINDING_NONE;
+    if (vigil_now(v) - p->held_at < (own ? HELD_BY_OWN : HELD_FOR))
+        vigil_found(v, p, &held, own);
+}
+
 void vigil_take_over(vigil *v, ward *w) {
     watched *p, *next;
-    HASH_ITER(hh, v->people, p, next) {
-        if (p->of != w || p->held.kind == FINDING_NONE || !vigil_acts(v, w, false))
-            continue;
-        finding held = p->held;
-        p->held.kind = FINDING_NONE;
-        if (vigil_now(v) - p->held_at < HELD_FOR)
-            vigil_found(v, p, &held, false);
-    }
+    HASH_ITER(hh, v->people, p, next)
+    if (p->of == w)
+        act_on_held(v, p, false);
+}
+
+void vigil_relieve(vigil *v, watched *p) {
+    bool own = p->own_at && vigil_now(v) - p->own_at < HELD_BY_OWN;
+    if (!v->with_database || own)
+        act_on_held(v, p, own);
 }
 
 /* ---- what is open ---- */
@@ -109,37 +122,46 @@ static pg_verdict catch_up(vigil *v, ward *w) {
 
 /* ---- the lease ---- */
 
-static pg_verdict try_lock(vigil *v, ward *w) {
+static bool is_among(const pg_rows *rows, const char *org) {
+    for (size_t i = 0; i < pg_rows_count(rows); i++)
+        if (strcmp(pg_value(rows, i, 0), org) == 0)
+            return true;
+    return false;
+}
+
+static pg_verdict claim(vigil *v, pg_rows **ret_rows) {
+    CLEANUP(buf_release) buf orgs = BUF(LIST_MAX);
+    ward *w, *next;
+    pg_array_begin(&orgs);
+    HASH_ITER(hh, v->wards, w, next)
+    if (bus_up(v->s->bus, text_of(w->org)))
+        pg_array_add(&orgs, text_of(w->org));
+    pg_array_end(&orgs);
+    if (buf_failed(&orgs) < 0)
+        return PG_RETRY;
+    const char *params[] = {v->s->gateway, orgs.ptr};
+    return pg_query(v->s->c, "SELECT mayday.vigil_claim($1, $2, '" LEASE "')", 2, params, ret_rows);
+}
+
+static pg_verdict tend_leases(vigil *v) {
     CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
-    const char *params[] = {w->org};
-    w->tried_at = vigil_now(v);
-    pg_verdict verdict = pg_query(
-        v->s->c, "SELECT pg_try_advisory_lock(hashtext('mayday.vigil'), hashtext($1))", 1, params, &rows);
-    if (verdict != PG_DONE)
-        return verdict;
-    w->holds = strcmp(pg_value(rows, 0, 0), "t") == 0;
-    if (!w->holds)
+    ward *w, *next;
+    if (vigil_now(v) - v->claimed_at < RENEW)
         return PG_DONE;
-    verdict = catch_up(v, w);
-    if (verdict == PG_DONE)
-        vigil_take_over(v, w);
+    pg_verdict verdict = claim(v, &rows);
+    v->claimed_at = vigil_now(v);
+    HASH_ITER(hh, v->wards, w, next) {
+        if (verdict != PG_DONE)
+            break;
+        w->holds = is_among(rows, w->org);
+        w->caught_up = w->caught_up && w->holds;
+        if (!w->holds || w->caught_up)
+            continue;
+        verdict = catch_up(v, w);
+        if (verdict == PG_DONE)
+            vigil_take_over(v, w);
+    }
     return verdict;
-}
-
-static pg_verdict let_go(vigil *v, ward *w) {
-    const char *params[] = {w->org};
-    w->holds = w->caught_up = false;
-    return pg_query(v->s->c, "SELECT pg_advisory_unlock(hashtext('mayday.vigil'), hashtext($1))", 1, params,
-                    NULL);
-}
-
-static pg_verdict tend_lease(vigil *v, ward *w) {
-    bool up = bus_up(v->s->bus, text_of(w->org));
-    if (w->holds && !up)
-        return let_go(v, w);
-    if (!w->holds && up && vigil_now(v) - w->tried_at >= TRY_AFTER)
-        return try_lock(v, w);
-    return PG_DONE;
 }
 
 /* ---- rules ---- */
@@ -255,14 +277,16 @@ static int add_body(json *list, const watched *p) {
 }
 
 pg_verdict vigil_keep_bodies(vigil *v, bool *ret_more) {
+    instant now = vigil_now(v), each = v->s->settings->vitals_keep_ms * 1000;
     CLEANUP(json_freep) json *list = json_new_array();
     CLEANUP(buf_release) buf spelled = BUF(LIST_MAX);
     watched *p, *next;
     size_t count = 0;
     HASH_ITER(hh, v->people, p, next) {
-        if (!list || p->kept || !p->of->holds || count >= BODIES)
+        if (!list || p->kept || !p->of->holds || count >= BODIES || now - p->kept_at < each)
             continue;
         p->kept = true;
+        p->kept_at = now;
         count += add_body(list, p) == 0;
     }
     if (count == 0)
@@ -301,7 +325,7 @@ static pg_verdict tend(vigil *v, const char *org, size_t *refreshed) {
         (*refreshed)++;
         verdict = refresh_rules(v, w);
     }
-    return verdict == PG_DONE ? tend_lease(v, w) : verdict;
+    return verdict;
 }
 
 pg_verdict vigil_attend(vigil *v, bool *ret_more) {
@@ -310,10 +334,11 @@ pg_verdict vigil_attend(vigil *v, bool *ret_more) {
     size_t refreshed = 0;
     if (!o)
         return PG_RETRY;
-    if (v->s->connected_ms != v->connected_ms) { /* the locks went with the connection */
+    if (v->s->connected_ms != v->connected_ms) { /* much may have happened since the last one */
         ward *w, *next;
         HASH_ITER(hh, v->wards, w, next)
-        w->holds = w->caught_up = false, w->tried_at = 0;
+        w->caught_up = false;
+        v->claimed_at = 0;
         v->connected_ms = v->s->connected_ms;
     }
     bus_each(v->s->bus, add_org, o);
@@ -323,6 +348,8 @@ pg_verdict vigil_attend(vigil *v, bool *ret_more) {
         free(o->names[i]);
     }
     *ret_more |= refreshed == ORGS_STEP;
+    if (verdict == PG_DONE)
+        verdict = tend_leases(v);
     if (verdict == PG_DONE)
         verdict = meet_people(v, ret_more);
     return verdict;

@@ -113,7 +113,7 @@ watched *vigil_person(vigil *v, text org, text person) {
     }
     p->of = w;
     (void)snprintf(p->person, sizeof p->person, "%.*s", (int)person.len, person.ptr);
-    p->heard_at = vigil_now(v);
+    p->heard_at = p->kept_at = vigil_now(v);
     HASH_ADD_KEYPTR(hh, v->people, p->key, strlen(p->key), p);
     return p;
 }

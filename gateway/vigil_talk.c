@@ -420,6 +420,11 @@ static void helped(vigil *v, watched *p) {
 
 void vigil_replied(vigil *v, watched *p, const json *reply) {
     text check = json_get_string(reply, "check"), answer = json_get_string(reply, "answer");
+    char held[UUID_TEXT_LEN + 1];
+    /* Another gateway asked, and was answered. */
+    if (p->held.kind != FINDING_NONE && make_id(p, &p->held, "check", held) == 0 &&
+        text_equal(check, text_of(held)))
+        p->held.kind = FINDING_NONE;
     if (!*p->about.check || !text_equal(check, text_of(p->about.check)))
         return;
     p->duress = is_duress(p, json_get_string(reply, "text"));
@@ -446,6 +451,7 @@ void vigil_replied(vigil *v, watched *p, const json *reply) {
 void vigil_raised(vigil *v, watched *p, text alert) {
     (void)snprintf(p->alert, sizeof p->alert, "%.*s", (int)alert.len, alert.ptr);
     p->raise_at = 0;
+    p->held.kind = FINDING_NONE;
     if (p->talk.state == DISTRESS_TAKEN)
         return;
     act(v, p, distress_next(&p->talk, &v->times, DISTRESS_RAISED, vigil_now(v)));

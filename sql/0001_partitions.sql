@@ -100,13 +100,24 @@ BEGIN
                    + ('1 ' || t.span)::interval) AT TIME ZONE 'UTC' <= oldest
             ORDER BY c.relname
         LOOP
+            IF t.name = 'location' THEN -- what was sent to an incident stays as long as incidents do
+                EXECUTE format('INSERT INTO mayday.location_kept SELECT * FROM mayday.%I WHERE alert IS NOT NULL
+                                ON CONFLICT (id) DO NOTHING', dropped);
+            END IF;
             EXECUTE format('DROP TABLE mayday.%I', dropped);
             PERFORM mayday.record_audit('-', 'retention.drop', session_user::text, NULL, NULL,
                                         jsonb_build_object('table', dropped));
             RETURN NEXT;
         END LOOP;
+        IF t.name = 'location' THEN
+            INSERT INTO mayday.location_kept SELECT * FROM mayday.location_default d
+            WHERE d.alert IS NOT NULL AND d.received_at < oldest ON CONFLICT (id) DO NOTHING;
+        END IF;
         IF to_regclass(format('mayday.%I', t.name || '_default')) IS NOT NULL THEN
             EXECUTE format('DELETE FROM mayday.%I WHERE received_at < $1', t.name || '_default') USING oldest;
+        END IF;
+        IF t.name = 'raise' THEN
+            DELETE FROM mayday.location_kept k WHERE k.received_at < oldest;
         END IF;
         IF t.name = 'person_check' THEN
             DELETE FROM mayday.check_watch w WHERE w.sent_at < oldest;

@@ -206,7 +206,8 @@ CREATE TABLE mayday.reply (
     text text,
     position geography(Point, 4326),
     accuracy real,
-    place jsonb -- the location, all of it, as it was sent
+    place jsonb, -- the location, all of it, as it was sent
+    pin_verdict text -- 'right', 'wrong', 'duress': judged in the transaction that stores it; NULL: there was none to judge
 ) PARTITION BY RANGE (id);
 COMMENT ON TABLE mayday.reply IS 'The answers to checks.';
 CREATE INDEX ON mayday.reply (org, person, at DESC);

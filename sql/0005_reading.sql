@@ -62,7 +62,8 @@ LANGUAGE sql STABLE PARALLEL SAFE SET search_path FROM CURRENT AS $$
     SELECT l.at, l.received_at, 'location', l.id, l.org, l.sender,
            jsonb_strip_nulls(jsonb_build_object('person', l.person, 'lat', ST_Y(l.position::geometry),
                                                 'lon', ST_X(l.position::geometry), 'accuracy', l.accuracy))
-    FROM mayday.location l WHERE l.alert = in_alert
+    FROM (SELECT * FROM mayday.location k WHERE k.alert = in_alert
+          UNION ALL SELECT * FROM mayday.location_kept k WHERE k.alert = in_alert) l
     UNION ALL
     SELECT * FROM mayday.checks_of(in_alert)
     UNION ALL

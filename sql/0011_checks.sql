@@ -13,6 +13,7 @@ CREATE TABLE mayday.check_watch (
     answer text,             -- 'ok', 'help' or 'text': the last; but help stays help
     answer_text text,
     answer_position geography(Point, 4326),
+    duress boolean NOT NULL DEFAULT false, -- they called for help so that whoever is beside them does not notice
     due_at timestamptz,      -- when silence becomes an alarm; NULL: never
     -- What is alarmed with is fixed before it is sent: the ids when the check is stored, the message when a gateway
     -- first picks it up. However often gateways die or repeat themselves, it is one message and one incident.
@@ -54,19 +55,22 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp 
 BEGIN
     WITH own AS MATERIALIZED (
         SELECT w.check_id, r.id, r.text, r.position,
-               CASE WHEN mayday.calls_for_help(r.org, r.person, r.text) THEN 'help' ELSE r.answer END AS answer,
+               CASE WHEN d.duress THEN 'help' ELSE r.answer END AS answer, d.duress,
                greatest(mayday.happened_at(r.at, r.received_at, r.offline), w.sent_at) AS at
         FROM mayday.reply r JOIN mayday.check_watch w
             ON w.check_id = r.check_id AND w.org = r.org AND w.person = r.person
                AND (w.person = r.sender OR mayday.answers_for(r.org, r.sender))
-        WHERE r.id = ANY (ids)
+        CROSS JOIN LATERAL (SELECT r.pin_verdict IS NOT DISTINCT FROM 'duress'
+                                   OR mayday.calls_for_help(r.org, r.person, r.text) AS duress) d
+        WHERE r.id = ANY (ids) AND (r.pin_verdict IS DISTINCT FROM 'wrong' OR r.answer = 'help' OR d.duress)
     ), said AS MATERIALIZED (
         -- The one that counts of each check: the last, but a call for help before all others.
         SELECT DISTINCT ON (o.check_id) o.check_id, o.answer, o.text, o.position,
-               min(o.at) OVER (PARTITION BY o.check_id) AS first_at
+               min(o.at) OVER (PARTITION BY o.check_id) AS first_at,
+               bool_or(o.duress) OVER (PARTITION BY o.check_id) AS duress
         FROM own o ORDER BY o.check_id, (o.answer = 'help') DESC, o.at DESC, o.id DESC
     ), judged AS MATERIALIZED (
-        SELECT w.check_id, s.first_at, s.answer, s.text, s.position, s.answer = 'help' AS help,
+        SELECT w.check_id, s.first_at, s.answer, s.text, s.position, s.duress, s.answer = 'help' AS help,
                w.answer = 'help' AND s.answer <> 'help' AS kept,
                s.answer = 'help' AND w.alarm IS NOT NULL AS once_more
         FROM mayday.check_watch w JOIN said s USING (check_id)
@@ -78,6 +82,7 @@ BEGIN
         answer = CASE WHEN j.kept THEN w.answer ELSE j.answer END,
         answer_text = CASE WHEN j.kept THEN w.answer_text ELSE j.text END,
         answer_position = CASE WHEN j.kept THEN w.answer_position ELSE j.position END,
+        duress = w.duress OR j.duress,
         due_at = CASE WHEN j.help THEN clock_timestamp() ELSE w.due_at END,
         earlier_alarms = w.earlier_alarms || CASE WHEN j.once_more THEN ARRAY[w.alarm_alert] ELSE '{}' END,
         alarm_alert = CASE WHEN j.once_more THEN mayday.new_id() ELSE w.alarm_alert END,
@@ -98,6 +103,12 @@ BEGIN
       AND NOT EXISTS (SELECT FROM mayday.check_watch w WHERE w.check_id = r.check_id)
     ON CONFLICT (id) DO NOTHING;
 END
+$$;
+
+-- What a PIN in an answer was worth; see lib/store/effect_reply.c.
+CREATE FUNCTION mayday.reply_judged(in_id uuid, in_verdict text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+    UPDATE mayday.reply r SET pin_verdict = in_verdict WHERE r.id = in_id
 $$;
 
 -- Time runs from when the check is stored: while the database was away, so were the answers. The alarm of a check for
@@ -209,7 +220,7 @@ DECLARE
 BEGIN
     UPDATE mayday.check_watch w SET alarm = coalesce(w.alarm, jsonb_strip_nulls(jsonb_build_object(
         'v', 1, 'id', w.alarm_message, 'ts', mayday.spell(w.due_at), 'type', in_type, 'priority', in_priority,
-        'text', nullif(left(in_text, 4000), ''), 'lang', in_lang, 'person', w.person,
+        'text', nullif(left(in_text, 4000), ''), 'lang', in_lang, 'person', w.person, 'silent', nullif(w.duress, false),
         'location', (SELECT jsonb_build_object('lat', ST_Y(l.position::geometry), 'lon', ST_X(l.position::geometry),
                                                'accuracy', l.accuracy)
                      FROM (SELECT w.answer_position AS position, NULL::real AS accuracy, w.due_at AS at
@@ -306,7 +317,8 @@ $$;
 
 GRANT SELECT ON mayday.check_watch TO mayday_gateway, mayday_console;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA mayday FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION mayday.settle_checks(uuid[]), mayday.settle_replies(uuid[]), mayday.settle_receipts(uuid[])
+GRANT EXECUTE ON FUNCTION mayday.settle_checks(uuid[]), mayday.settle_replies(uuid[]), mayday.settle_receipts(uuid[]),
+    mayday.reply_judged(uuid, text)
     TO mayday_plugin;
 GRANT EXECUTE ON FUNCTION mayday.claim_checks(text[], boolean, integer, interval),
     mayday.spell_alarm(uuid, uuid, text, text, text, text), mayday.mark_alarmed(uuid, uuid, text) TO mayday_gateway;

@@ -71,6 +71,28 @@ CREATE TABLE mayday.body (
 );
 COMMENT ON TABLE mayday.body IS 'What is usual for somebody, learned from their readings. Medical data.';
 
+-- Which gateway acts on what all of them hear of an organisation. A lease and no lock: it is renewed every second and runs
+-- out by itself, also when its gateway's host is gone without a word.
+CREATE TABLE mayday.vigil_lease (
+    org text PRIMARY KEY,
+    gateway text NOT NULL,
+    until timestamptz NOT NULL
+);
+
+-- Takes, renews and returns those that this gateway has now; lets go of the others it had. One that runs out too late
+-- was given before the clock went back.
+CREATE FUNCTION mayday.vigil_claim(in_gateway text, orgs text[], lease interval) RETURNS SETOF text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM mayday.vigil_lease l WHERE l.gateway = in_gateway AND l.org <> ALL (orgs);
+    RETURN QUERY INSERT INTO mayday.vigil_lease AS l (org, gateway, until)
+    SELECT o, in_gateway, clock_timestamp() + lease FROM unnest(orgs) o ORDER BY o
+    ON CONFLICT (org) DO UPDATE SET gateway = excluded.gateway, until = excluded.until
+    WHERE l.gateway = excluded.gateway OR l.until < clock_timestamp() OR l.until > clock_timestamp() + 2 * lease
+    RETURNING l.org;
+END
+$$;
+
 -- [{"org", "person", "body"}...]
 CREATE FUNCTION mayday.vigil_keep(bodies jsonb) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
@@ -134,6 +156,6 @@ REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA mayday FROM PUBLIC;
 GRANT SELECT ON mayday.vital_alert TO mayday_gateway, mayday_console;
 -- (Not for the console: the rules hold the words that call for help.)
 GRANT SELECT ON mayday.body_rules, mayday.body TO mayday_gateway;
-GRANT EXECUTE ON FUNCTION mayday.body_rules_of(text), mayday.vigil_keep(jsonb), mayday.vigil_rules(text),
+GRANT EXECUTE ON FUNCTION mayday.vigil_claim(text, text[], interval), mayday.body_rules_of(text), mayday.vigil_keep(jsonb), mayday.vigil_rules(text),
     mayday.vigil_people(jsonb, interval), mayday.vigil_open(text, interval), mayday.findings_of(uuid) TO mayday_gateway;
 GRANT EXECUTE ON FUNCTION mayday.findings_of(uuid) TO mayday_console;

@@ -105,6 +105,25 @@ BEGIN
     IF settled IS NOT NULL THEN
         PERFORM mayday.withdraw_checks(settled);
     END IF;
+    PERFORM mayday.timer_duress(ids);
+END
+$$;
+
+-- Who is forced to set or end their timer may say so in its text, with a duress word of their organisation: a call for help,
+-- as in an answer to a check (0011), and the timer goes the way that was said. There is no question it belongs to; the
+-- message itself stands for one, so that it is one alarm however often it is stored.
+CREATE FUNCTION mayday.timer_duress(ids uuid[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO mayday.check_watch (check_id, org, person, asked_by, sent_at, answered_at, answer, answer_text, due_at,
+                                    alarm_alert, alarm_message)
+    SELECT t.id, t.org, t.person, t.person, t.received_at, t.received_at, 'help', t.text, clock_timestamp(),
+           mayday.new_id(), mayday.new_id()
+    FROM mayday.timer t WHERE t.id = ANY (ids) AND mayday.calls_for_help(t.org, t.person, t.text)
+    ON CONFLICT (check_id) DO NOTHING;
+    IF FOUND THEN
+        PERFORM pg_notify('mayday_keeper', '');
+    END IF;
 END
 $$;
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -155,6 +156,7 @@ static int set_line(int fd, speed_t speed) {
     t.c_cc[VTIME] = 0;
     if (cfsetispeed(&t, speed) < 0 || cfsetospeed(&t, speed) < 0 || tcsetattr(fd, TCSANOW, &t) < 0)
         return -errno;
+    (void)ioctl(fd, TIOCEXCL);   /* two readers would take each other's bytes */
     (void)tcflush(fd, TCIFLUSH); /* what lay there is of before */
     return 0;
 }

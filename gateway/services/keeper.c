@@ -72,8 +72,10 @@ static void add_line(buf *to, const char *label, const char *said) {
 }
 
 static void compose(const pg_rows *rows, size_t i, bool help, const phrases *p, buf *to) {
-    buf_printf(to, "%s: %s %s", pg_value(rows, i, PERSON), help ? p->help : p->silence,
-               pg_value(rows, i, ASKED_BY));
+    bool timer = strcmp(pg_value(rows, i, REASON), "timer") == 0 && !help;
+    buf_printf(to, "%s: %s", pg_value(rows, i, PERSON), timer ? p->timer : help ? p->help : p->silence);
+    if (!timer)
+        buf_printf(to, " %s", pg_value(rows, i, ASKED_BY));
     add_line(to, p->question, pg_value(rows, i, QUESTION));
     add_line(to, p->answer, pg_value(rows, i, ANSWER));
     add_line(to, p->readings, pg_value(rows, i, FINDING));

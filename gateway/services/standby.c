@@ -17,8 +17,9 @@
  * texts got out, and two texts are better than none.
  *
  * Several gateways: the one whose id sorts first among those online tells; each of the others ten seconds
- * after the one before it, unless that one has said in its status that it reached everybody. They share no
- * ledger: a gateway that dies in between may leave texts that another sends again.
+ * after the one before it, unless that one has said in its status that it reached everybody, or, for a minute
+ * at most, that it gets on: a crowd takes longer than ten seconds (standby_say.c). They share no ledger: a
+ * gateway that dies in between may leave texts that another sends again.
  *
  * What stops it: somebody acknowledges, over MQTT or by phone (standby_answers.c). A cancel does not: its PIN
  * can't be judged here, and one made under duress must stop nothing. */
@@ -40,10 +41,9 @@ extern const service service_standby;
 #define TELL_AFTER  (1500 * INSTANT_SECOND / 1000) /* more than what the engine takes for late (sql/0015) */
 #define AWAY_AFTER  INSTANT_SECOND
 #define ELDER_TIME  (10 * INSTANT_SECOND)
+#define ELDER_MORE  (50 * INSTANT_SECOND) /* as long as it gets on */
 #define UNSTORED    (15 * INSTANT_SECOND) /* the database is there, and the raise is not in it */
 #define STORED_KEEP (5 * INSTANT_SECOND)  /* its first texts should be out by then */
-#define SAID_MAX    100
-#define SAY_MS      1000
 
 /* ---- the list ---- */
 
@@ -195,18 +195,25 @@ static void listen(standby *st) {
 
 /* ---- to tell or not ---- */
 
+/* Have those before us had their time? Who gets on is left to it, but nobody is to hear nothing for longer
+ * than a minute or so. */
+static bool is_our_turn(const standby *st, const told *t, instant waited, instant turn) {
+    return waited >= turn &&
+           (turn == 0 || waited >= turn + ELDER_MORE || ear_elders_quiet(st->ear, text_of(t->org)) >= turn);
+}
+
 static bool is_wanted(const standby *st, const told *t) {
     instant now = standby_now(st), away = st->away_since ? now - st->away_since : -1, age = now - t->heard_at;
     instant turn = t->handed_in ? 0 : (instant)ear_elders(st->ear, text_of(t->org)) * ELDER_TIME;
     if (t->over || (t->answered && turn > 0) || ear_told(st->ear, text_of(t->org), text_of(t->alert)))
         return false;
     if (t->stored_at) /* known since we have no database: then somebody else has it */
-        return t->stored_at < st->away_since && away >= STORED_KEEP + turn;
+        return t->stored_at < st->away_since && is_our_turn(st, t, away - STORED_KEEP, turn);
     if (away >= 0)
-        return away >= AWAY_AFTER && age >= TELL_AFTER + turn;
+        return away >= AWAY_AFTER && is_our_turn(st, t, age - TELL_AFTER, turn);
     if (t->handed_in)
         return age >= AWAY_AFTER;
-    return age >= UNSTORED + turn;
+    return is_our_turn(st, t, age - UNSTORED, turn);
 }
 
 static void tell(standby *st, told *t) {
@@ -236,39 +243,6 @@ static void decide(standby *st) {
         else if (is_wanted(st, t))
             tell(st, t);
     }
-}
-
-/* ---- what others are told of it ---- */
-
-static size_t newest_told(const standby *st, const char *org, const char *alerts[SAID_MAX]) {
-    size_t count = 0;
-    for (const told *t = st->cases; t; t = t->next)
-        if (*t->alert && t->said && strcmp(t->org, org) == 0) {
-            if (count == SAID_MAX)
-                memmove(alerts, alerts + 1, --count * sizeof *alerts);
-            alerts[count++] = t->alert;
-        }
-    return count;
-}
-
-static void say_told(standby *st, told *t) {
-    const char *alerts[SAID_MAX];
-    CLEANUP(buf_release) buf topic = BUF(4096), status = BUF(64 << 10);
-    t->said = true;
-    size_t count = newest_told(st, t->org, alerts);
-    buf_printf(&topic, "mayday/v1/%s/gateway/%s/status", t->org, st->s->gateway);
-    bus_spell_status(st->s->bus, instant_now(), alerts, count, &status);
-    if (buf_failed(&topic) < 0 || buf_failed(&status) < 0)
-        return;
-    bus_message one = {
-        .org = text_of(t->org), .topic = buf_text(&topic), .payload = buf_text(&status), .retain = true};
-    (void)bus_publish(st->s->bus, &one, 1, SAY_MS);
-}
-
-static void say_all_told(standby *st) {
-    for (told *t = st->cases; t; t = t->next)
-        if (*t->alert && t->told_at && !t->said && told_reached(t))
-            say_told(st, t);
 }
 
 /* ---- the service ---- */
@@ -306,6 +280,7 @@ static pg_verdict step(service_context *s, void *state, bool *ret_again) {
     service_gauge(s, "mayday_gateway_standby_waiting", (double)st->case_count);
     if (is_busy(st))
         standby_pump(st, SOON_MS, pg_socket(s->c));
+    standby_say(st);
     *ret_again = more || is_busy(st);
     s->sleep_ms = st->cases ? SOON_MS : EVERY_MS;
     st->slept_until = *ret_again ? 0 : standby_now(st) + (s->sleep_ms - 50) * 1000;
@@ -326,7 +301,7 @@ static void without(service_context *s, void *state, int ms) {
         standby_answers(st);
         (void)!standby_troubles(st, NULL);
         standby_pump(st, TURN_MS, -1);
-        say_all_told(st);
+        standby_say(st);
     }
 }
 

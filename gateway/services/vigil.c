@@ -22,12 +22,13 @@
 
 extern const service service_vigil;
 
-#define EVERY_MS  500
-#define TURN_MS   200
-#define MOST      2000 /* messages before we look up */
-#define LOOK      (INSTANT_SECOND / 2)
-#define PASS      (2 * INSTANT_SECOND)
-#define PASS_WITH (3600 * INSTANT_SECOND) /* who was not heard of for so long is not watched any more */
+#define EVERY_MS   500
+#define TURN_MS    200
+#define MOST       2000 /* messages before we look up */
+#define LOOK       (INSTANT_SECOND / 2)
+#define PASS       (2 * INSTANT_SECOND)
+#define OWN_LATELY (60 * INSTANT_SECOND)
+#define PASS_WITH  (3600 * INSTANT_SECOND) /* who was not heard of for so long is not watched any more */
 
 static int64_t clock_ms(void) {
     struct timespec now;
@@ -70,20 +71,13 @@ static void let_pass(vigil *v) {
         const body_limits *limits = now - p->heard_at < PASS_WITH ? vigil_limits(v, p) : NULL;
         size_t count = limits ? body_pass(p->body, limits, instant_now(), found) : 0;
         for (size_t i = 0; i < count; i++)
-            vigil_found(v, p, &found[i], false);
+            vigil_found(v, p, &found[i], p->own_at && now - p->own_at < OWN_LATELY);
+        vigil_relieve(v, p);
     }
     service_gauge(v->s, "mayday_gateway_vitals_people", (double)HASH_COUNT(v->people));
     service_gauge(v->s, "mayday_gateway_vitals_lost",
                   (double)(vigil_ear_lost(v->ear) + intake_lost(v->s->intake)));
     service_gauge(v->s, "mayday_gateway_vitals_unsent", (double)v->saying_count);
-}
-
-/* Without the database whoever held it back may be gone. */
-static void relieve(vigil *v) {
-    ward *w, *next;
-    HASH_ITER(hh, v->wards, w, next)
-    if (!v->with_database && vigil_acts(v, w, false))
-        vigil_take_over(v, w);
 }
 
 /* True: there is more to hear. */
@@ -125,11 +119,8 @@ static pg_verdict look_after(vigil *v, bool *ret_more) {
         v->with_database = true;
         verdict = vigil_attend(v, ret_more);
     }
-    if (verdict == PG_DONE && vigil_now(v) - v->kept_at >= v->s->settings->vitals_keep_ms * 1000) {
-        bool rest_of_them = false;
-        verdict = vigil_keep_bodies(v, &rest_of_them);
-        v->kept_at = rest_of_them ? v->kept_at : vigil_now(v);
-    }
+    if (verdict == PG_DONE)
+        verdict = vigil_keep_bodies(v, ret_more);
     v->looked_at = vigil_now(v);
     return verdict;
 }
@@ -161,7 +152,6 @@ static void without(service_context *s, void *state, int ms) {
         service_log(s, LOG_LEVEL_WARNING, "the database is away: people are watched by the rules at hand");
     }
     while (vigil_now(v) < until && !service_stopping(s)) {
-        relieve(v);
         if (!turn(v))
             rest(v, pause_ms(v), -1);
     }
@@ -186,7 +176,6 @@ static void *begin(service_context *s) {
     v->s = s;
     v->base = instant_now();
     v->base_ms = clock_ms();
-    v->kept_at = v->base;
     v->sayings_end = &v->sayings;
     v->times = (distress_times){.answer_ms = s->settings->vitals_answer_ms,
                                 .quiet_ms = s->settings->vitals_quiet_ms,

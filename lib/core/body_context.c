@@ -22,6 +22,12 @@ const char *body_context_word(body_context c) {
     return words[c];
 }
 
+/* How long motion and speed hold: longer for sensors that speak seldom. */
+static int64_t stale_us(const body *b) {
+    int64_t seldom = body_stale_us(b, VITAL_HR);
+    return seldom > PACE_STALE_US ? seldom : PACE_STALE_US;
+}
+
 static int64_t since_us(instant then, instant at) {
     int64_t us = then ? at - then : 0;
     return us < 0 ? 0 : us > STEP_MOST_US ? STEP_MOST_US : us;
@@ -44,7 +50,7 @@ static body_context pace_of(const body *b, const body_limits *l, double motion, 
 
 static void smooth(body *b, double motion, instant at) {
     int64_t us = at - b->motion_at;
-    if (isnan(b->motion) || us > PACE_STALE_US)
+    if (isnan(b->motion) || us > stale_us(b))
         b->motion = motion;
     else if (us > 0)
         b->motion += (motion - b->motion) * (double)us / (double)(us + SMOOTH_US);
@@ -80,7 +86,7 @@ void body_move(body *b, const body_limits *l, const reading *r, double speed, in
         return;
     if (known)
         smooth(b, r->motion, at);
-    else if (!isnan(b->motion) && still_us <= (double)PACE_STALE_US)
+    else if (!isnan(b->motion) && still_us <= (double)stale_us(b))
         return; /* a sensor without motion beside one that has it */
     body_context pace = pace_of(b, l, known ? r->motion : NAN, speed);
     if (!known && pace == CONTEXT_UNKNOWN && isnan(speed))
@@ -97,7 +103,7 @@ void body_move(body *b, const body_limits *l, const reading *r, double speed, in
 }
 
 double body_still_s(const body *b, instant at) {
-    if (b->moved_at == 0 || at - b->motion_at > PACE_STALE_US)
+    if (b->moved_at == 0 || at - b->motion_at > stale_us(b))
         return NAN;
     return (double)(at - b->moved_at) / INSTANT_SECOND;
 }
@@ -126,7 +132,7 @@ static void strain(body *b, const body_limits *l, instant at) {
 }
 
 void body_settle(body *b, const body_limits *l, instant at) {
-    body_context pace = b->pace_at && at - b->pace_at <= PACE_STALE_US ? b->pace : CONTEXT_UNKNOWN;
+    body_context pace = b->pace_at && at - b->pace_at <= stale_us(b) ? b->pace : CONTEXT_UNKNOWN;
     strain(b, l, at);
     if (pace == CONTEXT_EXERCISE)
         b->context = CONTEXT_EXERCISE;

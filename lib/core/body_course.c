@@ -14,6 +14,7 @@
 #define LEARN_FIRST_MS INT64_C(60000)
 #define KNOWN_MS       INT64_C(60000)
 #define LEARN_STEP_US  (30 * INSTANT_SECOND)
+#define FINE_US        (900 * INSTANT_SECOND)
 #define REST_FIRST_US  (60 * INSTANT_SECOND)
 #define PEAK_US        (5 * INSTANT_SECOND)
 #define BEAT_US        (30 * INSTANT_SECOND)
@@ -57,9 +58,13 @@ double body_supposed(const body *b, const body_limits *l, vital which) {
     return isnan(told) ? rows[which].value : told;
 }
 
+/* What the person has called OK is learned from, too: a heart that has always been slow would else be asked
+ * about again and again. */
 static bool learnable(const body *b, instant at) {
+    bool troubled = b->trouble_at && at - b->trouble_at < REST_FIRST_US;
+    bool fine = b->excused_at && at - b->excused_at < FINE_US;
     return b->context == CONTEXT_REST && (b->active_at == 0 || at - b->active_at >= REST_FIRST_US) &&
-           (b->trouble_at == 0 || at - b->trouble_at >= REST_FIRST_US);
+           (!troubled || fine);
 }
 
 static void learn_usual(body *b, const body_limits *l, vital which, int64_t us) {

@@ -82,7 +82,7 @@ void body_signals(const body *b, const body_limits *l, instant at, int64_t silen
     s[SIGNAL_TOUCHING] = b->contact == CONTACT_UNKNOWN ? NAN : b->contact == CONTACT_GOOD;
     s[SIGNAL_OFF_SKIN] = b->contact == CONTACT_NONE ? seconds(b->contact_at, at) : 0;
     s[SIGNAL_SILENT] = b->heard ? (double)silent_us / INSTANT_SECOND : NAN;
-    s[SIGNAL_HR_STUCK] = b->same_count > 1 ? seconds(b->same_since, at) : NAN;
+    s[SIGNAL_HR_STUCK] = b->same_count >= BODY_STUCK_COUNT ? seconds(b->same_since, at) : NAN;
 }
 
 /* ---- one rule, now ---- */

@@ -1,7 +1,8 @@
 /* body_private.h - what the files of body.h share: the signals that rules are made of, the rules as they are
  * resolved for one person, and the state of a body.
  *
- *   body_rules.c     the document: read, laid over the shipped one, resolved for one person
+ *   body_rules.c     the document: read and checked
+ *   body_limits.c    laid over the shipped one, and resolved for one person
  *   body_defaults.c  the shipped document
  *   body_signals.c   the words a rule can be made of, with their units
  *   body_trust.c     what of a reading can be believed
@@ -141,6 +142,9 @@ typedef struct course { /* of one vital */
     instant raw_at;
     int64_t unrest;
 } course;
+
+/* Fewer readings that are the same are no pulse that stands still: a sensor that fell silent has two. */
+#define BODY_STUCK_COUNT 60
 
 #define DROP_BUCKETS 12 /* of 5 s */
 #define RR_BUCKETS   10 /* of 30 s */

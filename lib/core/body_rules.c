@@ -1,15 +1,10 @@
-/* body_rules.c - the rules: read, laid over the shipped ones, and resolved for one person.
- *
- * A document is a stack of layers: the shipped one, the organisation's, one for each role, one for each
- * person. A layer holds patches: a rule's name with some of its members. Resolving goes through the layers
- * that apply from the bottom up and lets each member that is there replace what was. What people share is
- * resolved once: a `body_limits` is found again by the layers it was made of. */
+/* body_rules.c - the document of rules: read and checked, a layer at a time; see body_rules_private.h. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/body_private.h"
+#include "core/body_rules_private.h"
 
 #define ROLES_MAX  64
 #define PEOPLE_MAX 20000
@@ -17,91 +12,10 @@
 #define SOURCE_MAX 400
 #define PLACE_MAX  200
 
-enum member {
-    M_IS = 1u << 0,
-    M_ALSO = 1u << 1,
-    M_WHEN = 1u << 2,
-    M_FOR = 1u << 3,
-    M_CLEAR = 1u << 4,
-    M_QUIET = 1u << 5,
-    M_MARGIN = 1u << 6,
-    M_STEP = 1u << 7,
-    M_RESPONSE = 1u << 8,
-    M_OFF = 1u << 9,
-    M_SOURCE = 1u << 10,
-    M_LIMIT = 1u << 11, /* above or below, of a rule whose `of` stands in a lower layer */
-};
-
-typedef struct patch {
-    size_t id; /* index in body_rules.names */
-    unsigned set;
-    rule rule;
-} patch;
-
-typedef struct layer {
-    char *name; /* of a role or person; owned */
-    patch *patches;
-    size_t count;
-    unsigned settings_set;
-    double settings[SETTINGS];
-} layer;
-
-typedef struct layers {
-    layer *all;
-    size_t count;
-} layers;
-
-typedef struct resolved {
-    struct resolved *next;
-    uint64_t roles;      /* bits */
-    const layer *person; /* NULL: without words of their own */
-    body_limits limits;
-} resolved;
-
-struct body_rules {
-    char names[BODY_RULES_MAX][BODY_RULE_NAME_MAX];
-    size_t name_count;
-    layer shipped, org;
-    layers roles, people;
-    resolved *resolved;
-    char **sources;
-    size_t source_count, source_room;
-};
-
 typedef struct reader {
     body_rules *r;
     char *why;
 } reader;
-
-/* ---- settings ---- */
-
-typedef struct setting_row {
-    const char *word;
-    bool truth; /* true or false */
-    double least, most, missing;
-} setting_row;
-
-static const setting_row settings[SETTINGS] = {
-    [SETTING_AGE] = {"age", false, 14, 110, 20},
-    [SETTING_USUAL_PULSE] = {"usual_pulse", false, 30, 120, NAN},
-    [SETTING_SCALE2] = {"spo2_scale2", true, 0, 1, 0},
-    [SETTING_OXYGEN] = {"oxygen", true, 0, 1, NAN},
-    [SETTING_QUALITY] = {"quality", false, 0, 100, 40},
-    [SETTING_SPO2_QUALITY] = {"spo2_quality", false, 0, 100, 60},
-    [SETTING_SPO2_STEADY_G] = {"spo2_steady_g", false, 0.01, 50, 0.2},
-    [SETTING_STILL_G] = {"still_g", false, 0.001, 1, 0.03},
-    [SETTING_REST_G] = {"rest_g", false, 0.005, 2, 0.1},
-    [SETTING_EXERCISE_G] = {"exercise_g", false, 0.05, 5, 0.45},
-    [SETTING_MOVING_MPS] = {"moving_mps", false, 0.1, 5, 0.7},
-    [SETTING_EXERCISE_MPS] = {"exercise_mps", false, 0.5, 10, 2.1},
-    [SETTING_VEHICLE_MPS] = {"vehicle_mps", false, 2, 30, 7},
-    [SETTING_SETTLE_S] = {"settle", false, 0, 600, 20},
-    [SETTING_RECOVERY_LEAST_S] = {"recovery_least", false, 0, 3600, 120},
-    [SETTING_RECOVERY_MOST_S] = {"recovery_most", false, 0, 7200, 1200},
-    [SETTING_RECOVERED_OVER] = {"recovered_over", false, 5, 100, 30},
-    [SETTING_WORRY_S] = {"worry", false, 5, 600, 45},
-    [SETTING_STUCK_S] = {"stuck", false, 30, 3600, 300},
-};
 
 /* ---- what is said of a document that is none ---- */
 
@@ -413,7 +327,7 @@ typedef struct settings_reader {
 static int read_setting(void *context, const char *name, const json *value) {
     settings_reader *s = context;
     for (size_t i = 0; i < SETTINGS; i++) {
-        const setting_row *row = &settings[i];
+        const setting_row *row = body_setting((setting)i);
         if (strcmp(row->word, name) != 0)
             continue;
         bool yes = false;
@@ -545,115 +459,4 @@ body_rules *body_rules_free(body_rules *r) {
     free(r->sources);
     free(r);
     return NULL;
-}
-
-/* ---- one person's ---- */
-
-static uint32_t hash_of(const char *name, uint32_t hash) {
-    for (; *name; name++)
-        hash = (hash ^ (unsigned char)*name) * 16777619u; /* FNV-1a */
-    return hash ? hash : 1;
-}
-
-static void overlay_rule(body_limits *l, const body_rules *r, const patch *p) {
-    rule *to = &l->rules[p->id];
-    const rule *from = &p->rule;
-    if (!to->name[0]) {
-        *to = (rule){.when = (2u << CONTEXT_RECOVERY) - 1, .clear_ms = 60000, .quiet_ms = 900000};
-        to->margin = to->step = NAN;
-        to->source = "";
-        memcpy(to->name, r->names[p->id], sizeof to->name);
-    }
-    if (p->set & M_IS)
-        to->is = from->is;
-    if (p->set & M_LIMIT)
-        to->is.limit = from->is.limit;
-    if (p->set & M_ALSO) {
-        memcpy(to->also, from->also, sizeof to->also);
-        to->also_count = from->also_count;
-    }
-    to->when = p->set & M_WHEN ? from->when : to->when;
-    to->for_ms = p->set & M_FOR ? from->for_ms : to->for_ms;
-    to->clear_ms = p->set & M_CLEAR ? from->clear_ms : to->clear_ms;
-    to->quiet_ms = p->set & M_QUIET ? from->quiet_ms : to->quiet_ms;
-    to->margin = p->set & M_MARGIN ? from->margin : to->margin;
-    to->step = p->set & M_STEP ? from->step : to->step;
-    to->response = p->set & M_RESPONSE ? from->response : to->response;
-    to->off = p->set & M_OFF ? from->off : to->off;
-    to->source = p->set & M_SOURCE ? from->source : to->source;
-}
-
-static void overlay(body_limits *l, const body_rules *r, const layer *from) {
-    for (size_t i = 0; i < from->count; i++)
-        overlay_rule(l, r, &from->patches[i]);
-    for (size_t i = 0; i < SETTINGS; i++)
-        if (from->settings_set & 1u << i)
-            l->settings[i] = from->settings[i];
-}
-
-static void resolve(const body_rules *r, resolved *to) {
-    body_limits *l = &to->limits;
-    for (size_t i = 0; i < SETTINGS; i++)
-        l->settings[i] = settings[i].missing;
-    overlay(l, r, &r->shipped);
-    overlay(l, r, &r->org);
-    for (size_t i = 0; i < r->roles.count; i++)
-        if (to->roles & UINT64_C(1) << i)
-            overlay(l, r, &r->roles.all[i]);
-    if (to->person)
-        overlay(l, r, to->person);
-    l->count = r->name_count;
-    l->stamp = 2166136261u;
-    for (size_t i = 0; i < l->count; i++) {
-        rule *at = &l->rules[i];
-        l->hashes[i] = hash_of(r->names[i], 2166136261u);
-        l->stamp = hash_of(r->names[i], l->stamp * 31);
-        if (isnan(at->margin))
-            at->margin = signal_of(at->is.of)->margin;
-        if (isnan(at->step))
-            at->step = 0;
-    }
-}
-
-static const layer *named(const layers *l, text name) {
-    for (size_t i = 0; i < l->count; i++)
-        if (text_equal(text_of(l->all[i].name), name))
-            return &l->all[i];
-    return NULL;
-}
-
-int body_rules_for(body_rules *r, text person, const text *roles, size_t role_count,
-                   const body_limits **ret_limits) {
-    const layer *own = named(&r->people, person);
-    uint64_t bits = 0;
-    for (size_t i = 0; i < role_count; i++) {
-        const layer *of = named(&r->roles, roles[i]);
-        bits |= of ? UINT64_C(1) << (of - r->roles.all) : 0;
-    }
-    for (const resolved *at = r->resolved; at; at = at->next)
-        if (at->roles == bits && at->person == own) {
-            *ret_limits = &at->limits;
-            return 0;
-        }
-    resolved *made = calloc(1, sizeof *made);
-    if (!made)
-        return -ENOMEM;
-    made->roles = bits;
-    made->person = own;
-    resolve(r, made);
-    made->next = r->resolved;
-    r->resolved = made;
-    *ret_limits = &made->limits;
-    return 0;
-}
-
-bool body_limits_rule(const body_limits *l, size_t index, body_rule_view *ret_rule) {
-    for (size_t i = 0; i < l->count; i++) {
-        const rule *at = &l->rules[i];
-        if (at->name[0] && index-- == 0) {
-            *ret_rule = (body_rule_view){at->name, at->source, at->response, at->off};
-            return true;
-        }
-    }
-    return false;
 }

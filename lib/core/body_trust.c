@@ -16,7 +16,6 @@
 #define UNREST_MOST     6
 #define STEP_MOST_US    (60 * INSTANT_SECOND)
 #define SELDOM_MOST_US  (180 * INSTANT_SECOND)
-#define STUCK_COUNT     60
 #define RR_LEAST_MS     240 /* 250/min */
 #define RR_MOST_MS      3000
 
@@ -117,7 +116,7 @@ static bool stuck(body *b, const body_limits *l, const reading *r, double pulse,
         b->same_count = 0;
     }
     b->same_count++;
-    return b->same_count >= STUCK_COUNT && r->rr_count == 0 &&
+    return b->same_count >= BODY_STUCK_COUNT && r->rr_count == 0 &&
            (double)(at - b->same_since) >= l->settings[SETTING_STUCK_S] * INSTANT_SECOND;
 }
 

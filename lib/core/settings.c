@@ -239,6 +239,10 @@ static const conf_row rows[] = {
         "What is sensed while the broker is away waits in the gateway's state_dir, in so much room at most; "
         "then "
         "every second sample of its oldest part makes way."),
+    ROW("sensors", "drain", CONF_COUNT, sensors_drain, 1, 100000, "2000",
+        "When the broker is back, so many a second of what waited are sent, beside what is live; fewer on a "
+        "slow "
+        "link."),
 
     ROW("audit", "signing_keys", CONF_TEXT, audit_keys, 0, 0, "",
         "A JSON Web Key Set whose last key signs the checkpoints of the audit trail. Without it there are "

@@ -112,6 +112,7 @@ typedef struct settings {
     /* [sensors] */
     char *sensors_file;
     int64_t sensors_backlog; /* bytes */
+    int64_t sensors_drain;   /* a second */
     /* [audit] */
     char *audit_keys; /* a JWK Set whose last key signs checkpoints */
 } settings;

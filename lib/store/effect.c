@@ -133,6 +133,7 @@ static const effect effects[] = {
     {"raise", true, effect_raise},
     {"action", false, effect_action},
     {"settings", false, effect_settings},
+    {"reply", false, effect_reply},
 };
 
 static const effect *find(const batch_row *row) {

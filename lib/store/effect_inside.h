@@ -42,7 +42,18 @@ void add_element(buf *to, text element);
 NODISCARD pg_verdict pin_tried(situation *s, bool fits);
 bool pin_listens(const situation *s, int64_t failures);
 
+/* The sender's PINs as the database has them, with the person locked; texts belong to `rows`, the caller's.
+ */
+typedef struct own_pins {
+    pg_rows *rows;
+    text pin, duress_pin;
+    int64_t pin_failures;
+    bool pin_locked;
+} own_pins;
+NODISCARD pg_verdict own_lock(situation *s, own_pins *ret_own);
+
 NODISCARD pg_verdict effect_action(situation *s);
+NODISCARD pg_verdict effect_reply(situation *s);
 NODISCARD pg_verdict effect_settings(situation *s);
 
 #endif

@@ -7,15 +7,7 @@
 
 #define FAMILY_LIMIT (64u << 10)
 
-/* As the database has it; texts belong to `rows`. */
-typedef struct own {
-    pg_rows *rows;
-    text pin, duress_pin;
-    int64_t pin_failures;
-    bool pin_locked;
-} own;
-
-static pg_verdict lock(situation *s, own *ret_own) {
+pg_verdict own_lock(situation *s, own_pins *ret_own) {
     static const char sql[] =
         "SELECT pin, duress_pin, pin_failures, pin_locked FROM mayday.person_lock($1, $2)";
     const char *params[] = {say(s, s->r.org), say(s, s->r.sender)};
@@ -27,7 +19,7 @@ static pg_verdict lock(situation *s, own *ret_own) {
         pg_rows_free(rows);
         return PG_RETRY;
     }
-    *ret_own = (own){.rows = rows, .pin_locked = *pg_value(rows, 0, 3) == 't'};
+    *ret_own = (own_pins){.rows = rows, .pin_locked = *pg_value(rows, 0, 3) == 't'};
     if (!pg_is_null(rows, 0, 0))
         ret_own->pin = text_of(pg_value(rows, 0, 0));
     if (!pg_is_null(rows, 0, 1))
@@ -70,7 +62,7 @@ static pg_verdict call_for_help(situation *s) {
 /* *ret_is: PIN_RIGHT when whoever sent this knows the PIN, or there was none. The duress PIN in its place is
  * a call for help, and on the screen the PIN: were it refused, whoever forces it out of somebody could try
  * here which of the two they were told. */
-static pg_verdict check_current(situation *s, const own *o, pin_verdict *ret_is) {
+static pg_verdict check_current(situation *s, const own_pins *o, pin_verdict *ret_is) {
     text current = json_get_string(s->body, "current_pin");
     *ret_is = PIN_RIGHT;
     if (!o->pin.ptr)
@@ -100,7 +92,7 @@ static int hash_pins(situation *s, bool duress, text pin, text duress_pin, chang
     return hash(s, pin, &c->pin) < 0 ? -1 : hash(s, duress_pin, &c->duress_pin);
 }
 
-static pg_verdict apply(situation *s, const own *o, bool duress) {
+static pg_verdict apply(situation *s, const own_pins *o, bool duress) {
     text pin = json_get_string(s->body, "pin"), duress_pin = json_get_string(s->body, "duress_pin");
     const json *family = json_get(s->body, "family");
     CLEANUP(buf_release) buf contacts = BUF(FAMILY_LIMIT);
@@ -123,7 +115,7 @@ static pg_verdict apply(situation *s, const own *o, bool duress) {
     return conclude(s, &c);
 }
 
-static pg_verdict judge(situation *s, const own *o) {
+static pg_verdict judge(situation *s, const own_pins *o) {
     bool wants_pins = json_get(s->body, "pin") || json_get(s->body, "duress_pin");
     pin_verdict is = PIN_RIGHT;
     if (!text_equal(s->where.id, s->r.sender))
@@ -138,8 +130,8 @@ static pg_verdict judge(situation *s, const own *o) {
 }
 
 pg_verdict effect_settings(situation *s) {
-    own o = {0};
-    pg_verdict verdict = lock(s, &o);
+    own_pins o = {0};
+    pg_verdict verdict = own_lock(s, &o);
     if (verdict == PG_DONE)
         verdict = judge(s, &o);
     pg_rows_free(o.rows);

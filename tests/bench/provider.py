@@ -23,7 +23,7 @@ def main(folder, receipts="never"):
     sim.keep = False
 
     def note(request):
-        if request.method == "POST" and request.path.endswith("/Messages.json"):
+        if request.method == "POST" and request.path.endswith(("/Messages.json", "/sms/json")):
             arrived.append((time.monotonic_ns(), request.body.decode()))
 
     def take():

@@ -6,9 +6,11 @@
  *        vitals cost COUNT             readings of 1,000 people in turn
  *        vitals tell WHICH SEED        one of the days, each thing said on a line, for people
  *        vitals dump WHICH SEED FROM COUNT   readings of one of the days, a line each, for people
+ * Before all that: --rules FILE, rules of an organisation over the shipped ones.
  * One line of JSON on stdout, except for the last two. */
 #include "people/judge.h"
 
+#include "base/conf.h"
 #include "histogram.h"
 
 #include <inttypes.h>
@@ -240,11 +242,28 @@ static void dump(const char *which, int64_t seed, int64_t from, int64_t count) {
                    m.said ? (int)m.body.event : -1, m.placed ? m.place.speed : (double)NAN);
 }
 
-int main(int argc, char **argv) {
-    CLEANUP(body_rules_freep) body_rules *rules = NULL;
-    if (body_rules_default(&rules) < 0)
+static body_rules *rules_of(const char *path) {
+    CLEANUP(buf_release) buf content = BUF(1 << 20);
+    CLEANUP(json_freep) json *document = NULL;
+    body_rules *rules = NULL;
+    char why[BODY_WHY_MAX] = "";
+    if (!path && body_rules_default(&rules) < 0)
         die("the shipped rules cannot be read");
+    if (!path)
+        return rules;
+    if (file_read(path, content.limit, &content) < 0 ||
+        json_parse_once(buf_text(&content), &document) != JSON_OK ||
+        body_rules_parse(document, &rules, why) < 0)
+        die(why[0] ? why : path);
+    return rules;
+}
+
+int main(int argc, char **argv) {
+    const char *path = argc > 2 && strcmp(argv[1], "--rules") == 0 ? argv[2] : NULL;
+    CLEANUP(body_rules_freep) body_rules *rules = rules_of(path);
     const body_limits *limits = limits_of(rules);
+    argc -= path ? 2 : 0;
+    argv += path ? 2 : 0;
     if (argc == 3 && strcmp(argv[1], "cost") == 0)
         cost(limits, number(argv[2]));
     else if (argc == 4 && strcmp(argv[1], "tell") == 0)

@@ -73,17 +73,13 @@ def test_gateways_killed_at_any_instant_lose_nothing_and_double_nothing(site, si
     sim.assert_strict()
 
 
-def test_five_hundred_at_once_go_out_within_ten_seconds_the_most_urgent_first(site, sim):
-    """With the limits as shipped: thirty a second and sixty at once for each provider."""
+def test_five_hundred_at_once_go_out_the_most_urgent_first(site, sim):
+    """With the limits as shipped: thirty a second and sixty at once for each provider. How long it takes is for tools/bench crowd."""
     numbers = phones(5000000, 500)
     with site.gateway(providers=sim):
         ids = notify(site, numbers, rank="1 + (u.i %% 4)::integer")
         all_sent(site, ids)
     assert [len(sim.phone(n).texts) for n in numbers] == [1] * 500
-    took, = site.rows("""SELECT extract(epoch FROM max(a.begun_at) - min(n.made_at)) FROM mayday.attempt a
-                         JOIN mayday.notification n ON n.id = a.notification WHERE n.id = ANY(%s::uuid[])""", [ids])[0]
-    print(f"500 in {took:.1f} s")
-    assert took < 10
     # By the moment they were handed over: no less urgent one before a more urgent one.
     ranks = [r for r, in site.rows("""SELECT n.rank FROM mayday.attempt a JOIN mayday.notification n ON n.id = a.notification
                                       WHERE n.id = ANY(%s::uuid[]) ORDER BY a.begun_at""", [ids])]

@@ -57,13 +57,12 @@ def quick(site, id="gw1", answer="3s", **more):
 
 
 def holder(site):
-    """How many gateways hold the organisation."""
-    return site.rows("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid::bigint ="
-                     " (hashtext('mayday.vigil')::bigint & 4294967295)")[0][0]
+    """Which gateway holds the organisation."""
+    return site.rows("SELECT gateway FROM mayday.vigil_lease WHERE org = 'acme' AND until > clock_timestamp()")
 
 
 def watched(site, gateway):
-    wait_until(lambda: holder(site) == 1, f"{gateway.id} watches")
+    wait_until(lambda: holder(site) == [(gateway.id,)], f"{gateway.id} watches")
     return gateway
 
 
@@ -95,7 +94,7 @@ def test_killed_after_the_question_left_another_gateway_finishes(site):
             check = ann.asked()
             first.kill()
             alert = one_incident(site, "ann")
-            wait_until(lambda: holder(site) == 1, f"{second.id} took over")
+            wait_until(lambda: holder(site) == [(second.id,)], f"{second.id} took over")
             time.sleep(3.5)  # when either would have raised once more
             assert one_incident(site, "ann") == alert and ann.questions() == [check["id"]]
             assert site.rows("SELECT presses FROM mayday.alert WHERE id = %s", [alert]) == [(1,)]
@@ -323,3 +322,19 @@ def test_what_comes_back_over_mqtt_is_judged_once(site, edge, strap):
     ann.answers(ann.checks[0])
     site.wait_rows("SELECT answer FROM mayday.check_watch WHERE person = 'ann'", [("ok",)])
     ann.close()
+
+
+def test_a_gateway_that_hangs_is_not_waited_for(site):
+    with watched(site, quick(site, "gw1").start()) as first, quick(site, "gw2") as second:
+        ann = Wearer(site, "ann")
+        ann.rests()
+        first.signal(signal.SIGSTOP)
+        ann.worries()
+        check = ann.asked()
+        assert holder(site) == [(second.id,)]
+        alert = one_incident(site, "ann")
+        first.signal(signal.SIGCONT)
+        time.sleep(4)
+        assert one_incident(site, "ann") == alert and ann.questions() == [check["id"]]
+        assert site.rows("SELECT presses FROM mayday.alert WHERE id = %s", [alert]) == [(1,)]
+        ann.close()

@@ -32,7 +32,7 @@ static void live(body *b, const body_limits *l, const uint8_t *data, size_t size
     finding found[BODY_FINDINGS_MAX];
     body_trust trust;
     body_view view;
-    for (size_t i = 0; i + 4 < size && i < 2000; i += 4) {
+    for (size_t i = 0; i + 4 < size && i < 1200; i += 4) {
         const uint8_t *d = data + i;
         reading r = reading_at(now + ((int64_t)d[3] - 100) * (d[0] & 1 ? 1000 : INSTANT_SECOND));
         now += (int64_t)(d[3] & 31) * INSTANT_SECOND / 4;

@@ -100,3 +100,20 @@ def test_a_person_is_shown_and_tried(run, site, tmp_path):
 def test_wrong_usage_says_what_is_expected(run):
     for words in (("vitals",), ("vitals", "rules", "paint"), ("vitals", "show", "acme"), ("vitals", "rules", "test", "acme")):
         assert run(*words).returncode == 2
+
+
+def test_the_incident_tells_how_it_came_to_it(run, site):
+    with site.gateway(vitals__answer_within="2s"):
+        bea = Wearer(site, "bea")
+        bea.rests()
+        bea.worries()
+        check = bea.asked()
+        (alert,), = site.wait_rows("SELECT count(*) FROM mayday.alert WHERE raised_by = 'bea'", [(1,)]) and site.rows(
+            "SELECT id::text FROM mayday.alert WHERE raised_by = 'bea'")
+        shown = run("alert", "show", alert).stdout
+        told = [line for line in shown.splitlines() if "pulse" in line]
+        assert any(" finding " in line and "-> asked" in line for line in told), shown
+        assert any(" raise " in line for line in told), "the alarm says it, too"
+        assert any(" check " in line for line in shown.splitlines())
+        assert check["id"] and "vitals" in shown
+        bea.close()

@@ -2,13 +2,16 @@
 the test's own. What the phones of the people received is counted, and so is what they did not."""
 import itertools
 import json
+import os
+import re
+import subprocess
 
 import pytest
 
 from support import messages as m
 from support.passing import pass_time
 from support.providers import Simulator
-from support.site import wait_until
+from support.site import BUILD, wait_until
 
 nights = itertools.count(1)
 
@@ -31,6 +34,13 @@ def strict(sim):
     sim.up()
     sim.quiet()
     sim.assert_strict()
+
+
+def look(site, *words):
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MQTT_", "MAYDAY_"))}
+    done = subprocess.run([BUILD / "bin" / "mayday", *words], env={**clean, "MAYDAY_CONF": str(site.conf)}, text=True, capture_output=True, timeout=120)
+    assert done.returncode == 0, done
+    return done.stdout
 
 
 class Night:
@@ -97,6 +107,37 @@ def test_text_then_call_then_a_key_and_the_raiser_knows_who(site, sim, gw):
     night.later(600)
     assert len(nora.texts) == len(nora.calls) == 1 and not night.phone("omar").texts, "nobody else is woken"
     assert night.notes() == [("nora", "sms", "answered"), ("nora", "voice", "answered")]
+
+
+def test_the_timeline_tells_of_every_attempt(site, sim, gw):
+    """Of a text and a call that the first provider did not take, and of the answer."""
+    night = Night(site, sim)
+    for kind in ("sms", "voice"):
+        sim.script(night.nora, "twilio", kind, http=503)
+    night.raised()
+    nora = night.phone("nora")
+    nora.wait_texts()
+    wait_until(lambda: night.notes()[0] == ("nora", "sms", "delivered"), "the receipt is there")
+    night.later(60)
+    nora.press("1")
+    night.becomes("acknowledged")
+    nora.wait_over()
+    wait_until(lambda: site.rows("SELECT count(*) FROM mayday.attempt WHERE alert = %s AND receipt IS NULL AND outcome = 'sent'", [night.alert]) == [(0,)],
+               "both receipts are there")
+    timeline, shown = look(site, "alert", "show", night.alert), look(site, "escalation", "show", night.org, night.alert)
+    told = re.findall(r"  attempt +mayday +(.*)", timeline)
+    assert len(told) == 4, timeline
+    for line, pattern in zip(told, (r"nora: twilio-sms -> retry http 503", r"nora: vonage-sms -> sent .*\(delivered\)",
+                                    r"nora: twilio-voice -> retry http 503", r"nora: vonage-voice -> sent .*\((delivered|answered)\)")):
+        assert re.match(pattern, line), timeline
+    for pattern in (r"escalation +mayday +told, round 1, level 1, 1 people", r"notification +mayday +nora: raise by sms -> answered",
+                    r"notification +mayday +nora: raise by voice -> answered", r"action +nora +acknowledge", r"escalation +mayday +answered"):
+        assert len(re.findall(pattern, timeline)) == 1, (pattern, timeline)
+    tried = re.findall(r"nora +(sms|voice) \S+ +(\S+) +gw-night +(\S+) +(\d+)", shown)
+    assert tried == [("sms", "twilio-sms", "retry", "503"), ("sms", "vonage-sms", "sent", "200"),
+                     ("voice", "twilio-voice", "retry", "503"), ("voice", "vonage-voice", "sent", "201")], shown
+    assert re.search(r"nora +voice +acknowledge +handed on", shown), shown
+    assert night.nora not in timeline + shown, "numbers are masked"
 
 
 def test_a_word_back_is_an_answer_and_no_call_is_made(site, sim, gw):

@@ -248,6 +248,19 @@ def test_an_end_and_its_question_that_two_brokers_store_at_once_raise_nothing(ti
     assert timers.alarms() == [] and timers.state() == "ended"
 
 
+@pytest.mark.parametrize("minutes", [0, 45])
+def test_a_duress_word_in_the_text_is_a_call_for_help(timers, minutes):
+    timers.sql("INSERT INTO mayday.body_rules (org, edition, body) VALUES (%s, 1, %s)", [timers.org, json.dumps(
+        {"v": 1, "rules": [], "duress_words": {"*": ["marigold"]}})])
+    timers.say(30)
+    said = timers.say(minutes, text="all well, the Marigold blooms")
+    timers.settle("settle_timers", said)
+    assert timers.state() == ("running" if minutes else "ended"), "as it was said"
+    assert timers.alarms() == [("sam", True)], "once"
+    timers.say(20, text="marigolds, many")
+    assert timers.alarms() == [], "another word"
+
+
 def test_a_check_of_dispatch_has_nothing_to_do_with_it(timers):
     timers.say(30)
     check = uuid7()
@@ -328,7 +341,7 @@ def test_it_asks_and_silence_raises_the_alarm(shift):
         asked = json.loads(sam.receive(60).payload)
         assert (asked["reason"], asked["text"], asked["respond_within"]) == ("timer", "cold store 2", 1)
         alert, raised = shift.hears("raise")
-        assert raised["person"] == "sam" and "cold store 2" in raised["text"]
+        assert raised["person"] == "sam" and "cold store 2" in raised["text"] and "timer had run out" in raised["text"]
         shift.state("alarmed")
         shift.site.wait_rows("SELECT raised_by, cause FROM mayday.alert WHERE id = %s", [("sam", "check")], [alert])
         assert shift.site.rows("SELECT alert::text FROM mayday.timer_now WHERE org = %s", [shift.org]) == [(alert,)]

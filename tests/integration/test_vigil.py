@@ -14,8 +14,7 @@ QUICK = {"vitals__answer_within": "3s", "vitals__remind": "1s", "vitals__quiet":
 @pytest.fixture(scope="module")
 def gateway(site):
     with site.gateway(**QUICK) as running:
-        wait_until(lambda: site.rows("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid::bigint ="
-                                     " (hashtext('mayday.vigil')::bigint & 4294967295)")[0][0] == 1, "it watches")
+        site.wait_rows("SELECT gateway FROM mayday.vigil_lease WHERE org = 'acme'", [("gw1",)])
         yield running
 
 
@@ -147,8 +146,7 @@ def test_who_has_raised_the_alarm_is_not_asked(site, gateway, desk):
     found = desk.sees(hal.person, rule="pulse-high")
     assert found["response"] == "note" and found["alert"] == alert and "check" not in found
     assert hal.questions() == []
-    kinds = {kind for (kind,) in site.rows("SELECT kind FROM mayday.timeline(%s)", [alert])}
-    assert "finding" in kinds, "the incident shows it"
+    wait_until(lambda: ("finding",) in site.rows("SELECT kind FROM mayday.timeline(%s)", [alert]), "the incident shows it")
     hal.close()
 
 
@@ -210,3 +208,26 @@ def test_rules_of_an_organisation_count_at_once(site, gateway, desk):
     lea.answers(lea.asked())
     lea.close()
     site.rows("SELECT mayday.apply_body_rules('acme', %s)", [json.dumps({"v": 1, "rules": []})])
+
+
+def test_an_answer_with_a_wrong_pin_does_not_count_and_the_duress_pin_calls_for_help(site, gateway, desk):
+    who = {}
+    for pin in ("4711", "0000", "1234"):
+        who[pin] = mia = somebody(site, "mia")
+        mia.phone.subscribe(m.topic("user", mia.person, "rejected"))
+        assert mia.phone.publish(m.topic("user", mia.person, "settings"), m.dump(m.message(pin="1234", duress_pin="4711"))) == 0
+        site.wait_rows("SELECT count(*) FROM mayday.person WHERE person = %s AND duress_pin IS NOT NULL", [(1,)], [mia.person])
+        mia.rests()
+        mia.worries()
+        check = mia.asked()
+        mia.answers(check, "ok", pin=pin)
+    site.wait_rows("SELECT answer FROM mayday.check_watch WHERE person = %s", [("ok",)], [who["1234"].person])
+    site.wait_rows("SELECT answer, duress FROM mayday.check_watch WHERE person = %s", [("help", True)], [who["4711"].person])
+    alert, said = desk.raised(who["4711"].person)
+    assert said["silent"] is True and incidents(site, who["1234"].person) == []
+    wait_until(lambda: incidents(site, who["0000"].person), "a wrong PIN is no answer")
+    assert site.rows("SELECT r.pin_verdict, w.answered_at FROM mayday.reply r JOIN mayday.check_watch w USING (check_id) WHERE r.person = %s",
+                     [who["0000"].person]) == [("wrong", None)]
+    assert all("pin" not in r for _, r in desk.hears().replies), "nobody is handed a PIN"
+    for mia in who.values():
+        mia.close()

@@ -117,6 +117,9 @@ static const char members_sql[] = "SELECT m.person, m.relation, " MOMENT("m.sinc
     " WHEN 'attempt' THEN concat_ws(' ', coalesce(t.detail->>'person', 'a webhook') || ':',"                 \
     "  t.detail->>'provider', '-> ' || coalesce(t.detail->>'outcome', 'under way'), t.detail->>'code',"      \
     "  '(' || (t.detail->>'receipt') || ')')"                                                                \
+    " WHEN 'finding' THEN concat_ws(' ', (t.detail->>'person') || ':', t.detail->>'words',"                  \
+    "  CASE t.detail->>'kind' WHEN 'grows' THEN '(worse)' WHEN 'ends' THEN '(over)' END,"                    \
+    "  CASE t.detail->>'response' WHEN 'ask' THEN '-> asked' WHEN 'raise' THEN '-> the alarm' END)"          \
     " END"
 
 /* The detail in a line: what was done or said, the rest as 'name value', and what came of it. */
@@ -127,7 +130,7 @@ static const char timeline_sql[] = "SELECT " CLOCK(
             " '\"' || (t.detail->>'text') || '\"', (SELECT string_agg(d.key || ' ' || d.value, '  ')"
             "  FROM jsonb_each_text(t.detail - "
             "'{text,action,answer,verdict,to_status,version,lang,due_at,received_at,answered_at,respond_"
-            "within,check}'::text[]) d"
+            "within,check,readings}'::text[]) d"
             "  WHERE d.value <> 'false'),"
             " CASE t.detail->>'verdict' WHEN 'applied' THEN '-> ' || (t.detail->>'to_status') || ', version '"
             "  || (t.detail->>'version') WHEN 'noted' THEN NULL ELSE '-> changed nothing: ' || "

@@ -45,6 +45,53 @@ static int list(const person_options *o, pg *db) {
     return code;
 }
 
+/* One of a person's two forms: lines of label and value, or one object. */
+static int show(const person_options *o, pg *db, const char *who) {
+    static const char sql[] =
+        "WITH p AS (SELECT p.*, k.at AS k_at, ST_Y(k.position::geometry) AS lat, ST_X(k.position::geometry) "
+        "AS lon,"
+        "  k.accuracy, t.state, t.minutes, t.repeat, t.text, t.due_at, t.alert AS timer_alert"
+        " FROM mayday.known_person($1, $2), mayday.person p LEFT JOIN mayday.timer_now t ON t.org = p.org "
+        "AND t.person = p.person"
+        " LEFT JOIN mayday.last_known($1, '1 day') k ON k.person = p.person WHERE p.org = $1 AND p.person = "
+        "$2)";
+    static const char lines[] =
+        " SELECT l.label, l.said FROM p, LATERAL (VALUES (1, 'person', p.person), (2, 'name', p.name),"
+        "  (3, 'roles', array_to_string(p.roles, ' ')), (4, 'language', p.lang), (5, 'connected', CASE WHEN "
+        "p.connected"
+        "   THEN 'since ' ELSE 'not since ' END || mayday.spell(coalesce(p.connected_since, p.first_seen))),"
+        "  (6, 'duty', p.duty), (7, 'last known', round(p.lat::numeric, 6) || ' ' || round(p.lon::numeric, "
+        "6) ||"
+        "   coalesce(' ± ' || round(p.accuracy) || ' m', '') || ', ' || mayday.spell(p.k_at)),"
+        "  (8, 'timer', p.state || ', ' || p.minutes || ' minutes' || CASE WHEN p.repeat THEN ', again' ELSE "
+        "'' END ||"
+        "   coalesce(', until ' || mayday.spell(p.due_at), '') || coalesce(': ' || p.text, '')))"
+        "  AS l (nth, label, said) WHERE l.said <> '' ORDER BY l.nth";
+    static const char object[] = " SELECT jsonb_strip_nulls(jsonb_build_object('person', p.person, 'org', "
+                                 "p.org, 'name', p.name, 'roles', p.roles,"
+                                 "  'lang', p.lang, 'connected', p.connected, 'duty', p.duty, 'last_seen', "
+                                 "mayday.spell(p.last_seen), 'location',"
+                                 "  CASE WHEN p.lat IS NOT NULL THEN jsonb_build_object('lat', p.lat, 'lon', "
+                                 "p.lon, 'accuracy', p.accuracy, 'at',"
+                                 "   mayday.spell(p.k_at)) END, 'timer', CASE WHEN p.state IS NOT NULL THEN "
+                                 "jsonb_build_object('state', p.state,"
+                                 "   'minutes', p.minutes, 'repeat', p.repeat, 'text', p.text, 'due_at', "
+                                 "mayday.spell(p.due_at), 'alert',"
+                                 "   p.timer_alert) END)) FROM p";
+    CLEANUP(buf_release) buf whole = BUF(8192);
+    CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
+    const char *params[] = {o->org, who};
+    buf_printf(&whole, "%s%s", sql, o->json ? object : lines);
+    if (buf_failed(&whole) < 0)
+        return command_fail(self, EXIT_REFUSED, "out of memory");
+    int code = database_ask(self, db, whole.ptr, ARRAY_LEN(params), params, &rows);
+    if (code == EXIT_DONE && o->json)
+        database_print(rows, NULL, 0, true, "");
+    else if (code == EXIT_DONE)
+        database_lines(stdout, rows);
+    return code;
+}
+
 static int enter(const person_options *o, pg *db, const char *who) {
     CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
     const char *params[] = {o->org, who, o->roles, o->lang, o->name};
@@ -126,19 +173,23 @@ static int run(const char *config_path, int argc, char **argv) {
         const channel_options channel = {config_path, o.database, o.place, o.full, o.json};
         return person_channel(self, &channel, argv + optind + 1, argc - optind - 1);
     }
-    bool enters = strcmp(word, "enter") == 0, lists = strcmp(word, "list") == 0;
-    if ((!enters && !lists && strcmp(word, "nearest") != 0) || argc - optind != 1 + enters)
-        return command_fail(
-            self, EXIT_USAGE,
-            "expected 'list', 'enter PERSON', 'nearest' or 'channel'; see 'mayday person --help'");
+    bool enters = strcmp(word, "enter") == 0, lists = strcmp(word, "list") == 0,
+         shows = strcmp(word, "show") == 0;
+    if ((!enters && !lists && !shows && strcmp(word, "nearest") != 0) ||
+        argc - optind != 1 + (enters || shows))
+        return command_fail(self, EXIT_USAGE,
+                            "expected 'list', 'show PERSON', 'enter PERSON', 'nearest' or 'channel'; see "
+                            "'mayday person --help'");
     if (!lists && !o.org)
         return command_fail(self, EXIT_USAGE, "--org: of which organisation?");
-    if (!lists && !enters && (!o.lat || !o.lon))
+    if (!lists && !enters && !shows && (!o.lat || !o.lon))
         return command_fail(self, EXIT_USAGE, "--lat and --lon: nearest to where?");
     CLEANUP(pg_closep) pg *db = NULL;
     int code = database_open(self, config_path, o.database, &db);
     if (code != EXIT_DONE)
         return code;
+    if (shows)
+        return show(&o, db, argv[optind + 1]);
     return enters ? enter(&o, db, argv[optind + 1]) : lists ? list(&o, db) : nearest(&o, db);
 }
 
@@ -146,12 +197,13 @@ const command command_person = {
     .name = "person",
     .summary = "list people, enter them, say how they are reached, find who is near",
     .help =
-        "Usage: mayday person list|enter|nearest [PERSON] [OPTION...]\n"
+        "Usage: mayday person list|show|enter|nearest [PERSON] [OPTION...]\n"
         "       mayday person channel ORG PERSON list\n"
         "       mayday person channel ORG PERSON add|remove sms|voice NUMBER\n"
         "       mayday person channel ORG PERSON add|remove mqtt\n"
         "\n"
         "list           who is known: everybody who ever connected or was entered\n"
+        "show PERSON    one of them: connected, on duty, where they were last, and their timer\n"
         "enter PERSON   make a person known before they first connect, or change their roles, language or "
         "name.\n"
         "               PERSON is the subject of their tokens\n"

@@ -55,7 +55,7 @@ static int enter_people(sim *s) {
     return scene_begin(&s->scene, all, s->to, s->begun, s->raise_after_ms);
 }
 
-static void put_fix(payload *to, const fix *f, bool offline) {
+static void put_fix(payload *to, const walk_fix *f, bool offline) {
     payload_number(to, "lat", f->lat, 7);
     payload_number(to, "lon", f->lon, 7);
     payload_number(to, "accuracy", f->accuracy, 1);
@@ -67,7 +67,7 @@ static void put_fix(payload *to, const fix *f, bool offline) {
     payload_flag(to, "offline", offline);
 }
 
-static int say_fix(person *p, const char *below, const fix *f, instant now, bool urgent) {
+static int say_fix(person *p, const char *below, const walk_fix *f, instant now, bool urgent) {
     uuid id = link_new_id();
     CLEANUP(payload_release) payload message = payload_new(&id, now);
     put_fix(&message, f, p->line != LINE_UP);
@@ -75,7 +75,7 @@ static int say_fix(person *p, const char *below, const fix *f, instant now, bool
 }
 
 static int walk_on(sim *s, person *p, instant now) {
-    fix f = walk_step(&p->walk, (double)(now - p->last_fix) / 1e6);
+    walk_fix f = walk_step(&p->walk, (double)(now - p->last_fix) / 1e6);
     char below[512];
     (void)snprintf(below, sizeof below, "user/%s/location", p->sub);
     p->last_fix = now;
@@ -255,8 +255,8 @@ static bool take_center(sim *s, const char *value) {
 static bool take_scenario(sim *s, const char *name) {
     s->scene.play = scene_named(name);
     if (!s->scene.play)
-        (void)command_fail(self, EXIT_USAGE, "--scenario: '%s' is not one of calm, panic, evening, night",
-                           name);
+        (void)command_fail(self, EXIT_USAGE,
+                           "--scenario: '%s' is not one of calm, panic, evening, night, run", name);
     return s->scene.play;
 }
 
@@ -360,7 +360,8 @@ const command command_sim = {
         "\n"
         "  --people N         how many (default 10)\n"
         "  --rate HZ          positions a second from each (default 1)\n"
-        "  --seconds T        how long, such as 90, 5m or 2h (default 30; an evening or night ends when it "
+        "  --seconds T        how long, such as 90, 5m or 2h (default 30; an evening, night or run ends when "
+        "it "
         "is over)\n"
         "  --org NAME         the organisation (default demo)\n"
         "  --center LAT,LON   around where (default 51.5072,-0.1276)\n"
@@ -374,9 +375,15 @@ const command command_sim = {
         "                     up. Each thing must come about, or the evening fails; it needs the gateway;\n"
         "                     night: a panic that nobody sees, until somebody answers by telephone. It "
         "needs\n"
-        "                     the gateway, providers, and a plan whose first level reaches somebody\n"
+        "                     the gateway, providers, and a plan whose first level reaches somebody;\n"
+        "                     run: an officer whose run disturbs nobody, and who then collapses: a question, "
+        "silence,\n"
+        "                     an alarm, until somebody answers by telephone. It needs what night needs. What "
+        "half an\n"
+        "                     hour brought is told in a quarter of a minute; all of it takes about two "
+        "minutes\n"
         "  --raise-after T    when the alert is raised (default 5s); implies --scenario panic\n"
-        "  --bound T          how long each thing of an evening or night may take (default 20s)\n"
+        "  --bound T          how long each thing of those that end may take (default 20s)\n"
         "  --seed N           of the paths (default 1)\n"
         "  --prefix NAME      the people are NAME-0001 and so on (default walker)\n"
         "  --role NAMES       their roles, separated by commas (default member)\n"

@@ -71,7 +71,7 @@ static void drift(walk *w, double seconds) {
     w->drift_east = keep * w->drift_east + fresh * gaussian(w);
 }
 
-fix walk_step(walk *w, double seconds) {
+walk_fix walk_step(walk *w, double seconds) {
     turn(w, seconds);
     double metres = stride(w, seconds);
     w->north += metres * cos(w->heading * RADIANS);
@@ -84,7 +84,7 @@ fix walk_step(walk *w, double seconds) {
     double shrink = cos(w->home_lat * RADIANS);
     double lon =
         w->home_lon + (w->east + w->drift_east) / (METRES_PER_DEGREE * (shrink > 0.01 ? shrink : 0.01));
-    return (fix){
+    return (walk_fix){
         .lat = lat > 90.0    ? 90.0
                : lat < -90.0 ? -90.0
                              : lat,

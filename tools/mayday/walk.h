@@ -22,18 +22,18 @@ typedef struct walk {
     double battery;                 /* % */
 } walk;
 
-typedef struct fix {
+typedef struct walk_fix {
     double lat, lon;
     double accuracy; /* metres: the radius that holds the truth two times out of three */
     double speed;    /* m/s */
     double heading;  /* degrees, 0 <= heading < 360 */
     int battery;     /* % */
-} fix;
+} walk_fix;
 
 walk walk_begin(uint64_t seed, double lat, double lon, double radius);
 
 /* `seconds` later: moves on, and takes a fix. */
-fix walk_step(walk *w, double seconds);
+walk_fix walk_step(walk *w, double seconds);
 
 /* Uniform in [0, 1), from the walk's own generator: for what else should repeat with the seed. */
 double walk_chance(walk *w);

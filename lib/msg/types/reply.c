@@ -22,6 +22,7 @@ const msg_type msg_type_reply = {
     .stored = true,
     .sync = true,
     .urgent = true,
+    .secret = true,
     .fed = true,
     .settle = "settle_replies",
     .table = "reply",

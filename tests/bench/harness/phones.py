@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from .servers import Broken, end, wait_until
 
 BENCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir)
 DESK, NUMBER = "desk", "+27820000001"
+POLL = 5  # seconds between the looks of the engine that polls
 TABLES = ("raise", "alert", "membership", "outbox", "escalation", "escalation_step", "notification", "attempt", "provider_event", "answer",
           "dead_letter", "location")
 PLAN = {"v": 1, "policies": [{"name": "bench", "rounds": 2, "levels": [
@@ -81,7 +83,7 @@ class Night:
 def settings(provider, notify):
     """Sections of the gateway's configuration."""
     sections = {name: dict(keys) for name, keys in provider.settings.items()}
-    sections["notify"].update(sms="twilio", voice="twilio", **notify)
+    sections["notify"].update({"sms": "twilio", "voice": "twilio", **notify})
     return sections
 
 
@@ -104,6 +106,38 @@ def night(lab, receipts="never", **notify):
             wait_until("the gateway's readiness", lambda: is_ready(address))
             yield Night(lab, mayday, provider, address, mayday.gateway)
             provider.is_content()
+
+
+@contextlib.contextmanager
+def poller(n, work):
+    """tests/bench/poller.py, running."""
+    command = [sys.executable, os.path.join(BENCH, "poller.py"), work, n.mayday.postgres.conninfo("postgres"), str(POLL),
+               n.provider.settings["twilio"]["url"], n.provider.account, n.provider.token, NUMBER]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        if process.stdout.readline() != "ready\n":
+            raise Broken("the engine that polls ended at once")
+        yield
+    finally:
+        process.stdin.close()
+        end(process)
+        process.stdout.close()
+
+
+def notifications(postgres):
+    """{notification: the alert it is about}"""
+    with contextlib.closing(postgres.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT id::text, alert::text FROM mayday.notification")
+        return dict(cursor.fetchall())
+
+
+def about(form, of_notification):
+    """(whose text it is, the alert it is about), as asked of either provider."""
+    said = dict(urllib.parse.parse_qsl(form))
+    if "poll:" in said.get("Body", ""):
+        return "theirs", said["Body"].split("poll:")[1]
+    which = said.get("client-ref") or urllib.parse.parse_qs(urllib.parse.urlsplit(said["StatusCallback"]).query)["n"][0]
+    return "ours", of_notification.get(which)
 
 
 def enter(postgres):

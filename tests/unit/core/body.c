@@ -66,6 +66,20 @@ START_TEST(what_the_person_does_is_seen_from_motion) {
 }
 END_TEST
 
+START_TEST(climbing_that_makes_the_heart_fast_explains_it_for_a_while) {
+    CLEANUP(story_release) story s = story_of();
+    body_view v;
+    rest(&s, 300);
+    play(&s, (scene){90, .hr = 135, .tau = 20, .motion = 0.25});
+    play(&s, (scene){120, .hr = 130, .motion = 0.05});
+    body_look(s.b, s.now, &v);
+    ck_assert_int_eq(v.context, CONTEXT_RECOVERY);
+    ck_assert_int_eq(until(&s, 0, BODY_ASK), -1);
+    play(&s, (scene){300, .hr = 130, .motion = 0.05}); /* but not for long */
+    ck_assert_ptr_nonnull(said(&s, "pulse-high", FINDING_BEGINS));
+}
+END_TEST
+
 /* ---- something is ---- */
 
 typedef struct fate {
@@ -285,6 +299,159 @@ START_TEST(a_flood_is_one_reading_in_a_tenth_of_a_second) {
 }
 END_TEST
 
+static size_t believed(story *s, int64_t seconds, double hr, double noise) {
+    size_t count = 0;
+    for (int64_t i = 0; i < seconds; i++) {
+        s->now += S;
+        reading r = reading_at(s->now);
+        reading_put(&r, VITAL_HR, round(hr + noise * roll(s)));
+        r.motion = 0.01;
+        count += give(s, &r, NAN) == TRUST_ALL;
+    }
+    return count;
+}
+
+START_TEST(in_noise_hardly_anything_is_believed_and_soon_after_it_everything_is) {
+    CLEANUP(story_release) story s = story_of();
+    rest(&s, 60);
+    ck_assert_uint_le(believed(&s, 100, 90, 70), 15);
+    (void)believed(&s, 8, 72, 2);
+    ck_assert_uint_eq(believed(&s, 100, 72, 2), 100);
+}
+END_TEST
+
+START_TEST(a_pulse_that_jumps_about_is_not_taken_for_a_slow_heart) {
+    CLEANUP(story_release) story s = story_of();
+    rest(&s, 300);
+    (void)believed(&s, 60, 26, 2);
+    ck_assert_ptr_nonnull(said(&s, "pulse-very-low", FINDING_BEGINS));
+    CLEANUP(story_release) story other = story_of();
+    rest(&other, 300);
+    for (int i = 0; i < 60; i++)
+        (void)believed(&other, 1, i % 2 ? 20 : 29, 0);
+    ck_assert_ptr_null(said(&other, "pulse-very-low", FINDING_BEGINS));
+}
+END_TEST
+
+START_TEST(a_step_of_a_sensor_that_speaks_seldom_takes_three_values) {
+    CLEANUP(story_release) story s = story_of();
+    body_view v;
+    play(&s, (scene){60, .hr = 72, .motion = 0.05, .every = 5});
+    for (int i = 0; i < 3; i++) {
+        s.now += 5 * S;
+        reading r = reading_at(s.now);
+        reading_put(&r, VITAL_HR, 150 + i);
+        (void)give(&s, &r, NAN);
+        body_look(s.b, s.now, &v);
+        ck_assert((v.latest.value[VITAL_HR] > 140) == (i == 2));
+    }
+}
+END_TEST
+
+START_TEST(a_sensor_that_speaks_once_a_minute_is_neither_lost_nor_deaf) {
+    CLEANUP(story_release) story s = story_of();
+    play(&s, (scene){1800, .hr = 72, .motion = 0.05, .spo2 = 97, .every = 60, .contact = CONTACT_GOOD});
+    ck_assert_uint_eq(s.count, 0);
+    instant since = s.now;
+    play(&s, (scene){360, .hr = 150, .noise = 3, .motion = 0.05, .spo2 = 97, .every = 60,
+                     .contact = CONTACT_GOOD});
+    int64_t took = until(&s, since, BODY_ASK);
+    ck_assert_msg(took > 0 && took <= 240, "%lld", (long long)took);
+}
+END_TEST
+
+START_TEST(what_is_wrong_is_not_learned_as_usual) {
+    CLEANUP(story_release) story s = story_of();
+    body_view v;
+    play(&s, (scene){600, .hr = 72, .motion = 0.05, .temp = 36.8, .sys = 120, .every = 10});
+    play(&s, (scene){3600, .hr = 72, .motion = 0.05, .temp = 38.6, .sys = 85, .every = 10});
+    body_look(s.b, s.now, &v);
+    ck_assert_double_eq_tol(v.usual[VITAL_TEMP], 36.8, 0.3);
+    ck_assert_double_eq_tol(v.usual[VITAL_SYS], 120, 4);
+}
+END_TEST
+
+START_TEST(what_is_over_for_a_moment_only_is_not_over) {
+    CLEANUP(story_release) story s = story_of();
+    rest(&s, 900);
+    play(&s, (scene){80, .hr = 128, .noise = 0.4, .motion = 0.05});
+    for (int i = 0; i < 6; i++) {
+        play(&s, (scene){30, .hr = 113, .noise = 0.4, .motion = 0.05});
+        play(&s, (scene){10, .hr = 123, .noise = 0.4, .motion = 0.05});
+    }
+    ck_assert_uint_eq(times_said(&s, "pulse-high", FINDING_BEGINS), 1);
+    ck_assert_ptr_null(said(&s, "pulse-high", FINDING_ENDS));
+}
+END_TEST
+
+START_TEST(what_is_found_in_a_run_has_no_score) {
+    CLEANUP(story_release) story s = story_of();
+    rest(&s, 300);
+    run(&s, 300);
+    play(&s, (scene){60, .hr = 226, .tau = 5, .motion = 0.9, .contact = CONTACT_GOOD});
+    const finding *f = said(&s, "pulse-extreme", FINDING_BEGINS);
+    ck_assert(f && f->context == CONTEXT_EXERCISE && f->score.risk == NEWS2_UNKNOWN && f->score.total == 0);
+}
+END_TEST
+
+START_TEST(saturation_is_not_believed_of_skin_that_moves_nor_by_a_sensor_in_doubt) {
+    static const struct {
+        double motion, quality;
+        bool believed;
+    } rows[] = {
+        {0.05, 90, true}, {0.3, 90, false}, {0.05, 50, false}, {0.15, NAN, true}, {0.3, NAN, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        CLEANUP(story_release) story s = story_of();
+        body_view v;
+        for (int k = 0; k < 20; k++) {
+            s.now += S;
+            reading r = reading_at(s.now);
+            reading_put(&r, VITAL_HR, 80 + k % 3);
+            reading_put(&r, VITAL_SPO2, 86);
+            r.motion = rows[i].motion;
+            r.quality = rows[i].quality;
+            (void)give(&s, &r, NAN);
+        }
+        body_look(s.b, s.now, &v);
+        ck_assert_msg((v.latest_at[VITAL_SPO2] == s.now) == rows[i].believed, "row %zu", i);
+        ck_assert_int_eq(v.latest_at[VITAL_HR], s.now);
+    }
+}
+END_TEST
+
+START_TEST(one_good_word_of_a_sensor_in_doubt_is_not_enough) {
+    static const struct {
+        double quality;
+        body_trust trust;
+    } rows[] = {
+        {95, TRUST_ALL},     {10, TRUST_NOTHING}, {60, TRUST_NOTHING},
+        {15, TRUST_NOTHING}, {10, TRUST_NOTHING}, {45, TRUST_NOTHING},
+        {45, TRUST_ALL},     {95, TRUST_ALL},     {95, TRUST_ALL},
+    };
+    CLEANUP(story_release) story s = story_of();
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        s.now += S;
+        reading r = reading_at(s.now);
+        reading_put(&r, VITAL_HR, 72);
+        r.quality = rows[i].quality;
+        body_trust trust = give(&s, &r, NAN);
+        ck_assert_msg(trust == rows[i].trust, "row %zu", i);
+    }
+}
+END_TEST
+
+START_TEST(trouble_that_is_long_over_makes_no_silence_worrying) {
+    CLEANUP(story_release) story s = story_of();
+    rest(&s, 900);
+    play(&s, (scene){40, .hr = 75, .motion = 0.05, .spo2 = 84, .contact = CONTACT_GOOD});
+    rest(&s, 120);
+    instant since = s.now;
+    play(&s, (scene){300, .silent = true});
+    ck_assert_int_eq(until(&s, since + S, BODY_ASK), -1);
+}
+END_TEST
+
 /* ---- slow things ---- */
 
 START_TEST(a_slow_fall_of_saturation_is_noted_then_asked_about) {
@@ -439,6 +606,8 @@ START_TEST(clocks_that_jump_neither_alarm_nor_blind) {
         reading_put(&r, VITAL_HR, 70 + i % 4);
         s.now = now;
         (void)give(&s, &r, NAN);
+        body_look(s.b, s.now, &v);
+        ck_assert_int_le(v.latest_at[VITAL_HR], s.now);
     }
     rest(&s, 10); /* and is told better */
     body_look(s.b, s.now, &v);
@@ -613,6 +782,7 @@ Suite *suite_body(void) {
     TCase *t = tcase_create("all");
     tcase_add_test(t, a_working_day_with_exercise_asks_nobody_anything);
     tcase_add_test(t, what_the_person_does_is_seen_from_motion);
+    tcase_add_test(t, climbing_that_makes_the_heart_fast_explains_it_for_a_while);
     tcase_add_test(t, whoever_collapses_is_found_within_a_minute_whatever_it_looks_like);
     tcase_add_test(t, a_strap_taken_off_after_a_run_alarms_nobody);
     tcase_add_test(t, bursts_of_noise_alarm_nobody_and_are_doubted);
@@ -620,6 +790,16 @@ Suite *suite_body(void) {
     tcase_add_test(t, a_step_is_doubted_until_it_stays);
     tcase_add_test(t, a_pulse_that_never_varies_is_noticed_and_no_longer_believed);
     tcase_add_test(t, a_flood_is_one_reading_in_a_tenth_of_a_second);
+    tcase_add_test(t, in_noise_hardly_anything_is_believed_and_soon_after_it_everything_is);
+    tcase_add_test(t, a_pulse_that_jumps_about_is_not_taken_for_a_slow_heart);
+    tcase_add_test(t, a_step_of_a_sensor_that_speaks_seldom_takes_three_values);
+    tcase_add_test(t, a_sensor_that_speaks_once_a_minute_is_neither_lost_nor_deaf);
+    tcase_add_test(t, what_is_wrong_is_not_learned_as_usual);
+    tcase_add_test(t, what_is_over_for_a_moment_only_is_not_over);
+    tcase_add_test(t, what_is_found_in_a_run_has_no_score);
+    tcase_add_test(t, saturation_is_not_believed_of_skin_that_moves_nor_by_a_sensor_in_doubt);
+    tcase_add_test(t, one_good_word_of_a_sensor_in_doubt_is_not_enough);
+    tcase_add_test(t, trouble_that_is_long_over_makes_no_silence_worrying);
     tcase_add_test(t, a_slow_fall_of_saturation_is_noted_then_asked_about);
     tcase_add_test(t, a_fever_is_noted_then_asked_about_and_a_short_warmth_is_not);
     tcase_add_test(t, who_always_has_a_pulse_of_45_is_asked_nothing_and_their_120_is_noticed);

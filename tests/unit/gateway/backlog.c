@@ -195,6 +195,27 @@ START_TEST(a_batch_that_did_not_get_through_comes_again_in_order) {
 }
 END_TEST
 
+START_TEST(what_nobody_takes_now_lets_those_behind_it_pass_and_comes_in_another_round) {
+    int numbers[8];
+    sample *some[4];
+    backlog *b = open_it();
+    for (int i = 1; i <= 4; i++)
+        put(b, i, false);
+    wait_for_disk(b, 4);
+    ck_assert_uint_eq(backlog_old(b, some, 2), 2);
+    backlog_done(b, some[0], FATE_LATER);
+    backlog_done(b, some[1], FATE_LATER);
+    ck_assert_uint_eq(backlog_old(b, some, 2), 2);
+    ck_assert_int_eq(number_of(some[0]), 3);
+    backlog_done(b, some[0], FATE_SENT);
+    backlog_done(b, some[1], FATE_SENT);
+    ck_assert_uint_eq(backlog_old(b, some, 2), 0); /* the round is over */
+    ck_assert_uint_eq(drain(b, numbers, 8, FATE_SENT), 2);
+    ck_assert_int_eq(numbers[0], 1);
+    (void)backlog_close(b);
+}
+END_TEST
+
 START_TEST(what_the_broker_refuses_goes_behind_all_others_and_is_given_up_at_last) {
     sample *some[4];
     backlog *b = open_it();
@@ -294,7 +315,7 @@ START_TEST(without_room_the_oldest_part_grows_coarse_and_alarms_and_the_newest_s
             for (int k = 0; k < 500 && look(b).memory > 1000; k++)
                 nap();
     }
-    for (int i = 0; i < 1000 && look(b).memory; i++)
+    for (int i = 0; i < 1000 && (look(b).memory || look(b).bytes > 1 << 20); i++)
         nap();
     backlog_figures f = look(b);
     ck_assert_uint_gt(f.thinned, 0);
@@ -381,6 +402,7 @@ Suite *suite_backlog(void) {
     tcase_add_test(c,
                    what_was_on_its_way_and_is_not_sent_waits_and_what_was_sent_while_it_was_written_does_not);
     tcase_add_test(c, a_batch_that_did_not_get_through_comes_again_in_order);
+    tcase_add_test(c, what_nobody_takes_now_lets_those_behind_it_pass_and_comes_in_another_round);
     tcase_add_test(c, what_the_broker_refuses_goes_behind_all_others_and_is_given_up_at_last);
     tcase_add_test(c, what_was_live_and_refused_is_not_offered_at_once_again);
     tcase_add_test(c, what_waits_survives_a_killed_process);

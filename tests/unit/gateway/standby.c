@@ -156,6 +156,43 @@ START_TEST(everybody_is_reached_when_each_has_one_message) {
 }
 END_TEST
 
+/* Each notice's number, unless it stands behind. */
+static void list_ahead(const told *t, buf *to) {
+    ahead a = ahead_of(t);
+    buf_clear(to);
+    for (size_t i = 0; i < t->count; i++)
+        if (!notice_behind(t->notices[i], &a))
+            buf_printf(to, "%zu ", i);
+}
+
+START_TEST(once_somebody_is_being_told_by_a_kind_of_channel_others_stand_behind) {
+    at_hand *h = hand("\"targets\":[{\"role\":\"dispatcher\"},{\"family\":true}]");
+    CLEANUP(told_freep) told *t = incident_of("{\"type\":\"panic\"}", TEXT("ann"));
+    CLEANUP(buf_release) buf got = BUF(4096);
+    ck_assert_int_eq(at_hand_tell(h, t, NOW), 0);
+    ck_assert_uint_eq(t->count, 6); /* dave sms (failed) voice, dora voice sms mqtt, fay (family) sms */
+    static const struct {
+        size_t which;
+        notice_status status;
+        const char *ahead;
+    } rows[] = {
+        {0, NOTICE_FAILED, "0 1 2 3 4 "},  /* nobody yet; family never */
+        {5, NOTICE_SENT, "0 1 2 3 4 "},    /* family doesn't count */
+        {2, NOTICE_SENDING, "0 3 4 "},     /* a call to one */
+        {2, NOTICE_WAITING, "0 1 2 3 4 "}, /* didn't get through: anybody may be the first again */
+        {2, NOTICE_DOUBT, "0 2 3 4 "},     /* perhaps; what became of it is asked at once */
+        {3, NOTICE_SENT, "2 4 "},          /* and a text to the other */
+        {4, NOTICE_WITHDRAWN, "2 4 "},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        t->notices[rows[i].which]->status = rows[i].status;
+        list_ahead(t, &got);
+        ck_assert_msg(strcmp(got.ptr, rows[i].ahead) == 0, "row %zu: %s", i, got.ptr);
+    }
+    (void)at_hand_free(h);
+}
+END_TEST
+
 Suite *suite_standby(void) {
     Suite *s = suite_create("standby");
     TCase *c = tcase_create("standby");
@@ -164,6 +201,7 @@ Suite *suite_standby(void) {
     tcase_add_test(c, what_is_kept_comes_back_and_what_was_under_way_is_in_doubt);
     tcase_add_test(c, what_is_no_entry_of_the_ledger_is_refused);
     tcase_add_test(c, everybody_is_reached_when_each_has_one_message);
+    tcase_add_test(c, once_somebody_is_being_told_by_a_kind_of_channel_others_stand_behind);
     suite_add_tcase(s, c);
     return s;
 }

@@ -19,7 +19,7 @@ static double metres_between(double lat1, double lon1, double lat2, double lon2)
 START_TEST(the_same_seed_walks_the_same_path) {
     walk a = walk_begin(7, 51.5, -0.12, 500), b = walk_begin(7, 51.5, -0.12, 500);
     for (int i = 0; i < 1000; i++) {
-        fix one = walk_step(&a, 1.0), other = walk_step(&b, 1.0);
+        walk_fix one = walk_step(&a, 1.0), other = walk_step(&b, 1.0);
         ck_assert(one.lat == other.lat && one.lon == other.lon && one.heading == other.heading);
         ck_assert(one.accuracy == other.accuracy && one.speed == other.speed);
     }
@@ -28,7 +28,7 @@ END_TEST
 
 START_TEST(other_seeds_walk_elsewhere) {
     walk a = walk_begin(1, 51.5, -0.12, 500), b = walk_begin(2, 51.5, -0.12, 500);
-    fix one = walk_step(&a, 1.0), other = walk_step(&b, 1.0);
+    walk_fix one = walk_step(&a, 1.0), other = walk_step(&b, 1.0);
     ck_assert(one.lat != other.lat && one.lon != other.lon);
 }
 END_TEST
@@ -40,7 +40,7 @@ START_TEST(nobody_walks_faster_than_people_do) {
         ck_assert(w.pace >= WALK_SPEED_MIN && w.pace < WALK_SPEED_MAX);
         for (int i = 0; i < 600; i++) {
             double north = w.north, east = w.east;
-            fix f = walk_step(&w, 1.0);
+            walk_fix f = walk_step(&w, 1.0);
             ck_assert(f.speed >= 0 && f.speed <= WALK_SPEED_MAX);
             ck_assert(fabs(hypot(w.north - north, w.east - east) - f.speed) < 1e-9);
             standing += f.speed == 0;
@@ -54,7 +54,7 @@ START_TEST(nobody_strays_and_every_fix_is_near_the_truth) {
     for (size_t p = 0; p < ARRAY_LEN(places); p++) {
         walk w = walk_begin(p, places[p].lat, places[p].lon, 300);
         for (int i = 0; i < 7200; i++) {
-            fix f = walk_step(&w, 1.0);
+            walk_fix f = walk_step(&w, 1.0);
             double away = hypot(w.north, w.east);
             double shown = metres_between(places[p].lat, places[p].lon, f.lat, f.lon);
             ck_assert_msg(away < 340, "place %zu: %f m from home", p, away);
@@ -68,7 +68,7 @@ START_TEST(every_value_is_one_that_a_message_may_hold) {
     for (size_t p = 0; p < ARRAY_LEN(places); p++) {
         walk w = walk_begin(100 + p, places[p].lat, places[p].lon, 1000);
         for (int i = 0; i < 5000; i++) {
-            fix f = walk_step(&w, i % 7 == 0 ? 0.05 : 10.0);
+            walk_fix f = walk_step(&w, i % 7 == 0 ? 0.05 : 10.0);
             ck_assert(f.lat >= -90 && f.lat <= 90 && f.lon >= -180 && f.lon < 180);
             ck_assert(f.heading >= 0 && f.heading < 360);
             ck_assert(f.accuracy > 0 && f.accuracy < 100);

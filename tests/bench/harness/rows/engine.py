@@ -1,7 +1,8 @@
 """What one due step of an escalation costs, with 100 escalations waiting and with 100,000: from the NOTIFY that wakes the engine to the
 commit that claims it, stores what comes of it and has one more text to send; and the processor time of the engine's thread and of its
 connection to the database. Each waiting escalation is an open incident whose first level was told, with that text; what is due is its
-second level. 100 waiting are the reference: a cost that grows with what waits is no good for a bad night.
+second level. 100 waiting are the reference: a cost that grows with what waits is no good for a bad night. Beside it one cycle of an engine
+that polls, with as many waiting, in which one is due: that cycle it pays every five seconds, due or not.
 
 And what the engine's trigger costs the writer: raises drained from the journal a second, as `raises` measures them, with the
 trigger and, as the reference, without it."""
@@ -12,7 +13,7 @@ import time
 from statistics import median
 
 from ..lab import ORG
-from ..phones import NUMBER, enter, night
+from ..phones import NUMBER, POLL, enter, night
 from ..servers import Broken, Postgres
 from ..table import Line, count, micro, ratio, spread, yes
 from . import raises
@@ -43,6 +44,18 @@ RESET session_replication_role;
 """
 # Its second level is due by all that lib/core/escalation.c looks at.
 DUE = """UPDATE mayday.escalation SET begun_at = now() - interval '300 seconds', due_at = now(), next_at = now() WHERE alert = %s"""
+
+
+# What an engine that polls would keep of them, ask for, and note.
+POLLED = """
+CREATE SCHEMA IF NOT EXISTS plain;
+DROP TABLE IF EXISTS plain.step;
+CREATE TABLE plain.step AS SELECT id AS alert, 1 AS level, now() AS told_at FROM mayday.alert WHERE closed_at IS NULL;
+ALTER TABLE plain.step ADD PRIMARY KEY (alert);
+"""
+POLL_DUE = """SELECT s.alert::text, s.level, a.raised_by, a.type, a.priority FROM plain.step s JOIN mayday.alert a ON a.id = s.alert
+              WHERE a.closed_at IS NULL AND s.told_at + (ARRAY['5 minutes', '10 minutes']::interval[])[s.level] <= now()"""
+CYCLES = 20
 
 
 def fill(postgres, first, last):
@@ -104,8 +117,31 @@ def steps(n, number):
     return quantiles(took), (after - before) / 1000 / len(alerts)
 
 
+def cycles(n):
+    """As steps(), of an engine that polls: one due of all that wait in each cycle."""
+    took = []
+    with contextlib.closing(n.mayday.postgres.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(POLLED)
+        cursor.execute("VACUUM ANALYZE plain.step")
+        cursor.execute("SELECT pg_backend_pid()")
+        backend, spent = cursor.fetchone()[0], 0
+        for _ in range(CYCLES):
+            cursor.execute("UPDATE plain.step SET told_at = now() - interval '6 minutes' WHERE alert = (SELECT alert FROM plain.step WHERE level = 1 LIMIT 1)")
+            before, begun = on_processor(backend) + time.process_time_ns(), time.perf_counter()
+            cursor.execute(POLL_DUE)
+            found = cursor.fetchall()
+            for alert, *_ in found:
+                cursor.execute("UPDATE plain.step SET level = level + 1, told_at = now() WHERE alert = %s", [alert])
+            took.append((time.perf_counter() - begun) * 1e6)
+            spent += on_processor(backend) + time.process_time_ns() - before
+            if len(found) != 1:
+                raise Broken(f"one was due, and the engine that polls found {len(found)}")
+        cursor.execute("DROP TABLE plain.step")
+    return quantiles(took), spent / 1000 / CYCLES
+
+
 def one_round(n, many, number):
-    """(with few waiting, with many), each as steps() gives it."""
+    """(with few waiting, with many, of an engine that polls with many), each as steps() gives it."""
     found = []
     for first, last in ((1, FEW), (FEW + 1, many)):
         fill(n.mayday.postgres, first, last)
@@ -114,6 +150,7 @@ def one_round(n, many, number):
         waiting = n.mayday.postgres.sql("SELECT count(*) FROM mayday.escalation WHERE status = 'running' AND due_at IS NOT NULL")
         if waiting != last:
             raise Broken(f"of {last} escalations {waiting} wait")
+    found.append(cycles(n))
     n.forget()
     return found
 
@@ -127,6 +164,14 @@ def step_lines(rounds, many):
         flat = what.endswith("p99")  # one hiccup of the machine is the p99 of a hundred
         yield Line(f"{words}, {what}", f"{spread(few, micro)} ({FEW:,} waiting)", spread(all_, micro), spread(ratios, ratio),
                    "–" if flat else f"flat: ≤ {FLAT} ×", "–" if flat else yes(median(ratios) <= FLAT))
+
+
+def poll_lines(rounds, many):
+    words = f"one due step of an escalation, {many:,} waiting"
+    for what, pick in (("p50", lambda r: r[0]["p50"]), ("processor time", lambda r: r[1])):
+        theirs, ours = [pick(r[2]) for r in rounds], [pick(r[1]) for r in rounds]
+        yield Line(f"{words}, {what}", f"{spread(theirs, micro)} (one cycle, due or not, every {POLL} s)", spread(ours, micro),
+                   spread([o / t for o, t in zip(ours, theirs)], ratio), "–", "–")
 
 
 def drained(lab, postgres, how_many, trigger):
@@ -159,4 +204,4 @@ def measure(lab):
     with night(lab) as n:
         for _ in range(lab.rounds):
             rounds.append(one_round(n, many, number))
-    return [*step_lines(rounds, many), writer_line(lab, RAISES)]
+    return [*step_lines(rounds, many), *poll_lines(rounds, many), writer_line(lab, RAISES)]

@@ -1,14 +1,17 @@
 """Receipts that providers send, signed, a second: verified, kept on the gateway's disk and answered. Each is of another text, and all
 are in the database afterwards. The reference is /health, which verifies and keeps nothing, answered by the same server to the same
-client (bench/http); and for the time of an answer, one fdatasync on the same disk: each receipt needs one."""
+client (bench/http); and for the time of an answer, one fdatasync on the same disk: each receipt needs one. And a handler (receiver.py) that stores each receipt
+straight into the database, and answers once that is committed."""
+import contextlib
 import os
+import subprocess
 import sys
 import time
 import urllib.parse
 
 from ..lab import ORG
 from ..phones import BENCH, DESK, night
-from ..servers import wait_until
+from ..servers import Broken, end, wait_until
 from ..table import Line, count, micro, ratio, spread
 
 sys.path.insert(0, os.path.join(BENCH, os.pardir))
@@ -47,13 +50,16 @@ def port_of(n):
     return int(n.address.rsplit(":", 1)[1])
 
 
+def texts_sent(n, asked):
+    """The receipts of as many."""
+    with contextlib.closing(n.mayday.postgres.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(SENT, [asked])
+        return [callback(n, *row) for row in cursor.fetchall()]
+
+
 def receipts(n, asked):
     """(answered a second, 99th percentile of an answer in µs, carried into the database a second)."""
-    connection = n.mayday.postgres.connect()
-    with connection.cursor() as cursor:
-        cursor.execute(SENT, [asked])
-        wanted = [callback(n, *row) for row in cursor.fetchall()]
-    connection.close()
+    wanted = texts_sent(n, asked)
     begun = time.monotonic()
     answered = n.lab.http(port_of(n), CONNECTIONS, wanted, expect="204")
     wait_until("the last receipt in the database", lambda: n.mayday.postgres.sql(
@@ -63,16 +69,43 @@ def receipts(n, asked):
     return answered["rate"], answered["latency_us"]["p99"], carried
 
 
+def straight(n, asked):
+    """(answered a second, 99th percentile of an answer in µs) by the handler that stores them itself."""
+    wanted = texts_sent(n, asked)
+    command = [sys.executable, os.path.join(BENCH, "receiver.py"), n.mayday.postgres.conninfo("postgres"), n.provider.token, n.provider.public_url]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        port = process.stdout.readline()
+        if not port:
+            raise Broken("the handler ended at once")
+        answered = n.lab.http(int(port), CONNECTIONS, wanted, expect="204")
+    finally:
+        process.stdin.close()
+        end(process)
+        process.stdout.close()
+    if n.mayday.postgres.sql("SELECT count(*) FROM plain.receipt") != asked:
+        raise Broken("the handler did not store every receipt")
+    n.mayday.postgres.sql("TRUNCATE plain.receipt")
+    n.forget()
+    return answered["rate"], answered["latency_us"]["p99"]
+
+
 def measure(lab):
-    asked, plain, ours, disk = RECEIPTS // 10 if lab.quick else RECEIPTS, [], [], []
+    asked, plain, ours, disk, theirs = RECEIPTS // 10 if lab.quick else RECEIPTS, [], [], [], []
     with night(lab) as n:
         for _ in range(lab.rounds):
             plain.append(health(n, asked))
             disk.append(lab.fdatasync(500, 500)["p99"])
+            theirs.append(straight(n, asked))
             ours.append(receipts(n, asked))
-    rates, late = [rate for rate, _, _ in ours], [p99 for _, p99, _ in ours]
+    rates, late, carried = zip(*ours)
+    stored, their_late = zip(*theirs)
+    itself = "(a handler that stores them in the database itself)"
     return [Line(f"signed receipts answered, {CONNECTIONS} connections (receipts/s)", f"{spread(plain, count)} (GET /health)",
                  spread(rates, count), spread([o / p for o, p in zip(rates, plain)], ratio), "–", "–"),
             Line(f"signed receipt → answer, p99, {CONNECTIONS} connections", f"{spread(disk, micro)} (one fdatasync)", spread(late, micro),
                  spread([o / d for o, d in zip(late, disk)], ratio), "–", "–"),
-            Line("signed receipts until all are in the database (receipts/s)", "–", spread([c for _, _, c in ours], count), "–", "–", "–")]
+            Line(f"signed receipt → answer, p99, {CONNECTIONS} connections", f"{spread(their_late, micro)} {itself}", spread(late, micro),
+                 spread([o / t for o, t in zip(late, their_late)], ratio), "–", "–"),
+            Line("signed receipts until all are in the database (receipts/s)", f"{spread(stored, count)} {itself}", spread(carried, count),
+                 spread([o / s for o, s in zip(carried, stored)], ratio), "–", "–")]

@@ -5,41 +5,21 @@ own and reads the clock once a request is whole.
 The reference is an engine that polls every five seconds (poller.py). It acts on the very same raises, from the same database, and
 posts to the same provider; so it has its own text for each, and neither waits for the other."""
 import contextlib
-import os
-import subprocess
-import sys
 import time
-import urllib.parse
 from statistics import median
 
 from ..lab import ORG
-from ..phones import BENCH, NUMBER, night
-from ..servers import Broken, end
+from ..phones import POLL, about, night, notifications, poller
+from ..servers import Broken
 from ..table import Line, micro, ratio, spread, yes
 from .state import messages, quantiles, wire
 
 TITLE = "raise → first provider request, idle and beside 5,000 telemetry msg/s"
 
 PACE = 20          # raises a second: below the shipped 30 texts a second
-POLL = 5           # seconds
 PATIENCE = 60
 TELEMETRY = 5000
 REACH_US = {"p50": None, "p99": 100000}
-
-
-@contextlib.contextmanager
-def poller(n):
-    command = [sys.executable, os.path.join(BENCH, "poller.py"), n.mayday.postgres.conninfo("postgres"), str(POLL),
-               n.provider.settings["twilio"]["url"], n.provider.account, n.provider.token, NUMBER]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        if process.stdout.readline() != "ready\n":
-            raise Broken("the engine that polls ended at once")
-        yield
-    finally:
-        process.stdin.close()
-        end(process)
-        process.stdout.close()
 
 
 def raisers(n, number, count):
@@ -60,20 +40,6 @@ def raise_all(clients):
         sent[alert] = time.monotonic_ns()
         client.publish(messages.topic("alert", alert, "raise", ORG), body)
     return sent
-
-
-def about(form, of_notification):
-    """(whose text it is, the alert it is about)."""
-    said = dict(urllib.parse.parse_qsl(form))
-    if "poll:" in said["Body"]:
-        return "theirs", said["Body"].split("poll:")[1]
-    return "ours", of_notification.get(urllib.parse.parse_qs(urllib.parse.urlsplit(said["StatusCallback"]).query)["n"][0])
-
-
-def notifications(postgres):
-    with contextlib.closing(postgres.connect()) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT id::text, alert::text FROM mayday.notification")
-        return dict(cursor.fetchall())
 
 
 def first_requests(n, sent):
@@ -98,7 +64,7 @@ def one_round(n, number, field):
     with contextlib.ExitStack() as stack:
         for client in clients:
             stack.callback(client.close)
-        stack.enter_context(poller(n))
+        stack.enter_context(poller(n, "raises"))
         beside = field and stack.enter_context(n.lab.load_beside("publish", n.mayday.port, seconds=n.lab.seconds + POLL + 2,
                                                                  rate=TELEMETRY, credentials=field))
         time.sleep(1 if field else 0)

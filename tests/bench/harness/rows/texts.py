@@ -1,17 +1,19 @@
 """Texts a second that the gateway gets out, with as many to send as it will take, and no cap on their rate: claimed, stored as an attempt,
 posted, answered, stored. The reference is what the same provider answers to a bare client (bench/http) with as many requests under
-way, each made beforehand."""
+way, each made beforehand; and an engine that polls (poller.py), which takes all that wait in one batch and sends one after the other:
+its texts a second while it is at it, without the seconds until it looks."""
 import base64
 import urllib.parse
 
 from ..lab import ORG
-from ..phones import DESK, night
+from ..phones import DESK, POLL, night, poller
 from ..servers import Broken, wait_until
 from ..table import Line, count, ratio, spread
 
 TITLE = "texts a second through one provider"
 
 TEXTS = 3000
+POLLED = 1000
 UNDER_WAY = 32  # half of [notify] concurrency, as shipped: what one provider is given
 QUEUE = f"""SELECT count(mayday.notify('{ORG}', NULL, '{DESK}', 'sms', '+2783' || lpad(i::text, 7, '0'), 'test', 3, false, 0, 1, 1,
                                        now(), '1 hour')) FROM generate_series(1, %s) i"""
@@ -34,6 +36,16 @@ def ours(n, texts):
     return rate
 
 
+def polled(n, texts):
+    with poller(n, "texts"):
+        n.mayday.postgres.sql("INSERT INTO plain.text (number, body) SELECT '+2783' || lpad(i::text, 7, '0'), 'This is a TEST of Mayday, and nothing else.'"
+                              " FROM generate_series(1, %s) i", texts)
+        wait_until("the last text of the engine that polls", lambda: n.mayday.postgres.sql(
+            "SELECT count(*) FROM plain.text WHERE sent_at IS NULL") == 0, seconds=120, pause=0.1)
+    n.mayday.postgres.sql("TRUNCATE plain.text")
+    return rate_of(n.provider.take(), texts)
+
+
 def request(n, number):
     who = base64.b64encode(f"{n.provider.account}:{n.provider.token}".encode()).decode()
     body = urllib.parse.urlencode({"To": f"+2783{number:07}", "From": "+27600100200", "Body": "This is a TEST of Mayday, and nothing else.",
@@ -48,11 +60,14 @@ def bare(n, texts):
 
 
 def measure(lab):
-    texts, sent, taken = TEXTS // 10 if lab.quick else TEXTS, [], []
+    texts, sent, taken, theirs = TEXTS // 10 if lab.quick else TEXTS, [], [], []
     with night(lab, rate="off") as n:
         for _ in range(lab.rounds):
             taken.append(bare(n, texts))
+            theirs.append(polled(n, min(texts, POLLED)))
             sent.append(ours(n, texts))
-    return [Line(f"texts out through one provider, {texts:,} waiting, no cap on the rate (texts/s)",
-                 f"{spread(taken, count)} (the provider's stand-in to a bare client)", spread(sent, count),
-                 spread([s / t for s, t in zip(sent, taken)], ratio), "–", "–")]
+    words = f"texts out through one provider, {texts:,} waiting, no cap on the rate (texts/s)"
+    return [Line(words, f"{spread(taken, count)} (the provider's stand-in to a bare client)", spread(sent, count),
+                 spread([s / t for s, t in zip(sent, taken)], ratio), "–", "–"),
+            Line(words, f"{spread(theirs, count)} (polls every {POLL} s, then one after the other)", spread(sent, count),
+                 spread([s / t for s, t in zip(sent, theirs)], ratio), "–", "–")]

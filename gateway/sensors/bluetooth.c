@@ -1,0 +1,451 @@
+/* bluetooth.c - a Bluetooth LE sensor of a body, through BlueZ: finds the device it is configured with,
+ * connects, subscribes to the characteristics that lib/sense can read, and does it again whenever that ends.
+ * See bluetooth_inside.h for how the files divide it.
+ *
+ * Only devices that are configured are ever connected. One that is named rather than addressed must be paired
+ * or trusted, too: anybody can call a device what he likes. A device is one person's at a time. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "gateway/sensors/bluetooth_inside.h"
+
+extern const sensor_kind sensor_kind_bluetooth;
+
+#define CONNECT_S     45 /* BlueZ itself gives up before */
+#define CALL_S        15
+#define RESOLVE_MS    30000
+#define AGAIN_MS      1000
+#define AGAIN_MOST_MS 60000
+#define HEARD_MS      5000  /* one that advertises is tried so often at least */
+#define MISSING_MS    30000 /* what could not be subscribed to, of one that says other things */
+
+static void say(bt_strap *st, sensor_state state, const char *why) {
+    (void)snprintf(st->why, sizeof st->why, "%s", why);
+    sensor_says(st->s, state, st->why);
+}
+
+static const char *label(const bt_strap *st) {
+    return *st->address ? st->address : st->name;
+}
+
+/* ---- which device it is ---- */
+
+bool bt_strap_wants(const bt_strap *st, const char *address, const char *name) {
+    return *st->address ? strcasecmp(st->address, address) == 0 : strcmp(st->name, name) == 0;
+}
+
+bool bt_strap_uses(const bt_strap *st, const bt_adapter *a) {
+    const char *name = strrchr(a->path, '/');
+    return !*st->adapter || strcasecmp(st->adapter, a->address) == 0 ||
+           (name && strcmp(st->adapter, name + 1) == 0);
+}
+
+static bt_adapter *adapter_of(const bt_strap *st, const bt_device *d) {
+    for (bt_adapter *a = st->hub->tree.adapters; a; a = a->next)
+        if (bt_strap_uses(st, a) && bt_beneath(d->path, a->path))
+            return a;
+    return NULL;
+}
+
+/* NULL, and why no adapter can be had. */
+static bool has_adapter(const bt_strap *st, char ret_why[SENSOR_WHY_MAX]) {
+    bool any = false;
+    for (const bt_adapter *a = st->hub->tree.adapters; a; a = a->next)
+        if (bt_strap_uses(st, a)) {
+            if (a->powered)
+                return true;
+            any = true;
+        }
+    (void)snprintf(ret_why, SENSOR_WHY_MAX, "%s%s%s",
+                   any ? "the Bluetooth adapter is switched off" : "there is no Bluetooth adapter",
+                   *st->adapter ? " " : "", st->adapter);
+    return false;
+}
+
+/* Of two sensors with the same device, only the first is ever read, also while it can't be: what the device
+ * says is of one body, and must not become another's because of a mistake in the configuration. */
+static bool is_taken(const bt_strap *st, const bt_device *d) {
+    bool before = true;
+    for (const bt_strap *other = st->hub->straps; other; other = other->next) {
+        if (other == st)
+            before = false;
+        else if ((before && bt_strap_wants(other, d->address, d->name)) ||
+                 (other->device && strcmp(other->device, d->path) == 0))
+            return true;
+    }
+    return false;
+}
+
+static const char *unfit(const bt_strap *st, const bt_device *d) {
+    if (st->only_paired && !d->paired)
+        return "it is not paired (see bluetoothctl, pair)";
+    if (!*st->address && !d->paired && !d->trusted)
+        return "one that goes by its name must be paired or trusted (see bluetoothctl)";
+    return is_taken(st, d) ? "another sensor has it already" : NULL;
+}
+
+/* The same device may be known to several adapters: one that is connected is preferred. NULL, and why. */
+static bt_device *find(bt_strap *st, char ret_why[SENSOR_WHY_MAX]) {
+    bt_device *found = NULL;
+    const char *why = "is not there";
+    st->lacks_it = false;
+    if (!has_adapter(st, ret_why))
+        return NULL;
+    for (bt_device *d = st->hub->tree.devices; d; d = d->next) {
+        const bt_adapter *a = adapter_of(st, d);
+        if (!a || !a->powered || !bt_strap_wants(st, d->address, d->name))
+            continue;
+        const char *against = unfit(st, d);
+        if (against) {
+            why = against;
+            continue;
+        }
+        if (found && strcmp(found->address, d->address) != 0) {
+            (void)snprintf(ret_why, SENSOR_WHY_MAX, "there are two of that name: %.17s and %.17s",
+                           found->address, d->address);
+            return NULL;
+        }
+        if (!found || d->connected)
+            found = d;
+    }
+    st->lacks_it = !found && strcmp(why, "is not there") == 0;
+    if (!found)
+        (void)snprintf(ret_why, SENSOR_WHY_MAX, "%.100s: %.120s", label(st),
+                       st->lacks_it ? "it is not there" : why);
+    return found;
+}
+
+/* ---- letting go ---- */
+
+static void drop_links(bt_strap *st, bool stop) {
+    for (size_t i = 0; i < st->link_count; i++) {
+        bt_link *l = &st->links[i];
+        l->notify = sd_bus_slot_unref(l->notify);
+        l->read = sd_bus_slot_unref(l->read);
+        if (stop && l->notifies && l->state != BT_LINK_FAILED)
+            bt_tell(st->hub, l->path, BT_CHARACTERISTIC, "StopNotify");
+        free(l->path);
+    }
+    st->link_count = 0;
+}
+
+static void leave_device(bt_strap *st) {
+    st->call = sd_bus_slot_unref(st->call);
+    free(st->device);
+    st->device = NULL;
+    st->ours = false;
+    st->phase = BT_WAITING;
+}
+
+void bt_strap_drop(bt_strap *st, const char *why) {
+    drop_links(st, false);
+    leave_device(st);
+    st->lacks_it = false;
+    st->due_ms = 0;
+    st->backoff_ms = AGAIN_MS;
+    say(st, SENSOR_SEEKING, why);
+}
+
+/* Twice as long each time, and not all of them at the same moment. */
+static void fail(bt_strap *st, int64_t ms, const char *why) {
+    char sentence[SENSOR_WHY_MAX];
+    bool there = st->phase >= BT_RESOLVING;
+    uint32_t noise = (uint32_t)ms * UINT32_C(2654435761) + (uint32_t)(uintptr_t)st;
+    drop_links(st, there);
+    if (there || st->phase == BT_CONNECTING)
+        bt_tell(st->hub, st->device, BT_DEVICE, "Disconnect");
+    leave_device(st);
+    st->failed_ms = ms;
+    st->due_ms = ms + st->backoff_ms + st->backoff_ms * (int64_t)(noise % 256) / 1024;
+    st->backoff_ms = st->backoff_ms * 2 > AGAIN_MOST_MS ? AGAIN_MOST_MS : st->backoff_ms * 2;
+    (void)snprintf(sentence, sizeof sentence, "%.100s: %.150s", label(st), why);
+    say(st, SENSOR_SEEKING, sentence);
+}
+
+/* ---- what it says ---- */
+
+static void judge(bt_strap *st, const gatt_characteristic *is, const unsigned char *bytes, size_t len) {
+    static sensed one; /* the edge's thread alone; it is large */
+    sense_verdict verdict = bytes ? is->decode(bytes, len, sensor_now(st->s), &one) : SENSE_MALFORMED;
+    if (verdict != SENSE_GOOD) {
+        sensor_refused(st->s, verdict);
+        return;
+    }
+    if (one.kind != SENSED_BATTERY)
+        st->backoff_ms = AGAIN_MS; /* it works */
+    sensor_sensed(st->s, &one);
+}
+
+void bt_strap_value(bt_hub *h, const char *path, const unsigned char *bytes, size_t len) {
+    for (bt_strap *st = h->straps; st; st = st->next) {
+        if (!st->device || !bt_beneath(path, st->device))
+            continue;
+        for (size_t i = 0; i < st->link_count; i++)
+            if (st->links[i].state != BT_LINK_FAILED && strcmp(st->links[i].path, path) == 0)
+                judge(st, st->links[i].is, bytes, len);
+        return; /* a device is one person's */
+    }
+}
+
+void bt_strap_removed(bt_hub *h, const char *characteristic) {
+    for (bt_strap *st = h->straps; st; st = st->next)
+        for (size_t i = 0; i < st->link_count; i++)
+            st->changed |= strcmp(st->links[i].path, characteristic) == 0;
+}
+
+void bt_strap_battery(bt_hub *h, const char *device, unsigned char percent) {
+    const gatt_characteristic *battery = gatt_by_uuid(0x2A19);
+    for (bt_strap *st = h->straps; battery && st; st = st->next)
+        if (st->device && st->phase >= BT_RESOLVING && strcmp(st->device, device) == 0)
+            judge(st, battery, &percent, 1);
+}
+
+/* ---- subscribing ---- */
+
+static bool is_battery(const bt_link *l) {
+    return l->is->uuid == 0x2A19;
+}
+
+/* Once every answer is there. Without the battery a sensor is one all the same; with it alone it is none. */
+static void count_answers(bt_strap *st) {
+    char why[SENSOR_WHY_MAX];
+    size_t on = 0;
+    const bt_link *missing = NULL;
+    for (size_t i = 0; i < st->link_count; i++) {
+        const bt_link *l = &st->links[i];
+        if (l->state == BT_LINK_ASKED)
+            return;
+        if (is_battery(l))
+            continue;
+        on += l->state == BT_LINK_ON;
+        missing = l->state == BT_LINK_FAILED ? l : missing;
+    }
+    int64_t ms = bt_hub_ms(st->hub);
+    if (!on) {
+        (void)snprintf(why, sizeof why, "it does not let itself be listened to: %.150s", st->why);
+        fail(st, ms, why);
+        return;
+    }
+    st->phase = BT_LISTENING;
+    st->due_ms = missing ? ms + MISSING_MS : 0;
+    if (missing)
+        (void)snprintf(why, sizeof why, "no %.80s: %.150s", missing->is->name, st->why);
+    say(st, SENSOR_OPEN, missing ? why : "");
+}
+
+static int on_subscribed(sd_bus_message *m, void *the_link, sd_bus_error *unused) {
+    bt_link *l = the_link;
+    bt_strap *st = l->strap;
+    (void)unused;
+    l->notify = sd_bus_slot_unref(l->notify);
+    l->state = sd_bus_message_is_method_error(m, NULL) ? BT_LINK_FAILED : BT_LINK_ON;
+    if (l->state == BT_LINK_FAILED && !is_battery(l))
+        bt_why(sd_bus_message_get_error(m), st->why);
+    if (st->phase == BT_SUBSCRIBING)
+        count_answers(st);
+    bt_hub_poke(st->hub);
+    return 0;
+}
+
+static int on_read(sd_bus_message *m, void *the_link, sd_bus_error *unused) {
+    bt_link *l = the_link;
+    const unsigned char *bytes = NULL;
+    size_t len = 0;
+    (void)unused;
+    l->read = sd_bus_slot_unref(l->read);
+    if (!sd_bus_message_is_method_error(m, NULL) && bt_tree_value(m, &bytes, &len) == 0)
+        judge(l->strap, l->is, bytes, len);
+    return 0;
+}
+
+static void subscribe_to(bt_strap *st, bt_link *l) {
+    l->state = BT_LINK_FAILED;
+    if (l->notifies && bt_call(st->hub, l->path, BT_CHARACTERISTIC, "StartNotify", CALL_S, on_subscribed, l,
+                               &l->notify) == 0)
+        l->state = BT_LINK_ASKED;
+    if (is_battery(l) && l->reads)
+        (void)bt_call(st->hub, l->path, BT_CHARACTERISTIC, "ReadValue", CALL_S, on_read, l, &l->read);
+}
+
+static void subscribe(bt_strap *st, int64_t ms) {
+    bool measures = false;
+    st->changed = false;
+    st->why[0] = '\0';
+    for (const bt_characteristic *c = st->hub->tree.characteristics; c; c = c->next) {
+        if (!bt_beneath(c->path, st->device) || st->link_count == BT_LINKS_MAX)
+            continue;
+        bt_link *l = &st->links[st->link_count];
+        *l = (bt_link){
+            .strap = st, .path = strdup(c->path), .is = c->is, .notifies = c->notifies, .reads = c->reads};
+        if (!l->path)
+            continue;
+        st->link_count++;
+        measures |= l->notifies && !is_battery(l);
+    }
+    if (!measures) {
+        fail(st, ms, "it measures nothing that is understood here");
+        return;
+    }
+    st->phase = BT_SUBSCRIBING;
+    for (size_t i = 0; i < st->link_count; i++)
+        subscribe_to(st, &st->links[i]);
+}
+
+/* ---- connecting ---- */
+
+static int on_connected(sd_bus_message *m, void *the_strap, sd_bus_error *unused) {
+    bt_strap *st = the_strap;
+    char why[SENSOR_WHY_MAX];
+    (void)unused;
+    st->call = sd_bus_slot_unref(st->call);
+    bool fine = !sd_bus_message_is_method_error(m, NULL) ||
+                sd_bus_message_is_method_error(m, "org.bluez.Error.AlreadyConnected");
+    if (fine) {
+        st->ours = true;
+    } else if (st->phase == BT_CONNECTING) {
+        bt_why(sd_bus_message_get_error(m), why);
+        fail(st, bt_hub_ms(st->hub), why);
+    }
+    bt_hub_poke(st->hub);
+    return 0;
+}
+
+static void resolve(bt_strap *st, int64_t ms) {
+    st->phase = BT_RESOLVING;
+    st->due_ms = ms + RESOLVE_MS;
+}
+
+static bool is_due(const bt_strap *st, const bt_device *d, int64_t ms) {
+    int64_t soon = st->backoff_ms < HEARD_MS ? st->backoff_ms : HEARD_MS;
+    return ms >= st->due_ms || (d->heard_ms > st->failed_ms && ms >= st->failed_ms + soon);
+}
+
+static void begin(bt_strap *st, const bt_device *d, int64_t ms) {
+    if (!is_due(st, d, ms) || !(st->device = strdup(d->path)))
+        return;
+    st->ours = bt_hub_regain(st->hub, d->path);
+    if (d->connected) {
+        resolve(st, ms);
+        return;
+    }
+    st->phase = BT_CONNECTING;
+    st->due_ms = ms + (CONNECT_S + 1) * INT64_C(1000);
+    say(st, SENSOR_SEEKING, "it is being connected");
+    if (bt_call(st->hub, st->device, BT_DEVICE, "Connect", CONNECT_S, on_connected, st, &st->call) < 0)
+        fail(st, ms, "it can't be called");
+}
+
+static void listen(bt_strap *st, int64_t ms) {
+    if (!st->due_ms || ms < st->due_ms)
+        return;
+    st->due_ms = 0;
+    st->phase = BT_SUBSCRIBING;
+    for (size_t i = 0; i < st->link_count; i++)
+        if (st->links[i].state == BT_LINK_FAILED && !is_battery(&st->links[i]))
+            subscribe_to(st, &st->links[i]);
+    count_answers(st);
+}
+
+void bt_strap_turn(bt_strap *st, int64_t ms) {
+    char why[SENSOR_WHY_MAX] = "";
+    bt_device *d = st->device ? bt_tree_device(&st->hub->tree, st->device) : NULL;
+    if (st->device && !d) {
+        drop_links(st, false);
+        leave_device(st);
+        st->due_ms = 0;
+    }
+    if (!d && !(d = find(st, why))) {
+        say(st, SENSOR_SEEKING, why);
+        return;
+    }
+    if (st->phase >= BT_RESOLVING && !d->connected) {
+        fail(st, ms, "the connection was lost");
+        return;
+    }
+    if (st->phase >= BT_SUBSCRIBING && st->changed) {
+        fail(st, ms, "its services have changed");
+        return;
+    }
+    switch (st->phase) {
+    case BT_WAITING:
+        begin(st, d, ms);
+        return;
+    case BT_CONNECTING:
+        if (d->connected)
+            resolve(st, ms);
+        else if (ms >= st->due_ms)
+            fail(st, ms, "it is connected, as BlueZ says, and is not");
+        return;
+    case BT_RESOLVING:
+        if (d->resolved)
+            subscribe(st, ms);
+        else if (ms >= st->due_ms)
+            fail(st, ms, "it does not say what services it has");
+        return;
+    case BT_SUBSCRIBING:
+        return;
+    case BT_LISTENING:
+        listen(st, ms);
+        return;
+    }
+}
+
+/* ---- its life ---- */
+
+static void close_bluetooth(void *state) {
+    bt_strap *st = state;
+    if (!st)
+        return;
+    if (st->device && (st->ours || st->phase == BT_CONNECTING))
+        bt_hub_let_go(st->hub, st->device);
+    drop_links(st, st->device != NULL);
+    leave_device(st);
+    if (st->hub)
+        bt_hub_leave(st);
+    free(st);
+}
+
+static void copy(const json *options, const char *name, char *to, size_t size) {
+    text value = json_get_string(options, name);
+    if (value.ptr)
+        (void)snprintf(to, size, "%.*s", (int)value.len, value.ptr);
+}
+
+static int open_bluetooth(sensor *s, sd_event *loop, const json *options, void **ret_state,
+                          char ret_why[SENSOR_WHY_MAX]) {
+    const json *paired = json_get(options, "paired");
+    if (!sensor_person(s).len) {
+        (void)snprintf(ret_why, SENSOR_WHY_MAX, "it does not say whose body it reads: it needs 'person'");
+        return -EINVAL;
+    }
+    bt_strap *st = calloc(1, sizeof *st);
+    if (!st)
+        return -ENOMEM;
+    st->s = s;
+    st->backoff_ms = AGAIN_MS;
+    st->only_paired = paired && json_boolean(paired);
+    copy(options, "address", st->address, sizeof st->address);
+    copy(options, "name", st->name, sizeof st->name);
+    copy(options, "adapter", st->adapter, sizeof st->adapter);
+    int fault = -EINVAL;
+    if (!*st->address == !*st->name)
+        (void)snprintf(ret_why, SENSOR_WHY_MAX, "which device? 'address' or 'name', and not both");
+    else
+        fault = bt_hub_join(loop, st);
+    if (fault < 0) {
+        free(st);
+        return fault;
+    }
+    *ret_state = st;
+    return 0;
+}
+
+const sensor_kind sensor_kind_bluetooth = {
+    .name = "bluetooth",
+    .measures = "heart rate, beats, oxygen saturation, temperature, blood pressure, battery",
+    .open = open_bluetooth,
+    .close = close_bluetooth,
+};
