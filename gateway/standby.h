@@ -70,8 +70,8 @@ typedef struct told {
     instant heard_at, told_at; /* told_at 0: not told yet */
     bool everyone;             /* each one told has to answer for themselves */
     bool answered, over;       /* somebody took it; it is resolved */
-    bool canceled; /* perhaps: the PIN can't be judged here, so telling goes on; presses after it are new */
-    bool helpless; /* nothing is known of its organisation, and that was said */
+    bool canceled;  /* perhaps: the PIN can't be judged here, so telling goes on; presses after it are new */
+    bool helpless;  /* nothing is known of its organisation, and that was said */
     bool handed_in; /* by this gateway itself: no broker took it, so no other gateway knows of it */
     instant stored_at; /* when it was seen to be in the database; 0: not yet */
     bool dirty;        /* differs from what is on disk */

@@ -14,9 +14,9 @@
  * contact of the raiser; {other} they did not raise it, whatever else. {member} also stands behind
  * {org}/room/. '+' and a last '#' are as in MQTT. Every pattern must begin with mayday/v1/{org}/ so that
  * nothing outside the organisation can be granted; the exceptions are
- * '$CONTROL/mayday/v1' and below, and, for reading alone, '$SYS/' and what is none of Mayday's: patterns whose
- * first level is a name without '$' and not 'mayday'. `read` also grants subscribing. A topic or pattern has
- * at most 16 levels, a policy one MiB and at least one role.
+ * '$CONTROL/mayday/v1' and below, and, for reading alone, '$SYS/' and what is none of Mayday's: patterns
+ * whose first level is a name without '$' and not 'mayday'. `read` also grants subscribing. A topic or
+ * pattern has at most 16 levels, a policy one MiB and at least one role.
  *
  * A session's values are literal text: one that is empty or looks like a wildcard fits nothing.
  *

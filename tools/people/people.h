@@ -149,6 +149,7 @@ typedef struct device {
     double skin;    /* temperature */
     double clock_s; /* of beats, for the times between them */
     double battery;
+    double shaken;       /* sum of squares of motion since the last reading, g */
     int64_t burst_until; /* of an artefact */
     double burst;
     bool burst_hidden; /* it does not notice */

@@ -189,7 +189,12 @@ bool device_read(life *l, instant at, reading *r) {
     probe(l);
     knock(l);
     v->battery = fmax(1, v->battery - 100 / LIFETIME);
-    if (l->second % t->period_s || life_hitch(l, HITCH_DROPOUT) || life_hitch(l, HITCH_FLAT))
+    v->shaken += l->body.motion * l->body.motion; /* with what knock() has added */
+    if (l->second % t->period_s)
+        return false;
+    double shaken = v->shaken; /* over all the time since the last reading */
+    v->shaken = 0;
+    if (life_hitch(l, HITCH_DROPOUT) || life_hitch(l, HITCH_FLAT))
         return false;
     *r = reading_at(at);
     r->battery = floor(v->battery);
@@ -198,7 +203,7 @@ bool device_read(life *l, instant at, reading *r) {
         return true;
     }
     r->contact = t->tells_contact ? CONTACT_GOOD : CONTACT_UNKNOWN;
-    r->motion = floor(l->body.motion * 1000 + 0.5) / 1000; /* with what knock() has added */
+    r->motion = floor(sqrt(shaken / (double)t->period_s) * 1000 + 0.5) / 1000;
     read_pulse(l, r);
     if (life_hitch(l, HITCH_LOOSE) && t->tells_contact && chance_hits(&l->device_chance, 0.02))
         r->contact = CONTACT_NONE;

@@ -4,12 +4,8 @@
 extern const msg_type msg_type_zone_event;
 
 static const msg_column columns[] = {
-    TOPIC("zone", MSG_TEXT),
-    BODY("person", MSG_TEXT),
-    BODY("event", MSG_TEXT),
-    POINT_AT("position", "location"),
-    BODY("speed", MSG_REAL4),
-    BODY_AT("lasted", MSG_REAL4, "for"),
+    TOPIC("zone", MSG_TEXT),          BODY("person", MSG_TEXT), BODY("event", MSG_TEXT),
+    POINT_AT("position", "location"), BODY("speed", MSG_REAL4), BODY_AT("lasted", MSG_REAL4, "for"),
 };
 
 const msg_type msg_type_zone_event = {

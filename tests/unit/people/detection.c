@@ -44,7 +44,7 @@ START_TEST(each_collapse_is_found_and_an_alarm_raised) {
 END_TEST
 
 /* What most days are made of, with devices that do what they should. Somebody who is excited at rest for
- * minutes may be asked; nobody is alarmed about. */
+ * minutes, or sits like a stone right after a run, may be asked; nobody is alarmed about. */
 START_TEST(a_calm_day_alarms_nobody) {
     int64_t questions = 0;
     for (uint64_t seed = 1; seed <= 12; seed++) {
@@ -68,7 +68,7 @@ START_TEST(a_calm_day_alarms_nobody) {
         ck_assert_msg(v.alarms == 0, "%llu: %s", (unsigned long long)seed, v.first);
         questions += v.false_alarms;
     }
-    ck_assert_int_le(questions, 1);
+    ck_assert_int_le(questions, 2);
 }
 END_TEST
 

@@ -69,8 +69,7 @@ END_TEST
 START_TEST(a_sample_says_all_that_is_known_and_nothing_else) {
     CLEANUP(recording_release) recording r = make(1, false);
     CLEANUP(json_freep)
-    json *place = body_of(&r.samples[0]),
-         *next = body_of(&r.samples[2]), *body = body_of(&r.samples[4]);
+    json *place = body_of(&r.samples[0]), *next = body_of(&r.samples[2]), *body = body_of(&r.samples[4]);
     ck_assert(!r.samples[0].is_vitals && r.samples[1].is_vitals && !r.samples[2].is_vitals);
     ck_assert_ptr_null(json_get(place, "battery")); /* not known yet */
     ck_assert_ptr_null(json_get(place, "speed"));

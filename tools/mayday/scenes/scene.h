@@ -40,7 +40,7 @@ struct scene {
 
     /* Of the alert that is raised in it, if one is. */
     person *walker; /* a walker who raised it, and whose way is told in it; NULL for none */
-    walk_fix where;     /* of that walker, kept by the caller */
+    walk_fix where; /* of that walker, kept by the caller */
     uuid alert;
     char alert_text[UUID_TEXT_LEN + 1];
     bool raised, heard, refused;

@@ -1,7 +1,7 @@
 """Distress found in simulated people, beside fixed thresholds on the very same readings: what is found, how soon, and how often somebody is
 disturbed for nothing; what judging a reading costs, and what a body takes in memory.
 
-The people (tools/people) have the truth beside. Nobody's rules were written looking at these seeds: the unit tests have the small ones."""
+The people (tools/people) have the truth beside. No rule was changed after looking at these seeds."""
 from statistics import median
 
 from ..servers import Broken
@@ -9,7 +9,7 @@ from ..table import Line, count, ratio, spread, yes
 
 TITLE = "distress found in simulated people, and false alarms"
 
-FIRST = 10001
+FIRST = 20001
 COLLAPSES = {"arrest": "the heart stops", "arrhythmia": "the heart races, or is erratic", "slow-heart": "the heart slows down",
              "hypoxia": "oxygen saturation falls", "heat": "heat stroke", "fall": "a fall, unconscious"}
 AT_ONCE = 10000  # people at 1 Hz on one core
