@@ -20,6 +20,7 @@ extern const sensor_kind sensor_kind_bluetooth;
 #define AGAIN_MS      1000
 #define AGAIN_MOST_MS 60000
 #define HEARD_MS      5000  /* one that advertises is tried so often at least */
+#define STUBBORN_MS   8000  /* failed so often, it is disconnected though somebody else connected it */
 #define MISSING_MS    30000 /* what could not be subscribed to, of one that says other things */
 
 static void say(bt_strap *st, sensor_state state, const char *why) {
@@ -155,7 +156,7 @@ static void fail(bt_strap *st, int64_t ms, const char *why) {
     bool there = st->phase >= BT_RESOLVING;
     uint32_t noise = (uint32_t)ms * UINT32_C(2654435761) + (uint32_t)(uintptr_t)st;
     drop_links(st, there);
-    if (there || st->phase == BT_CONNECTING)
+    if (st->ours || st->call || (there && st->backoff_ms >= STUBBORN_MS))
         bt_tell(st->hub, st->device, BT_DEVICE, "Disconnect");
     leave_device(st);
     st->failed_ms = ms;
@@ -300,12 +301,14 @@ static int on_connected(sd_bus_message *m, void *the_strap, sd_bus_error *unused
     bt_strap *st = the_strap;
     char why[SENSOR_WHY_MAX];
     (void)unused;
-    st->call = sd_bus_slot_unref(st->call);
     bool fine = !sd_bus_message_is_method_error(m, NULL) ||
                 sd_bus_message_is_method_error(m, "org.bluez.Error.AlreadyConnected");
+    st->call = sd_bus_slot_unref(st->call);
     if (fine) {
         st->ours = true;
     } else if (st->phase == BT_CONNECTING) {
+        /* unanswered, BlueZ goes on trying unless it is told; refused, it may be another gateway's attempt */
+        st->ours = sd_bus_message_is_method_error(m, SD_BUS_ERROR_NO_REPLY);
         bt_why(sd_bus_message_get_error(m), why);
         fail(st, bt_hub_ms(st->hub), why);
     }
@@ -399,7 +402,7 @@ static void close_bluetooth(void *state) {
     bt_strap *st = state;
     if (!st)
         return;
-    if (st->device && (st->ours || st->phase == BT_CONNECTING))
+    if (st->device && (st->ours || st->call))
         bt_hub_let_go(st->hub, st->device);
     drop_links(st, st->device != NULL);
     leave_device(st);
