@@ -268,7 +268,7 @@ int backlog_file_open(const char *state_dir, const char *gateway, backlog_file *
         (void)snprintf(ret_why + said, BACKLOG_WHY_MAX - said, "; it was set aside, and a new one begun");
     }
     if (fault < 0)
-        f = backlog_file_close(f);
+        (void)backlog_file_close(f);
     else
         *ret_file = f;
     return fault;

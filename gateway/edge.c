@@ -53,9 +53,17 @@ static void note_trouble(edge *e, const char *why) {
         log_line("edge", LOG_LEVEL_ERROR, "%s", why);
 }
 
+static bool have_same_manners(const sensor_manners *a, const sensor_manners *b) {
+    bool same = a->every_ms == b->every_ms && a->heartbeat_ms == b->heartbeat_ms &&
+                a->silent_ms == b->silent_ms && a->rate == b->rate && a->distance == b->distance;
+    for (size_t i = 0; i < ARRAY_LEN(a->bands); i++)
+        same = same && a->bands[i] == b->bands[i];
+    return same;
+}
+
 static bool is_same(const sensor *s, const sensor_entry *entry) {
     return json_same(s->whole, entry->whole) && text_equal(text_of(s->org), entry->org) &&
-           memcmp(&s->manners, &entry->manners, sizeof s->manners) == 0;
+           have_same_manners(&s->manners, &entry->manners);
 }
 
 static sensor *find(edge *e, const sensor_entry *entry) {

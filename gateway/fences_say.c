@@ -65,7 +65,8 @@ static const phrases spoken[] = {
 };
 
 static const phrases *phrases_of(const char *lang) {
-    size_t len = lang ? strcspn(lang, "-") : 0;
+    lang = lang ? lang : "";
+    size_t len = strcspn(lang, "-");
     for (size_t i = 0; i < ARRAY_LEN(spoken); i++)
         if (strlen(spoken[i].lang) == len && strncasecmp(spoken[i].lang, lang, len) == 0)
             return &spoken[i];

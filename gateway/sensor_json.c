@@ -160,12 +160,14 @@ static instant spelled_time(text t) {
         return 0;
     memcpy(copy, t.ptr, t.len);
     copy[t.len] = '\0';
+    // the widths bound every number: NOLINTNEXTLINE(cert-err34-c)
     if (sscanf(copy, "%4d-%2d-%2d%*1[Tt ]%2d:%2d:%lf%n", &year, &month, &day, &hour, &minute, &second,
                &used) != 6)
         return 0;
     const char *zone = copy + used;
     if (*zone == '+' || *zone == '-') {
         sign = *zone == '+' ? 1 : -1;
+        // NOLINTNEXTLINE(cert-err34-c)
         if (sscanf(zone + 1, "%2d:%2d", &off_h, &off_m) != 2)
             return 0;
     } else if (*zone != 'Z' && *zone != 'z' && *zone != '\0') {

@@ -336,8 +336,9 @@ pg_verdict vigil_attend(vigil *v, bool *ret_more) {
         return PG_RETRY;
     if (v->s->connected_ms != v->connected_ms) { /* much may have happened since the last one */
         ward *w, *next;
-        HASH_ITER(hh, v->wards, w, next)
-        w->caught_up = false;
+        HASH_ITER(hh, v->wards, w, next) {
+            w->caught_up = false;
+        }
         v->claimed_at = 0;
         v->connected_ms = v->s->connected_ms;
     }

@@ -117,7 +117,7 @@ static int read_recording(replay *r, const char *path, char why[SENSOR_WHY_MAX])
         (void)snprintf(why, SENSOR_WHY_MAX, "%.150s: it is no recording that is known here", path);
         return -EINVAL;
     }
-    fault = format->play(bytes, file.len, keep, r, reason);
+    (void)format->play(bytes, file.len, keep, r, reason); /* its fault is in `reason` */
     if (r->full)
         (void)snprintf(why, SENSOR_WHY_MAX, "%.150s: it is too long", path);
     else if (r->count == 0)

@@ -85,13 +85,13 @@ typedef enum finding_kind {
 } finding_kind;
 
 typedef struct finding {
-    finding_kind kind;
-    char rule[BODY_RULE_NAME_MAX];
-    body_response response;
     instant since, at;          /* first broken; said */
-    vital which;                /* VITALS: none of them (a fall, stillness, a score) */
     double value, limit, usual; /* NAN: none */
+    finding_kind kind;
+    body_response response;
+    vital which; /* VITALS: none of them (a fall, stillness, a score) */
     body_context context;
+    char rule[BODY_RULE_NAME_MAX];
     news2_score score;          /* of what was believed at rest; elsewhere it is not made: NEWS2_UNKNOWN */
     bool worse;                 /* the last OK does not cover it: it grew by a step, or is another rule */
     char words[BODY_WORDS_MAX]; /* for people, English: "pulse 148/min at rest for 60 s; usual 71, limit 120"

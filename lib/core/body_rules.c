@@ -407,7 +407,7 @@ static int whole(reader *r, const json *document, layer *own) {
 
 static int read_shipped(body_rules *r) {
     CLEANUP(json_freep) json *shipped = NULL;
-    char why[BODY_WHY_MAX];
+    char why[BODY_WHY_MAX] = "";
     if (json_parse_once(body_rules_shipped(), &shipped) != JSON_OK)
         return -ENOMEM; /* it is our own: nothing else can be wrong with it */
     return whole(&(reader){r, why}, shipped, &r->shipped);

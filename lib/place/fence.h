@@ -85,8 +85,8 @@ void fences_checked_in(fences *f, fence_walker *w, instant now);
 
 /* What must survive a restart. */
 typedef struct fence_stay {
-    char zone[FENCE_ZONE_MAX + 1];
     instant since;
+    char zone[FENCE_ZONE_MAX + 1];
     bool dwelled, checked_in, speeding;
 } fence_stay;
 

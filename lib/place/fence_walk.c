@@ -302,7 +302,8 @@ static void meet(void *context, size_t index) {
 static void judge(taking *t, const fix *at, const fix *before) {
     fence_walker *w = t->w;
     fix from = before ? *before : *at, to = *at; /* they may lie in the walker, which changes */
-    t->at = &to;
+    // cppcheck-suppress autoVariables
+    t->at = &to; /* `t` is used no longer than this function runs */
     t->before = before && to.at - from.at <= FENCE_GAP ? &from : NULL;
     for (size_t i = 0; i < w->count; i++)
         step(t, &w->records[i]);

@@ -269,7 +269,7 @@ static bool has_column(const table *t, column what) {
 }
 
 static int read_header(table *t) {
-    row header;
+    row header = {0};
     int rows = next_row(t, &header);
     if (rows <= 0)
         return rows < 0 ? rows : wrong(t, "there is no line that names the columns");
@@ -462,9 +462,9 @@ static int play(const unsigned char *bytes, size_t len, bool (*visit)(void *cont
     int rows = read_header(&t);
     if (rows < 0)
         return rows;
-    row r;
+    row r = {0};
     while ((rows = next_row(&t, &r)) > 0) {
-        sample s;
+        sample s = {0};
         if (r.count == 1 && r.cells[0].len == 0)
             continue; /* an empty line */
         int fault = read_row(&t, &r, &s);
