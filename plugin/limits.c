@@ -62,13 +62,12 @@ bool limits_take(limits *l, const msg_type *type, text org, text person, bool of
     rate_rule rule = l->rules[type->limit];
     if (rule.per_second <= 0)
         return true;
-    uint64_t who = hash_of(l, org, person);
-    if (rates_take(l->buckets, who, number_of(type), &rule, now))
-        return true;
-    if (!offline)
-        return false;
-    rule.burst *= OFFLINE_BURST;
-    return rates_take(l->buckets, who, OFFLINE_WHAT + number_of(type), &rule, now);
+    unsigned what = number_of(type);
+    if (offline) {
+        rule.burst *= OFFLINE_BURST;
+        what += OFFLINE_WHAT;
+    }
+    return rates_take(l->buckets, hash_of(l, org, person), what, &rule, now);
 }
 
 bool limits_take_other(limits *l, limits_other what, text org, text person, const rate_rule *rule,

@@ -21,7 +21,7 @@ NODISCARD int limits_start(const settings *from, uint64_t seed, limits *ret_limi
 void limits_release(limits *l);
 
 /* One message of `type` by that person: is there room for it? What had waited on the device while it was
- * offline comes in one go, so it has room of its own. */
+ * offline comes in one go, so it has room of its own, and takes none from what happens now. */
 bool limits_take(limits *l, const msg_type *type, text org, text person, bool offline, instant now);
 
 /* The same for anything else that is counted by a hash of its own: what the audit trail hears of. */
