@@ -278,19 +278,25 @@ def test_the_scenario_ends_with_rows_and_commands_that_work(folder):
     played = run(UP, "--detach", "--dir", folder, "--port-base", free_base())
     assert played.returncode == 0, played.stdout + played.stderr
     assert query(folder, "select count(*) > 50 from mayday.location") == [(True,)]
-    assert query(folder, "select org, status, acknowledged_by from mayday.alert order by org") == [
-        ("demo", "resolved", "dora"), ("night", "canceled", "nora")]
+    assert query(folder, "select org, type, status, acknowledged_by from mayday.alert order by org, stored_at") == [
+        ("demo", "panic", "resolved", "dora"), ("night", "panic", "canceled", "nora"), ("night", "medical", "canceled", "nora")]
     for line in "ann's phone shows version 1: active", "23 of 23 things came about", "--- mayday audit verify ---":
         assert line in played.stdout, played.stdout
-    night = played.stdout.split("--- a night")[1]
+    night, ran = played.stdout.split("--- a night")[1].split("--- a run")
     assert "notified" in night
     for order in (["ann raises a panic", "twilio-sms to nora's phone (+27821110001): 503, not done", "text by vonage: ", "call by twilio: ringing",
                    "hears: ", "presses 1", "--- mayday escalation show ---"],
                   ["ann raises a panic", "acknowledged by nora", "5 of 5 things came about", "--- mayday escalation show ---"]):
         places = [night.find(words) for words in order]
         assert -1 not in places and places == sorted(places), list(zip(order, places))
-    assert query(folder, "select provider, outcome from mayday.attempt where org = 'night' order by begun_at") == [
-        ("twilio-sms", "retry"), ("vonage-sms", "sent"), ("twilio-voice", "sent")]
+    of = "select t.provider, t.outcome from mayday.attempt t join mayday.notification n on n.id = t.notification join mayday.alert a on a.id = n.alert " \
+         "where a.org = 'night' and a.type = '%s' order by t.begun_at"
+    assert query(folder, of % "panic") == [("twilio-sms", "retry"), ("vonage-sms", "sent"), ("twilio-voice", "sent")]
+    order = ["she ran, and nobody was asked or alarmed", "dora sees what is wrong", "olga is asked whether she is OK",
+             "silence is a medical alarm, with her readings", "somebody answered by telephone", "9 of 9 things came about"]
+    places = [ran.find(words) for words in order]
+    assert -1 not in places and places == sorted(places), list(zip(order, places))
+    assert ("twilio-voice", "sent") in query(folder, of % "medical")
     listed = run(REPO / "tools/phones", "list", env=dict(os.environ, **env_of(folder)))
     assert "pressed ['1']" in listed.stdout and "text by vonage: " in listed.stdout
     command = next(line for line in played.stdout.splitlines() if "mosquitto_pub" in line)
