@@ -1,7 +1,7 @@
 /* main.c - `mayday-gateway`: settings, then the bus and the services, then signals until it is time to go.
  *
  * Threads: main() waits for signals and tells systemd how it goes; each service has a thread (runner.c), the
- * bus has one (bus_link.c) beside Paho's, HTTP has one (http.c), and the sensors have three (edge.h). All are
+ * bus has one (bus/link.c) beside Paho's, HTTP has one (http.c), and the sensors have three (edge.h). All are
  * born with every signal blocked, so that only main() meets them. */
 #include <errno.h>
 #include <getopt.h>
@@ -14,10 +14,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "gateway/badge.h"
-#include "gateway/edge.h"
+#include "gateway/bus/badge.h"
+#include "gateway/edge/edge.h"
 #include "gateway/host.h"
-#include "gateway/http.h"
+#include "gateway/http/http.h"
 #include "gateway/log.h"
 #include "msg/texts_dir.h"
 

@@ -7,10 +7,10 @@
 
 #include "core/settings.h"
 #include "core/texts.h"
-#include "gateway/accounts.h"
-#include "gateway/bus.h"
-#include "gateway/intake.h"
-#include "gateway/local.h"
+#include "gateway/providers/accounts.h"
+#include "gateway/bus/bus.h"
+#include "gateway/edge/intake.h"
+#include "gateway/local/local.h"
 #include "store/pg.h"
 
 typedef struct service_host service_host; /* main's: what is shared */

@@ -112,7 +112,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $
 $$;
 
 -- Time runs from when the check is stored: while the database was away, so were the answers. The alarm of a check for
--- what a body said has ids that a gateway without the database makes, too (gateway/vigil_talk.c).
+-- what a body said has ids that a gateway without the database makes, too (gateway/vigil/talk.c).
 CREATE FUNCTION mayday.settle_checks(ids uuid[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 BEGIN

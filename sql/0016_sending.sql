@@ -1,5 +1,5 @@
 -- Sending: what the gateways' sender claims, and what came of it. Which provider, and what next, is decided in
--- gateway/carriers.c alone.
+-- gateway/sending/carriers.c alone.
 --
 --   waiting -> sending -> sent -> delivered            a receipt that says "failed": waiting once more, then failed
 --                      -> waiting (later, or by another provider) -> ... -> failed

@@ -343,7 +343,7 @@ BEGIN
 END
 $$;
 
--- Takes letters, each an event as gateway/mail.c spells it with its `key`, `received_at`, and of an answer its `meaning` and
+-- Takes letters, each an event as gateway/local/mail.c spells it with its `key`, `received_at`, and of an answer its `meaning` and
 -- `answer_code`. What is known changes nothing. `early`: what means nothing yet may do so in a moment. Returns the keys of
 -- those, and of what can't be stored by no fault of its own, with the reason; the others need not be kept any more.
 CREATE FUNCTION mayday.mail_take(letters jsonb, early boolean DEFAULT false) RETURNS TABLE (key text, why text)

@@ -7,8 +7,8 @@
 #include <strings.h>
 
 #include "core/mac.h"
-#include "gateway/hook.h"
-#include "gateway/twilio.h"
+#include "gateway/hooks/hook.h"
+#include "gateway/providers/twilio.h"
 
 extern const hook hook_twilio;
 

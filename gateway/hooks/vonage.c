@@ -15,8 +15,8 @@
 
 #include "base/uuid.h"
 #include "core/mac.h"
-#include "gateway/hook.h"
-#include "gateway/vonage.h"
+#include "gateway/hooks/hook.h"
+#include "gateway/providers/vonage.h"
 
 extern const hook hook_vonage;
 

@@ -1,5 +1,5 @@
 /* twilio_sms.c - texts by Twilio: POST Messages.json. */
-#include "gateway/twilio.h"
+#include "gateway/providers/twilio.h"
 
 extern const provider provider_twilio_sms;
 

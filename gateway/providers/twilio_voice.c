@@ -1,5 +1,5 @@
 /* twilio_voice.c - calls by Twilio: POST Calls.json with what is said in it. */
-#include "gateway/twilio.h"
+#include "gateway/providers/twilio.h"
 
 extern const provider provider_twilio_voice;
 

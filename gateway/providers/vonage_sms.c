@@ -1,7 +1,7 @@
 /* vonage_sms.c - texts by Vonage: POST /sms/json, whose failures come as 200, part by part. Looked up in the
  * Reports API, where ours are known by client_ref. */
 #include "core/sms_text.h"
-#include "gateway/vonage.h"
+#include "gateway/providers/vonage.h"
 
 extern const provider provider_vonage_sms;
 

@@ -1,7 +1,7 @@
 /* vonage_voice.c - calls by Vonage: POST /v1/calls with the application's token and an NCCO. */
 #include <errno.h>
 
-#include "gateway/vonage.h"
+#include "gateway/providers/vonage.h"
 
 extern const provider provider_vonage_voice;
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "core/mac.h"
-#include "gateway/provider_inside.h"
+#include "gateway/providers/inside.h"
 
 extern const provider provider_webhook;
 

@@ -4,8 +4,8 @@
 
 #include "base/json.h"
 #include "gateway/condition.h"
-#include "gateway/edge_show.h"
-#include "gateway/http.h"
+#include "gateway/edge/show.h"
+#include "gateway/http/http.h"
 
 extern const route route_health;
 

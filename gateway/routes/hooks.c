@@ -1,5 +1,5 @@
 /* hooks.c - /hooks/<account>/<what>: providers tell what became of messages and calls, and what somebody
- * answered. See gateway/hook.h.
+ * answered. See gateway/hooks/hook.h.
  *
  * What they say is kept in the gateway's own store before they are answered, and carried into the database
  * by the service mail: so the answer comes in milliseconds, however slow the database is. What cannot be kept
@@ -7,9 +7,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "gateway/hook.h"
-#include "gateway/http.h"
-#include "gateway/mail.h"
+#include "gateway/hooks/hook.h"
+#include "gateway/http/http.h"
+#include "gateway/local/mail.h"
 
 extern const route route_hooks;
 

@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "gateway/condition.h"
-#include "gateway/edge_show.h"
-#include "gateway/exposition.h"
+#include "gateway/edge/show.h"
+#include "gateway/http/exposition.h"
 #include "gateway/figures.h"
-#include "gateway/http.h"
+#include "gateway/http/http.h"
 
 extern const route route_metrics;
 

@@ -14,7 +14,7 @@
 
 #include <systemd/sd-bus.h>
 
-#include "gateway/sensor.h"
+#include "gateway/sensors/sensor.h"
 
 #define BLUEZ             "org.bluez"
 #define BT_ADAPTER        "org.bluez.Adapter1"

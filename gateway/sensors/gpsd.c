@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #undef SENSE_INVALID /* of libgps, for magnetic compasses */
-#include "gateway/sensor.h"
+#include "gateway/sensors/sensor.h"
 
 extern const sensor_kind sensor_kind_gpsd;
 

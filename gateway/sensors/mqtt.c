@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "core/topic.h"
-#include "gateway/sensor.h"
-#include "gateway/sensor_json.h"
+#include "gateway/sensors/sensor.h"
+#include "gateway/sensors/sensor_json.h"
 
 extern const sensor_kind sensor_kind_mqtt;
 

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "base/conf.h"
-#include "gateway/sensor.h"
+#include "gateway/sensors/sensor.h"
 
 extern const sensor_kind sensor_kind_replay;
 

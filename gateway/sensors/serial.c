@@ -12,8 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "gateway/sensor.h"
-#include "gateway/sensor_json.h"
+#include "gateway/sensors/sensor.h"
+#include "gateway/sensors/sensor_json.h"
 
 extern const sensor_kind sensor_kind_serial;
 

@@ -8,7 +8,7 @@
 #include <sys/random.h>
 
 #include "base/uuid.h"
-#include "gateway/page.h"
+#include "gateway/publisher/page.h"
 #include "gateway/service.h"
 
 extern const service service_catchup;

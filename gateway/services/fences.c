@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "gateway/fences.h"
+#include "gateway/fences/fences.h"
 
 extern const service service_fences;
 

@@ -14,7 +14,7 @@
 #include <time.h>
 
 #include "base/uuid.h"
-#include "gateway/mail.h"
+#include "gateway/local/mail.h"
 #include "gateway/pg_array.h"
 #include "gateway/service.h"
 

@@ -13,10 +13,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "gateway/detention.h"
+#include "gateway/publisher/detention.h"
 #include "gateway/pg_array.h"
-#include "gateway/retained.h"
-#include "gateway/turn.h"
+#include "gateway/publisher/retained.h"
+#include "gateway/publisher/turn.h"
 
 extern const service service_publisher;
 

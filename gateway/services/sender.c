@@ -1,9 +1,9 @@
 /* sender.c - reaches people: sends what is due through the providers, and finds out what came of it.
  *
  *   claim    one transaction: what is due is locked, what is done with it decided (carriers.c, speech.c) and
- *            stored, with an attempt for each request; then the requests leave (sender_claim.c)
- *   outcome  stored when a request is over, together with what is next (sender_outcome.c)
- *   doubt    a request whose outcome nobody knows: its provider's list is searched first (sender_doubt.c)
+ *            stored, with an attempt for each request; then the requests leave (sending/claim.c)
+ *   outcome  stored when a request is over, together with what is next (sending/outcome.c)
+ *   doubt    a request whose outcome nobody knows: its provider's list is searched first (sending/doubt.c)
  *   receipt  a provider that has not said what became of a message is asked
  *
  * There are no batches that wait for each other: a step is one turn of a loop that never waits for one
@@ -23,7 +23,7 @@
 #include <string.h>
 
 #include "gateway/pg_array.h"
-#include "gateway/sender_inside.h"
+#include "gateway/sending/inside.h"
 
 extern const service service_sender;
 

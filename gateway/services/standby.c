@@ -6,7 +6,7 @@
  *                       published, or the database says so) and forgotten; then it is the escalator's.
  *   without             a raise that is a second old, while the database has been away as long, is told:
  * policy, people and channels as last known; failover, doubts and further channels as with the database
- *                       (standby_send.c). All of it is in the ledger (shelf "ledger") before it leaves, under
+ *                       (standby/send.c). All of it is in the ledger (shelf "ledger") before it leaves, under
  * the ids that the engine would make (core/notification.h). back again          the ledger is brought in
  * (mayday.standby_bring) at the first step, before the engine looks at an incident that was stored late: what
  * was told is there, under the engine's own ids, and is not told again. What still waits is the sender's from
@@ -18,10 +18,10 @@
  *
  * Several gateways: the one whose id sorts first among those online tells; each of the others ten seconds
  * after the one before it, unless that one has said in its status that it reached everybody, or, for a minute
- * at most, that it gets on: a crowd takes longer than ten seconds (standby_say.c). They share no ledger: a
+ * at most, that it gets on: a crowd takes longer than ten seconds (standby/say.c). They share no ledger: a
  * gateway that dies in between may leave texts that another sends again.
  *
- * What stops it: somebody acknowledges, over MQTT or by phone (standby_answers.c). A cancel does not: its PIN
+ * What stops it: somebody acknowledges, over MQTT or by phone (standby/answers.c). A cancel does not: its PIN
  * can't be judged here, and one made under duress must stop nothing. */
 #include <errno.h>
 #include <stdio.h>
@@ -29,8 +29,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "gateway/mail.h"
-#include "gateway/standby.h"
+#include "gateway/local/mail.h"
+#include "gateway/standby/standby.h"
 
 extern const service service_standby;
 
@@ -146,7 +146,7 @@ static void heard_state(standby *st, const heard *one) {
             t->stored_at = standby_now(st);
 }
 
-/* What the service vigil raised and no broker takes (gateway/vigil_say.c). It may be there for long: known
+/* What the service vigil raised and no broker takes (gateway/vigil/say.c). It may be there for long: known
  * once, it is known. */
 static void take_handed(void *context, text name, text spelled) {
     standby *st = context;

@@ -1,12 +1,12 @@
 /* vigil.c - watches over people whose sensors tell how they are, and asks, or calls for help, when somebody's
  * body gives cause for concern.
  *
- *   hears     vitals and positions of everybody on MQTT (vigil_ear.c), and what this gateway's own sensors
+ *   hears     vitals and positions of everybody on MQTT (vigil/ear.c), and what this gateway's own sensors
  *             say (intake.h), whether or not a broker is there
- *   judges    by the rules of the organisation (core/body.h), for each person (vigil_people.c)
+ *   judges    by the rules of the organisation (core/body.h), for each person (vigil/people.c)
  *   talks     vital_alert to dispatch, "Are you OK?" to the person, the alarm when they don't answer
- *             (core/distress.h, vigil_talk.c); through the broker's journal as every message (vigil_say.c)
- *   with the database    of each organisation one gateway acts (vigil_lease.c); silence is made into an alarm
+ *             (core/distress.h, vigil/talk.c); through the broker's journal as every message (vigil/say.c)
+ *   with the database    of each organisation one gateway acts (vigil/lease.c); silence is made into an alarm
  *                        by the service keeper, of whichever gateway
  *   without it           it goes on with the rules at hand, and raises by itself
  *   without the broker   what our own sensors found is handed to the service standby, which tells people
@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "gateway/vigil.h"
+#include "gateway/vigil/vigil.h"
 
 extern const service service_vigil;
 

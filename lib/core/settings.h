@@ -68,7 +68,7 @@ typedef struct settings {
     char *gateway_token_file;   /* instead of signing: a token of one organisation */
     char *gateway_orgs;         /* space separated; empty: every organisation the database knows */
     char *gateway_http;         /* "address:port" */
-    /* [notify]: how people are reached besides MQTT; see gateway/provider.h */
+    /* [notify]: how people are reached besides MQTT; see gateway/providers/provider.h */
     char *notify_sms; /* providers in their order, space separated: "twilio vonage" */
     char *notify_voice;
     char *notify_public_url; /* where providers reach this gateway's HTTP: "https://alarm.example.org" */

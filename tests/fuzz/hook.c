@@ -5,7 +5,7 @@
 #include <string.h>
 #include "core/base64url.h"
 #include "core/mac.h"
-#include "gateway/hook.h"
+#include "gateway/hooks/hook.h"
 
 #define NOW    (INT64_C(1800000000) * INSTANT_SECOND)
 #define SECRET "known to the fuzzer"

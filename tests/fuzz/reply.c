@@ -2,7 +2,7 @@
  * taken for sent has a name that can be asked for; what says nothing is never taken for it. */
 #include <stdlib.h>
 #include <string.h>
-#include "gateway/provider_inside.h"
+#include "gateway/providers/inside.h"
 
 #define NOW (INT64_C(1800000000) * INSTANT_SECOND)
 

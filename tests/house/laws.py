@@ -19,16 +19,16 @@ CONFINED = {
                   r"lib/store/(segment|journal|flusher|migrate)\.c", r"tools/mayday/[a-z_]*\.c"],
     r"pcre2\.h": [r"lib/msg/regex\.c"],
     r"mosquitto[a-z_]*\.h": [r"plugin/broker\.h"],
-    r"MQTT(Client|Async)[A-Za-z]*\.h": [r"tools/mayday/mqtt\.c", r"gateway/bus[a-z_]*\.[ch]"],
-    r"microhttpd\.h": [r"gateway/http[a-z_]*\.[ch]"],
+    r"MQTT(Client|Async)[A-Za-z]*\.h": [r"tools/mayday/mqtt\.c", r"gateway/bus/[a-z_]*\.[ch]"],
+    r"microhttpd\.h": [r"gateway/http/http\.[ch]"],
     r"systemd/sd-daemon": [r"gateway/main\.c"],
-    r"systemd/sd-event": [r"gateway/(edge|sensor)[a-z_]*\.[ch]", r"gateway/sensors/[a-z_]*\.[ch]"],
+    r"systemd/sd-event": [r"gateway/(edge|sensors)/[a-z_]*\.[ch]"],
     r"systemd/sd-bus": [r"gateway/sensors/bluetooth[a-z_]*\.[ch]"],
     r"geos_c\.h": [r"lib/place/shape\.c"],
     r"expat\.h": [r"lib/sense/(gpx|tcx|xml)\.[ch]"],
     r"gps\.h": [r"gateway/sensors/gpsd\.c"],
-    r"curl/": [r"gateway/client\.c"],
-    r"sqlite3\.h": [r"gateway/(local|backlog)[a-z_]*\.[ch]"],
+    r"curl/": [r"gateway/sending/client\.c"],
+    r"sqlite3\.h": [r"gateway/local/[a-z_]*\.[ch]", r"gateway/edge/backlog[a-z_]*\.[ch]"],
 }
 BANNED = re.compile(r"\b(sprintf|strcpy|strcat|atoi|strtok|gets|system)\(")
 LEFTOVER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")

@@ -14,7 +14,7 @@
 
 #include "base/json.h"
 #include "core/settings.h"
-#include "gateway/provider.h"
+#include "gateway/providers/provider.h"
 
 typedef struct errand {
     settings conf;

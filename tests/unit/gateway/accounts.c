@@ -1,4 +1,4 @@
-#include "gateway/accounts.h"
+#include "gateway/providers/accounts.h"
 
 #include <errno.h>
 #include <stdio.h>

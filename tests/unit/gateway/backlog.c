@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "gateway/backlog_inside.h"
+#include "gateway/edge/backlog_inside.h"
 
 #define T0 (INT64_C(1800000000) * INSTANT_SECOND)
 

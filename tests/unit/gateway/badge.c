@@ -7,7 +7,7 @@
 #include "base/json.h"
 #include "core/token.h"
 #include "core/token_settings.h"
-#include "gateway/badge.h"
+#include "gateway/bus/badge.h"
 
 /* "only for tests, and long enough it is" as an oct key */
 #define KEYS                                                                                                 \

@@ -1,4 +1,4 @@
-#include "gateway/broker_figures.h"
+#include "gateway/bus/broker_figures.h"
 
 #include <check.h>
 #include <stdio.h>

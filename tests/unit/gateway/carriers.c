@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/carriers.h"
+#include "gateway/sending/carriers.h"
 
 static settings s;
 static accounts a;

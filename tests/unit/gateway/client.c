@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "gateway/client.h"
+#include "gateway/sending/client.h"
 
 /* A server that does with each request what its path says. Each connection has a thread, which ends with it.
  */

@@ -1,7 +1,7 @@
 #include <check.h>
 #include <stdio.h>
 #include <string.h>
-#include "gateway/detention.h"
+#include "gateway/publisher/detention.h"
 #include "gateway/pg_array.h"
 
 static void expect(const detention *d, int64_t now, const char *keys) {

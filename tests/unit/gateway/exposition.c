@@ -1,4 +1,4 @@
-#include "gateway/exposition.h"
+#include "gateway/http/exposition.h"
 
 #include <check.h>
 

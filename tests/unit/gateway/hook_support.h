@@ -4,7 +4,7 @@
 
 #include "core/base64url.h"
 #include "core/mac.h"
-#include "gateway/hook.h"
+#include "gateway/hooks/hook.h"
 #include "provider_support.h"
 
 static inline const hook *hook_named(const char *account) {

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "gateway/intake.h"
+#include "gateway/edge/intake.h"
 
 static sensed a_reading(double hr, body_event event) {
     sensed one = {.kind = SENSED_READING, .reading = reading_at(INSTANT_SECOND)};

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "gateway/local_inside.h"
+#include "gateway/local/inside.h"
 
 static char folder[64], file[128];
 

@@ -1,5 +1,5 @@
 /* Letters are spelled and read back, and what somebody writes has one meaning or none. */
-#include "gateway/mail.h"
+#include "gateway/local/mail.h"
 
 #include <check.h>
 #include <errno.h>

@@ -4,7 +4,7 @@
 #include <openssl/pem.h>
 #include <stdlib.h>
 #include "core/base64url.h"
-#include "gateway/request.h"
+#include "gateway/http/request.h"
 
 static EVP_PKEY *key;
 static char *pem;

@@ -4,7 +4,7 @@
 
 #include <check.h>
 #include <string.h>
-#include "gateway/provider.h"
+#include "gateway/providers/provider.h"
 
 #define NOW (INT64_C(1800000000) * INSTANT_SECOND) /* 2027-01-15T08:00:00Z */
 

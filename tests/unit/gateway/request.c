@@ -1,4 +1,4 @@
-#include "gateway/request.h"
+#include "gateway/http/request.h"
 
 #include <check.h>
 #include <errno.h>

@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "gateway/edge_clock.h"
-#include "gateway/edge_guard.h"
-#include "gateway/edge_pace.h"
-#include "gateway/edge_spell.h"
-#include "gateway/sensor_json.h"
+#include "gateway/edge/clock.h"
+#include "gateway/edge/guard.h"
+#include "gateway/edge/pace.h"
+#include "gateway/edge/spell.h"
+#include "gateway/sensors/sensor_json.h"
 
 #define S   INSTANT_SECOND
 #define NOW (INT64_C(1800000000) * S)

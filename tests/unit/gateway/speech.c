@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "core/sms_text.h"
-#include "gateway/speech.h"
+#include "gateway/sending/speech.h"
 
 #define EN                                                                                                   \
     "{\"type.panic\":\"panic alarm\",\"silent.yes\":\"SILENT\",\"unknown.who\":\"Somebody\","                \

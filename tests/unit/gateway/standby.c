@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "gateway/standby.h"
+#include "gateway/standby/standby.h"
 
 #define ALERT TEXT("018f0000-1234-7abc-8def-0123456789ab")
 #define NOW   (INT64_C(1795257600) * INSTANT_SECOND)

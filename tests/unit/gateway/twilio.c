@@ -1,5 +1,5 @@
 /* Twilio's texts and calls, by its own documents. */
-#include "gateway/twilio.h"
+#include "gateway/providers/twilio.h"
 
 #include <errno.h>
 #include <stdio.h>

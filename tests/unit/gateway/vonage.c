@@ -1,5 +1,5 @@
 /* Vonage's texts and calls, by its own documents. */
-#include "gateway/vonage.h"
+#include "gateway/providers/vonage.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,0 +1,467 @@
+/* backlog.c - see backlog.h: what is in memory, and the thread that writes it down.
+ *
+ * A sample stays in the list until its fate is known or it is on disk alone; what is being written may be
+ * finished meanwhile, and is then taken care of by the writer. */
+#include "gateway/edge/backlog_inside.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define TICK_MS   250
+#define SETTLE_MS 500 /* so long it may be on its way before it is written */
+#define BATCH     4096
+#define GONE_MAX  65536
+#define OLDEST_MS 5000
+
+struct backlog {
+    backlog_options o;
+    backlog_file *file; /* NULL: memory alone */
+    pthread_mutex_t lock;
+    pthread_mutex_t dropping; /* taken before both locks */
+    pthread_cond_t duty;
+    pthread_t thread;
+    bool started, closing;
+    sample *first, *last;
+    size_t count;
+    /* on disk and sent: to be dropped */
+    int64_t gone[GONE_MAX];
+    size_t gone_count;
+    bool drop_first;       /* before reading again: some of it would come once more */
+    int64_t read, alarmed; /* read up to here: of the rest, of the alarms */
+    bool full;
+    uint64_t thinned, given_up, written;
+    instant oldest;
+    int64_t oldest_ms;
+    _Atomic int64_t moved_ms;
+    sample *batch[BATCH]; /* the writer's */
+};
+
+static int64_t clock_ms(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+sample *sample_new(text org, text topic, text body) {
+    sample *s = calloc(1, sizeof *s + org.len + topic.len + body.len + 1);
+    if (!s)
+        return NULL;
+    text *const to[] = {&s->org, &s->topic, &s->body};
+    const text from[] = {org, topic, body};
+    char *at = s->bytes;
+    for (size_t i = 0; i < ARRAY_LEN(to); i++) {
+        if (from[i].len)
+            memcpy(at, from[i].ptr, from[i].len);
+        *to[i] = (text){at, from[i].len};
+        at += from[i].len;
+    }
+    return s;
+}
+
+sample *sample_free(sample *s) {
+    free(s);
+    return NULL;
+}
+
+static void lock(backlog *b) {
+    (void)pthread_mutex_lock(&b->lock);
+}
+
+static void unlock(backlog *b) {
+    (void)pthread_mutex_unlock(&b->lock);
+}
+
+static void PRINTF_LIKE(3, 4) tell(backlog *b, bool error, const char *format, ...) {
+    char line[BACKLOG_WHY_MAX + 128];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    b->o.tell(b->o.context, error, line);
+}
+
+/* ---- the list, with the lock held ---- */
+
+static void append(backlog *b, sample *s) {
+    s->next = NULL;
+    s->before = b->last;
+    *(b->last ? &b->last->next : &b->first) = s;
+    b->last = s;
+    b->count++;
+}
+
+static void drop(backlog *b, sample *s) {
+    *(s->before ? &s->before->next : &b->first) = s->next;
+    *(s->next ? &s->next->before : &b->last) = s->before;
+    b->count--;
+    (void)sample_free(s);
+}
+
+/* The list of what is to be dropped is bounded: beyond it a sample is sent twice after a restart at worst. */
+static void drop_sent(backlog *b, sample *s) {
+    if (s->number && b->gone_count < GONE_MAX)
+        b->gone[b->gone_count++] = s->number;
+    drop(b, s);
+}
+
+static void thin_memory(backlog *b) {
+    size_t quarter = b->count / 4, seen = 0;
+    bool odd = false;
+    for (sample *s = b->first, *next; s && seen < quarter; s = next, seen++) {
+        next = s->next;
+        if (s->alarm || s->on_way || s->being_written)
+            continue;
+        odd = !odd;
+        if (odd) {
+            drop(b, s);
+            b->thinned++;
+        }
+    }
+}
+
+void backlog_put(backlog *b, sample *s) {
+    s->put_ms = clock_ms();
+    lock(b);
+    append(b, s);
+    if (b->count > BACKLOG_MEMORY_MAX)
+        thin_memory(b);
+    unlock(b);
+    b->o.wake(b->o.context);
+}
+
+/* ---- sending ---- */
+
+size_t backlog_live(backlog *b, sample **ret_samples, size_t most) {
+    size_t count = 0;
+    lock(b);
+    for (int alarms = 1; alarms >= 0; alarms--)
+        for (sample *s = b->first; s && count < most; s = s->next)
+            if (s->alarm == (alarms == 1) && !s->on_way && !s->finished && (s->tries == 0 || !b->file)) {
+                s->on_way = true;
+                ret_samples[count++] = s;
+            }
+    unlock(b);
+    return count;
+}
+
+/* What is in memory with a number was written while on its way: its fate comes from there. */
+static bool is_here(const backlog *b, int64_t number) {
+    for (const sample *s = b->first; s; s = s->next)
+        if (s->number == number)
+            return true;
+    return false;
+}
+
+/* The writer does, and whoever reads again; one after the other, because each takes from the front. */
+static void drop_gone(backlog *b) {
+    static const size_t at_once = 4096;
+    int64_t numbers[4096];
+    size_t count;
+    int fault = 0;
+    (void)pthread_mutex_lock(&b->dropping);
+    do {
+        lock(b);
+        count = b->gone_count < at_once ? b->gone_count : at_once;
+        memcpy(numbers, b->gone, count * sizeof *numbers);
+        unlock(b);
+        fault = count ? backlog_file_drop(b->file, numbers, count) : 0;
+        if (!count || fault < 0)
+            break;
+        lock(b); /* what came meanwhile stands behind */
+        b->gone_count -= count;
+        memmove(b->gone, b->gone + count, b->gone_count * sizeof *b->gone);
+        unlock(b);
+    } while (count == at_once);
+    (void)pthread_mutex_unlock(&b->dropping);
+}
+
+static size_t take_old(backlog *b, bool alarms, sample **ret_samples, size_t most) {
+    size_t count = 0, kept = 0;
+    int64_t *behind = alarms ? &b->alarmed : &b->read;
+    if (most == 0 || backlog_file_read(b->file, alarms, *behind, ret_samples, most, &count) < 0)
+        return 0;
+    lock(b);
+    for (size_t i = 0; i < count; i++) {
+        sample *s = ret_samples[i];
+        *behind = s->number;
+        if (is_here(b, s->number)) {
+            (void)sample_free(s);
+            continue;
+        }
+        s->on_way = true;
+        append(b, s);
+        ret_samples[kept++] = s;
+    }
+    unlock(b);
+    return kept;
+}
+
+size_t backlog_old(backlog *b, sample **ret_samples, size_t most) {
+    if (!b->file || backlog_file_count(b->file) == 0)
+        return 0;
+    if (b->drop_first) {
+        drop_gone(b);
+        b->drop_first = false;
+    }
+    size_t count = take_old(b, true, ret_samples, most);
+    count += take_old(b, false, ret_samples + count, most - count);
+    lock(b);
+    size_t gone = b->gone_count;
+    unlock(b);
+    if (count == 0 && backlog_file_count(b->file) > gone) { /* another round */
+        b->read = b->alarmed = 0;
+        b->drop_first = true;
+    }
+    return count;
+}
+
+/* Behind all others, or out of the way for good. */
+static void put_back(backlog *b, sample *s) {
+    int64_t number = s->number;
+    bool hopeless = s->tries + 1 >= BACKLOG_TRIES_MAX;
+    s->tries++;
+    if (number == 0) { /* the writer takes it from here */
+        s->on_way = false;
+        if (hopeless)
+            drop(b, s);
+        b->given_up += hopeless;
+        return;
+    }
+    if (hopeless) {
+        drop_sent(b, s);
+        b->given_up++;
+        return;
+    }
+    drop(b, s);
+    unlock(b);
+    int fault = backlog_file_put_back(b->file, number);
+    lock(b);
+    b->drop_first |= fault < 0;
+}
+
+static void read_again(backlog *b, const sample *s) {
+    int64_t *behind = s->alarm ? &b->alarmed : &b->read;
+    if (s->number && s->number <= *behind)
+        *behind = s->number - 1;
+    b->drop_first = true;
+}
+
+void backlog_done(backlog *b, sample *s, sample_fate fate) {
+    lock(b);
+    if (fate == FATE_SENT && s->being_written) {
+        s->finished = true;
+    } else if (fate == FATE_SENT) {
+        drop_sent(b, s);
+    } else if (fate == FATE_REFUSED && !s->being_written) {
+        put_back(b, s);
+    } else {
+        s->on_way = false;
+        if (s->number && !s->being_written) {
+            if (fate != FATE_LATER)
+                read_again(b, s);
+            drop(b, s);
+        }
+    }
+    unlock(b);
+}
+
+/* ---- writing ---- */
+
+/* With the lock held. What is on its way still gets its moment. */
+static size_t collect(backlog *b, sample **ret_samples, bool all) {
+    int64_t before = clock_ms() - SETTLE_MS;
+    size_t count = 0;
+    for (sample *s = b->first; s && count < BATCH; s = s->next)
+        if (s->number == 0 && !s->finished && (all || s->put_ms <= before)) {
+            s->being_written = true;
+            ret_samples[count++] = s;
+        }
+    return count;
+}
+
+static void say_full(backlog *b, int fault) {
+    if (fault < 0 && !b->full)
+        tell(b, true, "the backlog can't be written: %s; what waits is kept in memory, and grows coarse",
+             fault == -ENOSPC ? "the disk is full" : strerror(-fault));
+    if (fault == 0 && b->full)
+        tell(b, false, "the backlog can be written again");
+    lock(b);
+    b->full = fault < 0;
+    unlock(b);
+}
+
+static void settle(backlog *b, sample **samples, size_t count, int fault) {
+    lock(b);
+    for (size_t i = 0; i < count; i++) {
+        sample *s = samples[i];
+        s->being_written = false;
+        if (s->finished)
+            drop_sent(b, s);
+        else if (fault == 0 && !s->on_way)
+            drop(b, s); /* it is the backlog's now */
+    }
+    b->written += fault == 0 ? count : 0;
+    unlock(b);
+}
+
+/* A file that takes nothing more may still take something when it is thinned. */
+static int make_room(backlog *b, int64_t max_bytes) {
+    int64_t gone = backlog_file_thin(b->file, max_bytes);
+    if (gone > 0) {
+        lock(b);
+        b->thinned += (uint64_t)gone;
+        unlock(b);
+    }
+    return gone < 0 ? (int)gone : 0;
+}
+
+static bool write_some(backlog *b, bool all) {
+    sample **batch = b->batch;
+    lock(b);
+    size_t count = b->file ? collect(b, batch, all) : 0;
+    unlock(b);
+    if (count == 0)
+        return false;
+    int fault = backlog_file_write(b->file, batch, count);
+    if (fault == -ENOSPC && make_room(b, (int64_t)backlog_file_bytes(b->file) * 7 / 8) == 0)
+        fault = backlog_file_write(b->file, batch, count);
+    settle(b, batch, count, fault);
+    say_full(b, fault);
+    if (fault == 0 && (int64_t)backlog_file_bytes(b->file) > b->o.max_bytes)
+        (void)make_room(b, b->o.max_bytes);
+    return fault == 0 && count == BATCH;
+}
+
+static void look_at_oldest(backlog *b) {
+    int64_t now = clock_ms();
+    if (now - b->oldest_ms < OLDEST_MS && b->oldest_ms)
+        return;
+    b->oldest_ms = now;
+    instant oldest = backlog_file_count(b->file) ? backlog_file_oldest(b->file) : 0;
+    lock(b);
+    b->oldest = oldest;
+    unlock(b);
+}
+
+static void rest(backlog *b) {
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += TICK_MS * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    (void)pthread_cond_timedwait(&b->duty, &b->lock, &until);
+}
+
+static void *keep(void *the_backlog) {
+    backlog *b = the_backlog;
+    (void)pthread_setname_np(pthread_self(), "mg-backlog");
+    lock(b);
+    while (!b->closing) {
+        rest(b);
+        unlock(b);
+        atomic_store(&b->moved_ms, clock_ms());
+        while (write_some(b, false))
+            atomic_store(&b->moved_ms, clock_ms());
+        if (b->file) {
+            drop_gone(b);
+            look_at_oldest(b);
+        }
+        lock(b);
+    }
+    unlock(b);
+    return NULL;
+}
+
+/* ---- the rest ---- */
+
+static void shift_memory(void *the_backlog, int64_t step_us) {
+    backlog *b = the_backlog;
+    lock(b);
+    for (sample *s = b->first; s; s = s->next)
+        if (s->ours && !s->waited)
+            s->at += step_us;
+    unlock(b);
+}
+
+void backlog_shift(backlog *b, int64_t step_us) {
+    if (!b->file)
+        shift_memory(b, step_us);
+    else if (backlog_file_shift(b->file, step_us, shift_memory, b) < 0)
+        tell(b, true, "the times in the backlog can't be put right");
+}
+
+void backlog_look(backlog *b, backlog_figures *ret_figures) {
+    lock(b);
+    *ret_figures = (backlog_figures){.memory = b->count,
+                                     .disk = b->file ? backlog_file_count(b->file) : 0,
+                                     .bytes = b->file ? backlog_file_bytes(b->file) : 0,
+                                     .thinned = b->thinned,
+                                     .given_up = b->given_up,
+                                     .written = b->written,
+                                     .full = b->full || !b->file,
+                                     .oldest = b->oldest};
+    unlock(b);
+}
+
+int64_t backlog_moved_ms(const backlog *b) {
+    return atomic_load(&((backlog *)b)->moved_ms);
+}
+
+instant backlog_before(const backlog *b) {
+    return b->file ? backlog_file_before(b->file) : 0;
+}
+
+int backlog_open(const backlog_options *options, backlog **ret_backlog) {
+    char why[BACKLOG_WHY_MAX] = "";
+    pthread_condattr_t monotonic;
+    backlog *b = calloc(1, sizeof *b);
+    if (!b)
+        return -ENOMEM;
+    b->o = *options;
+    (void)pthread_mutex_init(&b->lock, NULL);
+    (void)pthread_mutex_init(&b->dropping, NULL);
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&b->duty, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+    if (backlog_file_open(b->o.state_dir, b->o.gateway, &b->file, why) < 0)
+        tell(b, true, "the backlog can't be opened: %s; what waits is kept in memory alone", why);
+    else if (*why)
+        tell(b, true, "the backlog: %s", why);
+    atomic_store(&b->moved_ms, clock_ms());
+    int fault = -pthread_create(&b->thread, NULL, keep, b);
+    if (fault < 0) {
+        (void)backlog_close(b);
+        return fault;
+    }
+    b->started = true;
+    *ret_backlog = b;
+    return 0;
+}
+
+backlog *backlog_close(backlog *b) {
+    if (!b)
+        return NULL;
+    lock(b);
+    b->closing = true;
+    (void)pthread_cond_signal(&b->duty);
+    unlock(b);
+    if (b->started)
+        (void)pthread_join(b->thread, NULL);
+    while (write_some(b, true))
+        continue;
+    if (b->file)
+        drop_gone(b);
+    while (b->first)
+        drop(b, b->first);
+    b->file = backlog_file_close(b->file);
+    (void)pthread_cond_destroy(&b->duty);
+    (void)pthread_mutex_destroy(&b->lock);
+    (void)pthread_mutex_destroy(&b->dropping);
+    free(b);
+    return NULL;
+}

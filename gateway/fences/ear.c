@@ -1,0 +1,147 @@
+/* ear.c - see fences.h: positions and check-ins, from Paho's thread to the service's.
+ *
+ * Bounded: positions that a service which stands still would leave in the queue are not kept beyond
+ * HEARD_MAX; the database has them. Check-ins have room of their own. */
+#include "gateway/fences/fences.h"
+
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/topic.h"
+
+#define HEARD_MAX   100000
+#define CHECKS_MAX  10000
+#define PAYLOAD_MAX 4096
+#define ABOUT_NOW   (120 * INSTANT_SECOND) /* so far a clock may be from ours to be believed */
+
+struct fences_ear {
+    pthread_mutex_t lock;
+    fence_heard *first, **end;
+    size_t count, lost;
+};
+
+static fence_heard *make(fence_heard_kind kind, text org, text person, text payload) {
+    fence_heard *one = malloc(sizeof *one + org.len + person.len + payload.len + 2);
+    if (!one)
+        return NULL;
+    char *at = (char *)(one + 1);
+    *one = (fence_heard){.kind = kind, .at = instant_now(), .org = at};
+    memcpy(at, org.ptr, org.len);
+    at[org.len] = '\0';
+    at += org.len + 1;
+    one->person = at;
+    memcpy(at, person.ptr, person.len);
+    at[person.len] = '\0';
+    at += person.len + 1;
+    if (payload.len)
+        memcpy(at, payload.ptr, payload.len);
+    one->payload = (text){at, payload.len};
+    return one;
+}
+
+static void hear(fences_ear *e, fence_heard_kind kind, text org, text topic, text payload) {
+    address where;
+    if (payload.len > PAYLOAD_MAX || !address_parse(topic, &where))
+        return;
+    fence_heard *one = make(kind, org, where.id, payload);
+    size_t room = HEARD_MAX + (kind == FENCE_HEARD_CHECK_IN ? CHECKS_MAX : 0);
+    (void)pthread_mutex_lock(&e->lock);
+    if (one && e->count < room) {
+        *e->end = one;
+        e->end = &one->next;
+        e->count++;
+        one = NULL;
+    } else {
+        e->lost++;
+    }
+    (void)pthread_mutex_unlock(&e->lock);
+    free(one);
+}
+
+static void hear_location(void *context, text org, text topic, text payload, text sender, bool retained) {
+    (void)sender;
+    if (!retained && payload.len)
+        hear(context, FENCE_HEARD_LOCATION, org, topic, payload);
+}
+
+static void hear_check_in(void *context, text org, text topic, text payload, text sender, bool retained) {
+    (void)sender;
+    if (!retained && payload.len)
+        hear(context, FENCE_HEARD_CHECK_IN, org, topic, (text){NULL, 0});
+}
+
+int fences_ear_open(bus *b, fences_ear **ret_ear) {
+    fences_ear *e = calloc(1, sizeof *e);
+    if (!e)
+        return -ENOMEM;
+    (void)pthread_mutex_init(&e->lock, NULL);
+    e->end = &e->first;
+    /* From here on the bus knows it. */
+    int fault = bus_listen(b, "user/+/location", hear_location, e);
+    if (fault == 0)
+        fault = bus_listen(b, "user/+/reply", hear_check_in, e);
+    if (fault == 0)
+        fault = bus_listen(b, "user/+/duty", hear_check_in, e);
+    *ret_ear = e;
+    return fault;
+}
+
+fences_ear *fences_ear_close(fences_ear *e) {
+    if (!e)
+        return NULL;
+    while (e->first) {
+        fence_heard *one = e->first;
+        e->first = one->next;
+        free(one);
+    }
+    (void)pthread_mutex_destroy(&e->lock);
+    free(e);
+    return NULL;
+}
+
+fence_heard *fences_ear_take(fences_ear *e, size_t *ret_lost) {
+    (void)pthread_mutex_lock(&e->lock);
+    fence_heard *all = e->first;
+    *ret_lost = e->lost;
+    e->first = NULL;
+    e->end = &e->first;
+    e->count = e->lost = 0;
+    (void)pthread_mutex_unlock(&e->lock);
+    return all;
+}
+
+/* ---- positions ---- */
+
+instant fences_moment(instant said, instant heard_at, bool offline) {
+    if (offline)
+        return said < heard_at ? said : heard_at;
+    instant apart = said > heard_at ? said - heard_at : heard_at - said;
+    return apart <= ABOUT_NOW ? said : heard_at;
+}
+
+static double number_of(const json *body, const char *name) {
+    const json *value = json_get(body, name);
+    json_kind kind = json_kind_of(value);
+    return kind == JSON_NUMBER || kind == JSON_INTEGER ? json_number(value) : NAN;
+}
+
+bool fences_position(text payload, instant heard_at, fix *ret_fix) {
+    CLEANUP(json_freep) json *body = NULL;
+    instant said;
+    if (json_parse_once(payload, &body) != JSON_OK || instant_parse(json_get_string(body, "ts"), &said) < 0)
+        return false;
+    const json *offline = json_get(body, "offline");
+    bool waited = json_kind_of(offline) == JSON_BOOL && json_boolean(offline);
+    fix at = fix_at(fences_moment(said, heard_at, waited), number_of(body, "lat"), number_of(body, "lon"));
+    at.accuracy = number_of(body, "accuracy");
+    at.speed = number_of(body, "speed");
+    at.heading = number_of(body, "heading");
+    at.altitude = number_of(body, "altitude");
+    if (!isfinite(at.lat) || !isfinite(at.lon))
+        return false;
+    *ret_fix = at;
+    return true;
+}

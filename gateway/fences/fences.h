@@ -1,0 +1,135 @@
+/* fences.h - what the files of the service `fences` share: the organisations it judges, their people, and
+ * what is still to be said of them. See services/fences.c for what happens when.
+ *
+ * Threads: all of it belongs to the service's thread, but fences_ear, which locks itself. */
+#ifndef MAYDAY_GATEWAY_FENCES_FENCES_H
+#define MAYDAY_GATEWAY_FENCES_FENCES_H
+
+#include "base/json.h"
+#include "gateway/service.h"
+#include "place/fence.h"
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+/* ---- fences/ear.c: what is heard on MQTT ---- */
+
+typedef enum fence_heard_kind {
+    FENCE_HEARD_NOTHING = 0,
+    FENCE_HEARD_LOCATION,
+    FENCE_HEARD_CHECK_IN, /* a reply, a duty word */
+} fence_heard_kind;
+
+typedef struct fence_heard {
+    struct fence_heard *next;
+    fence_heard_kind kind;
+    instant at;
+    const char *org, *person; /* in the same piece of memory */
+    text payload;             /* of a location */
+} fence_heard;
+
+typedef struct fences_ear fences_ear;
+NODISCARD int fences_ear_open(bus *b, fences_ear **ret_ear);
+fences_ear *fences_ear_close(fences_ear *e); /* takes NULL, returns NULL; after the bus has ended */
+/* All that was heard, in its order, each to free(); and how many did not fit in since the last time. */
+fence_heard *fences_ear_take(fences_ear *e, size_t *ret_lost);
+
+/* A position as judged: what came live happened when its device says, if that is about now; what waited on
+ * the device likewise, but never after it was heard. False when it is none. */
+bool fences_position(text payload, instant heard_at, fix *ret_fix);
+instant fences_moment(instant said, instant heard_at, bool offline);
+
+/* ---- fences/org.c: people, and what is said of them ---- */
+
+typedef struct fence_person {
+    UT_hash_handle hh;
+    char *id;
+    char *name, *lang; /* NULL: not known */
+    json *roles;       /* an array; NULL: not known */
+    bool known;        /* the database has told who they are */
+    bool dirty;        /* differs from what is stored */
+    size_t unsaid;     /* messages about them that no broker has yet */
+    fence_walker *walker;
+} fence_person;
+
+typedef struct fence_said {
+    struct fence_said *next;
+    fence_person *about;
+    int refusals;
+    char *payload;
+    char topic[]; /* whole */
+} fence_said;
+
+typedef struct fence_org {
+    struct fence_org *next;
+    char *name;
+    fences *zones;
+    json *documents; /* of `zones`, an array */
+    int64_t edition; /* of the database's; 0: none is loaded */
+    bool wanted;     /* it has zones */
+    bool held;       /* we judge it */
+    bool locked;     /* by our connection; it may be lost, and then `held` stays until another judges */
+    bool recalled;   /* what we know of it is what we kept on the shelf, from when the database was away */
+    bool strangers;  /* some people came who were not looked up yet */
+    bool unknown;    /* of some the database knew nothing when they were */
+    bool stirred;    /* something is not on the shelf yet */
+    fence_person *people;
+    fence_said *unsaid, **unsaid_end;
+    size_t unsaid_count, inside;
+    int64_t down_since_ms, judged_at_ms, looked_up_at_ms, refreshed_people_ms, tried_at_ms, shelved_at_ms,
+        refreshed_at_ms; /* monotonic */
+} fence_org;
+
+fence_org *fence_org_new(text name);     /* NULL: out of memory */
+fence_org *fence_org_free(fence_org *o); /* takes NULL, returns NULL */
+void fence_org_forget(fence_org *o);     /* its people, and what is unsaid: another judges it now */
+/* NULL: out of memory. */
+fence_person *fence_org_person(fence_org *o, text id);
+/* Zones as they are now; those that are not named any more are dropped. `bad` is told of each that is none.
+ */
+typedef void (*fence_bad)(void *context, text zone, const char *why);
+NODISCARD int fence_org_load(fence_org *o, const json *documents, fence_bad bad, void *context);
+
+/* Judge, and queue what there is to say. */
+void fence_org_take(service_context *s, fence_org *o, fence_person *p, const fix *at);
+void fence_org_pass(service_context *s, fence_org *o, instant now);
+void fence_org_checked_in(fence_org *o, fence_person *p, instant now);
+/* Says what is queued, at most `most`. False when some is left and there is no use in going on now. */
+bool fence_org_say(service_context *s, fence_org *o, size_t most);
+void fence_org_tidy(fence_org *o,
+                    instant now); /* forgets people who are nowhere and were not seen for long */
+
+/* Appends {"person", "seen", "stays": [...]} of one. 0 or -ENOMEM. */
+NODISCARD int fence_person_spell(const fence_person *p, json *list);
+
+/* ---- fences/say.c: messages ---- */
+
+typedef struct fence_message {
+    buf topic, payload; /* empty: there is none */
+} fence_message;
+void fence_message_release(fence_message *m);
+
+typedef struct fence_news {
+    const char *org;
+    const fence_person *who;
+    const fence_event *what;
+    const json *zone; /* its document */
+} fence_news;
+/* 0 or a fault. What the zone's `alarm` makes of it may be nothing. */
+NODISCARD int fence_spell_event(const fence_news *n, fence_message *ret_message);
+NODISCARD int fence_spell_alarm(const fence_news *n, fence_message *ret_message);
+
+/* ---- fences/store.c: the database, and the shelf ---- */
+
+NODISCARD pg_verdict fences_store_look(service_context *s, fence_org **orgs); /* editions; loads zones */
+NODISCARD pg_verdict fences_store_lock(service_context *s, fence_org *o);     /* sets `locked`, `held` */
+NODISCARD pg_verdict fences_store_unlock(service_context *s, fence_org *o);
+NODISCARD pg_verdict fences_store_people(service_context *s, fence_org *o,
+                                         bool all); /* else those not known */
+NODISCARD pg_verdict fences_store_save(service_context *s, fence_org *o);
+NODISCARD pg_verdict fences_store_judged(service_context *s, const fence_org *o);
+void fences_shelve(service_context *s, fence_org *o, bool away);
+/* Adds what is on the shelf to `*orgs`. */
+void fences_recall(service_context *s, fence_org **orgs);
+
+#endif
