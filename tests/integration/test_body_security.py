@@ -89,3 +89,86 @@ def test_help_that_was_called_under_duress_shows_nothing_on_the_phone_it_was_cal
     wait_until(lambda: "state" in everything(eva.phone, eva.person).get(own, ()), "their own")
     late.close()
     eva.close()
+
+
+# ---- who answers for whom, and who asks
+
+
+def property_pairs(packet):
+    """User properties of MQTT 5, in order."""
+    pairs, raw, at = [], packet.properties, 0
+    while at < len(raw):
+        assert raw[at] == 0x26, raw
+        at += 1
+        words = []
+        for _ in range(2):
+            length = int.from_bytes(raw[at:at + 2], "big")
+            words.append(raw[at + 2:at + 2 + length].decode())
+            at += 2 + length
+        pairs.append(tuple(words))
+    return pairs
+
+
+def asks(site, console, person, **more):
+    """Dispatch asks; the question, once it is watched."""
+    check = m.message(**{"reason": "dispatch", **more})
+    assert console.publish(m.topic("user", person, "check"), m.dump(check)) == 0
+    site.wait_rows("SELECT count(*) FROM mayday.check_watch WHERE check_id = %s", [(1,)], [check["id"]])
+    return check
+
+
+def test_an_answer_for_somebody_else_shows_whose_it_is_wherever_it_is_read(site, gateway, desk):
+    finn = somebody(site, "finn")
+    check = asks(site, desk.console, finn.person, respond_within=3600)
+    with site.client("olaf", ["dispatcher"], version=5) as other:
+        other.subscribe(m.topic("user", finn.person, "reply"))
+        finn.answers(check, "ok", by=desk.console)
+        packet = other.receive()
+        assert property_pairs(packet)[-1] == ("sender", "dora"), "other dispatchers are told"
+    site.wait_rows("SELECT answer, answered_by FROM mayday.check_watch WHERE check_id = %s", [("ok", "dora")], [check["id"]])
+    told = site.rows("SELECT kind, sender, detail->>'answered_by' FROM mayday.conversation('acme', %s, now() - interval '1 hour', now() + interval '1 hour')",
+                     [finn.person])
+    assert sorted(told) == [("check", "dora", "dora"), ("reply", "dora", None)]
+    audited = "SELECT actor, person, detail->>'answer' FROM mayday.audit WHERE kind = 'check.answered_for' AND person = %s"
+    site.wait_rows(audited, [("dora", finn.person, "ok")], [finn.person])
+    finn.close()
+
+
+def test_dispatch_answers_for_others_by_the_token_it_answers_with(site, gateway, desk):
+    """Not by what the database last heard of their roles: a phone of theirs that connected later may be a member's."""
+    gail = somebody(site, "gail")
+    check = asks(site, desk.console, gail.person, respond_within=3600)
+    with site.client("dora", ["member"], client_id="dora:phone"):
+        site.wait_rows("SELECT roles FROM mayday.person WHERE org = 'acme' AND person = 'dora'", [(["member"],)])
+        gail.answers(check, "help", by=desk.console)
+        site.wait_rows("SELECT answer, answered_by FROM mayday.check_watch WHERE check_id = %s", [("help", "dora")], [check["id"]])
+        desk.raised(gail.person)
+    gail.close()
+
+
+@pytest.mark.parametrize("who", ["supervisor", "member", "device", "officer", "family", "responder", "admin"])
+def test_only_dispatch_answers_for_somebody_else(site, gateway, desk, who):
+    hugo = somebody(site, "hugo")
+    check = asks(site, desk.console, hugo.person, respond_within=3600)
+    with site.client("mallory", [who], client_id=f"mallory:{who}", version=5) as mallory:
+        for leaf, body in (("reply", m.message(check=check["id"], answer="ok")), ("timer", m.message(minutes=0)), ("vitals", m.message(hr=70)),
+                           ("location", m.location()), ("vital_alert", m.message(rule="x", kind="ends", response="note", words="x")),
+                           ("check", m.message(reason="dispatch"))):
+            assert mallory.publish(m.topic("user", hugo.person, leaf), m.dump(body)) >= 0x80, leaf
+        assert mallory.publish(m.topic("zone", "yard", "event"), m.dump(m.message(event="leave", person=hugo.person))) >= 0x80
+    assert site.rows("SELECT answer FROM mayday.check_watch WHERE check_id = %s", [check["id"]]) == [(None,)]
+    hugo.close()
+
+
+def test_only_a_gateway_asks_in_maydays_name_raises_for_others_and_attaches_readings(site, gateway, desk):
+    with site.client("dora", ["dispatcher", "member"], client_id="dora:two", version=5) as dora:
+        for reason in ("vitals", "timer"):
+            assert dora.publish(m.topic("user", "ivy", "check"), m.dump(m.message(reason=reason, respond_within=1))) >= 0x80, reason
+        for more in ({"readings": {"hr": 200}}, {"person": "ivy"}):
+            assert dora.publish(m.topic("alert", m.uuid7(), "raise"), m.dump(m.raise_(**more))) >= 0x80, more
+        assert dora.publish(m.topic("user", "ivy", "check"), m.dump(m.message(reason="dispatch"))) == 0
+    with site.client("gw-rival", ["gateway"], org="rival", version=5) as rival:
+        for leaf, body in (("vitals", m.message(hr=70)), ("vital_alert", m.message(rule="x", kind="ends", response="note", words="x")),
+                           ("check", m.message(reason="vitals", respond_within=1))):
+            assert rival.publish(m.topic("user", "ivy", leaf), m.dump(body)) >= 0x80, leaf
+        assert rival.publish(m.topic("alert", m.uuid7(), "raise"), m.dump(m.raise_(person="ivy", readings={"hr": 200}))) >= 0x80
