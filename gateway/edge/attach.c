@@ -6,14 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/timex.h>
 
 #include "core/topic.h"
 #include "gateway/edge/inside.h"
 #include "gateway/edge/spell.h"
 #include "gateway/log.h"
 
-#define COMPLAIN_MS 60000
-#define AGAIN_MS    30000
+#define COMPLAIN_MS   60000
+#define AGAIN_MS      30000
+#define SAME_EVENT_MS 30000
 
 const char *sensor_name(const sensor *s) {
     return s->name;
@@ -31,10 +33,17 @@ instant sensor_now(sensor *s) {
     return edge_now(s->e);
 }
 
+/* The kernel knows; where it does not tell, the clock is believed. */
+static bool is_clock_set(void) {
+    struct timex t = {.modes = 0};
+    int state = adjtimex(&t);
+    return state < 0 || (state != TIME_ERROR && !(t.status & STA_UNSYNC));
+}
+
 void sensor_knows_time(sensor *s, instant utc) {
     edge *e = s->e;
     (void)edge_now(e);
-    int64_t step = edge_clock_hear(&e->clock, instant_now(), utc);
+    int64_t step = edge_clock_hear(&e->clock, instant_now(), utc, is_clock_set());
     if (!step)
         return;
     log_line("edge", LOG_LEVEL_WARNING,
@@ -112,7 +121,18 @@ static bool make_id(instant now, char ret_id[UUID_TEXT_LEN + 1]) {
     return true;
 }
 
-static void send_up(sensor *s, const track *t, const sensed *one, bool ours, const char *id) {
+/* A device that says the same again and again means the same fall: it goes up, but needs no place in front
+ * of others, and none that nothing may take. */
+static bool is_alarm(track *t, const sensed *one) {
+    int64_t now = edge_ms();
+    body_event event = one->kind == SENSED_READING ? one->reading.event : EVENT_NOTHING;
+    if (event == EVENT_NOTHING || (t->event_ms[event] && now - t->event_ms[event] < SAME_EVENT_MS))
+        return false;
+    t->event_ms[event] = now;
+    return true;
+}
+
+static void send_up(sensor *s, track *t, const sensed *one, bool ours, const char *id) {
     CLEANUP(buf_release) buf body = BUF(SPELL_BODY_MAX), topic = BUF(TOPIC_MAX);
     spell_body(one, s->name, t->battery, &body);
     buf_printf(&topic, "user/%s/%s", t->person, spell_leaf(one));
@@ -126,7 +146,7 @@ static void send_up(sensor *s, const track *t, const sensed *one, bool ours, con
     memcpy(up->id, id, sizeof up->id);
     up->at = one->kind == SENSED_FIX ? one->fix.at : one->reading.at;
     up->ours = ours;
-    up->alarm = one->kind == SENSED_READING && one->reading.event != EVENT_NOTHING;
+    up->alarm = is_alarm(t, one);
     backlog_put(s->e->backlog, up);
     s->report.published++;
 }

@@ -19,7 +19,8 @@ typedef struct track {
     char person[INTAKE_PERSON_MAX + 1];
     guard guard;
     pace body, place;
-    bool body_ours, place_ours; /* what is held was timed by us */
+    bool body_ours, place_ours;        /* what is held was timed by us */
+    int64_t event_ms[EVENT_STILL + 1]; /* when each kind went up as an alarm; 0: never */
     double battery;
 } track;
 
@@ -66,7 +67,8 @@ typedef struct edge_listener {
     void *state;
 } edge_listener;
 
-#define HEARD_MAX 4096
+#define HEARD_MAX       4096
+#define HEARD_BYTES_MAX (4 << 20)
 
 struct edge {
     edge_options o;
@@ -92,6 +94,8 @@ struct edge {
     int64_t pause_until_ms, backoff_ms, old_pause_ms, refused_ms;
     int64_t rest_ms; /* until more of the backlog may go */
     size_t quota;
+    unsigned refusals; /* in a row, of all that waited */
+    bool live_refused;
     bool skipped; /* some of the backlog, whose organisation has no connection */
     _Atomic uint64_t sent, sent_late, refused, unanswered;
 
@@ -101,7 +105,7 @@ struct edge {
     int64_t correction;
     char trouble[EDGE_WHY_MAX];
     edge_heard *heard, **heard_end;
-    size_t heard_count;
+    size_t heard_count, heard_bytes;
     uint64_t heard_lost;
 };
 
