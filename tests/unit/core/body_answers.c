@@ -79,6 +79,65 @@ START_TEST(a_sensor_that_falls_silent_asks_nobody_unless_something_was_wrong) {
 }
 END_TEST
 
+static const finding *last(const story *s, const char *rule) {
+    const finding *f = NULL;
+    for (size_t i = 0; i < s->count; i++)
+        if (strcmp(s->heard[i].rule, rule) == 0 && s->heard[i].kind != FINDING_ENDS)
+            f = &s->heard[i];
+    return f;
+}
+
+/* Whoever holds the conversation may keep quiet for longer than a rule does, and only about the same. */
+START_TEST(what_an_ok_was_not_about_is_worse_however_old_the_ok_is) {
+    CLEANUP(story_release) story s = story_of();
+    rest(&s, 900);
+    racing(&s, 90, 130);
+    ck_assert(!last(&s, "pulse-high")->worse);
+    body_excuse(s.b, s.limits, s.now);
+    rest(&s, 1200);
+    racing(&s, 90, 130); /* the same, later */
+    const finding *same = last(&s, "pulse-high");
+    ck_assert(same->at > s.now - 60 * S && same->response == BODY_ASK && !same->worse);
+    rest(&s, 600);
+    play(&s, (scene){120, .hr = 75, .motion = 0.05, .spo2 = 88, .contact = CONTACT_GOOD});
+    const finding *other = last(&s, "spo2-low");
+    ck_assert(other && other->response == BODY_ASK && other->worse);
+}
+END_TEST
+
+START_TEST(whoever_was_heard_of_since_their_sensor_was_lost_is_not_asked_again_and_again) {
+    CLEANUP(story_release) story s = story_of();
+    rest(&s, 900);
+    racing(&s, 40, 140);
+    play(&s, (scene){60, .silent = true});
+    ck_assert_uint_eq(times_said(&s, "lost-after-trouble", FINDING_BEGINS), 1);
+    body_excuse(s.b, s.limits, s.now);
+    instant since = s.now;
+    play(&s, (scene){7200, .silent = true});
+    ck_assert_int_eq(until(&s, since, BODY_ASK), -1);
+    rest(&s, 900); /* and anew, after the OK: that is another matter */
+    racing(&s, 40, 140);
+    since = s.now;
+    play(&s, (scene){60, .silent = true});
+    ck_assert_int_ge(until(&s, since, BODY_ASK), 0);
+}
+END_TEST
+
+/* The strap slips off in the middle, and the OK comes meanwhile. */
+START_TEST(an_ok_given_while_nothing_is_known_covers_what_was_said_and_no_more) {
+    CLEANUP(story_release) story s = story_of();
+    rest(&s, 900);
+    racing(&s, 90, 130);
+    play(&s, (scene){20, .silent = true});
+    body_excuse(s.b, s.limits, s.now);
+    instant since = s.now;
+    racing(&s, 120, 132);
+    ck_assert_int_eq(until(&s, since, BODY_ASK), -1);
+    racing(&s, 60, 156);
+    ck_assert_int_ge(until(&s, since, BODY_ASK), 0);
+}
+END_TEST
+
 Suite *suite_body_answers(void) {
     Suite *s = suite_create("body_answers");
     TCase *t = tcase_create("all");
@@ -86,6 +145,9 @@ Suite *suite_body_answers(void) {
     tcase_add_test(t, who_is_still_as_bad_when_their_ok_is_old_is_asked_again);
     tcase_add_test(t, a_fall_one_gets_up_from_asks_nothing);
     tcase_add_test(t, a_sensor_that_falls_silent_asks_nobody_unless_something_was_wrong);
+    tcase_add_test(t, what_an_ok_was_not_about_is_worse_however_old_the_ok_is);
+    tcase_add_test(t, whoever_was_heard_of_since_their_sensor_was_lost_is_not_asked_again_and_again);
+    tcase_add_test(t, an_ok_given_while_nothing_is_known_covers_what_was_said_and_no_more);
     suite_add_tcase(s, t);
     return s;
 }

@@ -51,11 +51,28 @@ START_TEST(a_rhythm_that_changes_is_no_row_of_odd_beats) {
 }
 END_TEST
 
+START_TEST(beats_that_their_sensor_does_not_trust_are_none) {
+    CLEANUP(story_release) story s = story_of();
+    body_view v;
+    for (int64_t i = 0; i < 300; i++) {
+        s.now += S;
+        reading r = reading_at(s.now);
+        r.rr_count = 1;
+        r.rr_ms[0] = 1000 + (i % 2 ? 20 : -20);
+        r.quality = 10;
+        (void)give(&s, &r, NAN);
+    }
+    body_look(s.b, s.now, &v);
+    ck_assert(isnan(v.rmssd_ms) && isnan(v.latest.value[VITAL_HR]));
+}
+END_TEST
+
 Suite *suite_body_beats(void) {
     Suite *s = suite_create("body_beats");
     TCase *t = tcase_create("all");
     tcase_add_test(t, variability_is_that_of_five_minutes_without_the_beats_that_are_none);
     tcase_add_test(t, a_rhythm_that_changes_is_no_row_of_odd_beats);
+    tcase_add_test(t, beats_that_their_sensor_does_not_trust_are_none);
     suite_add_tcase(s, t);
     return s;
 }

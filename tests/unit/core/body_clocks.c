@@ -81,6 +81,14 @@ START_TEST(clocks_that_jump_neither_alarm_nor_blind) {
     body_look(s.b, s.now, &v);
     ck_assert_uint_eq(v.late, late + 30);
     ck_assert_int_eq(until(&s, 0, BODY_ASK), -1);
+    for (int i = 30; i < 660; i++) {
+        s.now += S;
+        reading r = reading_at((1 + i) * S);
+        reading_put(&r, VITAL_HR, 180);
+        (void)give(&s, &r, NAN);
+        pass(&s);
+    }
+    ck_assert_uint_eq(times_said(&s, "silent", FINDING_BEGINS), 1);
 }
 END_TEST
 
@@ -94,6 +102,24 @@ START_TEST(a_gap_between_readings_is_not_time_that_a_rule_was_broken) {
 }
 END_TEST
 
+START_TEST(a_fall_counts_though_the_device_that_feels_it_is_a_little_behind) {
+    static const struct {
+        int64_t behind;
+        bool up, counts;
+    } rows[] = {{2, false, true}, {40, false, true}, {90, false, false}, {40, true, false}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        CLEANUP(story_release) story s = story_of();
+        walk(&s, 300);
+        play(&s, (scene){rows[i].behind + 1, .hr = 100, .motion = rows[i].up ? 0.25 : 0.01});
+        reading r = reading_at(s.now - rows[i].behind * S);
+        r.event = EVENT_FALL;
+        ck_assert_int_eq(give(&s, &r, NAN), rows[i].counts ? TRUST_ALL : TRUST_NOTHING);
+        play(&s, (scene){30, .hr = 100, .motion = rows[i].up ? 0.25 : 0.01});
+        ck_assert_msg((said(&s, "fall", FINDING_BEGINS) != NULL) == rows[i].counts, "row %zu", i);
+    }
+}
+END_TEST
+
 Suite *suite_body_clocks(void) {
     Suite *s = suite_create("body_clocks");
     TCase *t = tcase_create("all");
@@ -101,6 +127,7 @@ Suite *suite_body_clocks(void) {
     tcase_add_test(t, readings_that_waited_are_judged_by_their_own_time);
     tcase_add_test(t, clocks_that_jump_neither_alarm_nor_blind);
     tcase_add_test(t, a_gap_between_readings_is_not_time_that_a_rule_was_broken);
+    tcase_add_test(t, a_fall_counts_though_the_device_that_feels_it_is_a_little_behind);
     suite_add_tcase(s, t);
     return s;
 }
