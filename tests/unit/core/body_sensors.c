@@ -7,7 +7,9 @@ START_TEST(a_strap_taken_off_after_a_run_alarms_nobody) {
     run(&s, 900);
     play(&s, (scene){60, .hr = 110, .tau = 45, .motion = 0.12, .contact = CONTACT_GOOD});
     play(&s, (scene){10, .hr = 180, .noise = 60, .motion = 0.4, .contact = CONTACT_NONE});
-    play(&s, (scene){600, .hr = 0, .motion = 0.001, .contact = CONTACT_NONE});
+    play(&s, (scene){880, .hr = 0, .motion = 0.001, .contact = CONTACT_NONE});
+    ck_assert_ptr_null(said(&s, "off-skin", FINDING_BEGINS));
+    play(&s, (scene){60, .hr = 0, .motion = 0.001, .contact = CONTACT_NONE});
     ck_assert_int_eq(until(&s, 0, BODY_ASK), -1);
     const finding *off = said(&s, "off-skin", FINDING_BEGINS);
     ck_assert_ptr_nonnull(off);
@@ -280,6 +282,24 @@ START_TEST(trouble_that_is_long_over_makes_no_silence_worrying) {
 }
 END_TEST
 
+/* Taken off by one, put on by another whose heart is another; and back. */
+START_TEST(a_sensor_that_changes_hands_alarms_nobody_and_is_learned_anew) {
+    static const double pulses[] = {52, 95, 52, 66};
+    CLEANUP(story_release) story s = story_of();
+    body_view v;
+    for (size_t i = 0; i < ARRAY_LEN(pulses); i++) {
+        play(&s, (scene){1800, .hr = pulses[i], .motion = 0.05, .spo2 = 97, .contact = CONTACT_GOOD});
+        play(&s, (scene){8, .hr = 120, .noise = 60, .motion = 0.4, .contact = CONTACT_NONE});
+        play(&s, (scene){40, .hr = 0, .motion = 0.15, .contact = CONTACT_NONE});
+        play(&s, (scene){8, .hr = 120, .noise = 60, .motion = 0.4, .contact = CONTACT_GOOD});
+    }
+    ck_assert_int_eq(until(&s, 0, BODY_ASK), -1);
+    play(&s, (scene){7200, .hr = 66, .motion = 0.05, .spo2 = 97, .contact = CONTACT_GOOD});
+    body_look(s.b, s.now, &v);
+    ck_assert_double_eq_tol(v.usual[VITAL_HR], 66, 4);
+}
+END_TEST
+
 Suite *suite_body_sensors(void) {
     Suite *s = suite_create("body_sensors");
     TCase *t = tcase_create("all");
@@ -299,6 +319,7 @@ Suite *suite_body_sensors(void) {
     tcase_add_test(t, saturation_is_not_believed_of_skin_that_moves_nor_by_a_sensor_in_doubt);
     tcase_add_test(t, one_good_word_of_a_sensor_in_doubt_is_not_enough);
     tcase_add_test(t, trouble_that_is_long_over_makes_no_silence_worrying);
+    tcase_add_test(t, a_sensor_that_changes_hands_alarms_nobody_and_is_learned_anew);
     suite_add_tcase(s, t);
     return s;
 }
