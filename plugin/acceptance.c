@@ -143,6 +143,12 @@ static void join_raiser(host *h, const session *s, const address *where, const j
                   person.ptr ? person : text_of(s->who->subject), RELATION_RAISER);
 }
 
+/* Whoever hears these has to know whose they are: many send to one incident. */
+static bool names_sender(const msg_type *type) {
+    return type->family == ADDRESS_ALERT &&
+           (type->limit == MSG_RAISE || type->limit == MSG_ACTION || strcmp(type->leaf, "location") == 0);
+}
+
 /* Of a payload that its schema has accepted. */
 static acceptance judge_checked(host *h, session *s, offer *o, const msg_type *type, const address *where,
                                 const json *body) {
@@ -168,8 +174,7 @@ static acceptance judge_checked(host *h, session *s, offer *o, const msg_type *t
         o->shown = buf_text(&h->shown);
     }
     acceptance outcome = type->stored ? keep(h, s, type, o, repeat) : ACCEPTANCE_TAKEN;
-    o->names_sender =
-        type->family == ADDRESS_ALERT && (type->limit == MSG_RAISE || type->limit == MSG_ACTION);
+    o->names_sender = names_sender(type);
     if (outcome == ACCEPTANCE_TAKEN && type->limit == MSG_RAISE && !repeat)
         join_raiser(h, s, where, body);
     return outcome;
