@@ -115,9 +115,9 @@ $$;
 CREATE FUNCTION mayday.timer_duress(ids uuid[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 BEGIN
-    INSERT INTO mayday.check_watch (check_id, org, person, asked_by, sent_at, answered_at, answer, answer_text, due_at,
-                                    alarm_alert, alarm_message)
-    SELECT t.id, t.org, t.person, t.person, t.received_at, t.received_at, 'help', t.text, clock_timestamp(),
+    INSERT INTO mayday.check_watch (check_id, org, person, asked_by, sent_at, answered_at, answer, answer_text, duress,
+                                    due_at, alarm_alert, alarm_message)
+    SELECT t.id, t.org, t.person, t.person, t.received_at, t.received_at, 'help', t.text, true, clock_timestamp(),
            mayday.new_id(), mayday.new_id()
     FROM mayday.timer t WHERE t.id = ANY (ids) AND mayday.calls_for_help(t.org, t.person, t.text)
     ON CONFLICT (check_id) DO NOTHING;
@@ -155,14 +155,15 @@ $$;
 CREATE TRIGGER timer_asked AFTER INSERT ON mayday.check_watch FOR EACH ROW EXECUTE FUNCTION mayday.timer_asked();
 
 -- An answer, a late one too, ends the timer, or starts it again when it is one that repeats: who answers works on and
--- goes by it. Who calls for help has dispatch with them now.
+-- goes by it. Who calls for help has dispatch with them now; under duress the timer goes the way that was said.
 CREATE FUNCTION mayday.timer_answered() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE mayday.timer_watch w SET started_at = clock_timestamp(),
         due_at = clock_timestamp() + make_interval(mins => w.minutes), check_id = mayday.new_id(), ask = NULL,
         claimed_at = NULL, asked_at = NULL
-    WHERE w.org = NEW.org AND w.person = NEW.person AND w.check_id = NEW.check_id AND w.repeat AND NEW.answer <> 'help';
+    WHERE w.org = NEW.org AND w.person = NEW.person AND w.check_id = NEW.check_id AND w.repeat
+      AND (NEW.answer <> 'help' OR NEW.duress);
     IF NOT FOUND THEN
         UPDATE mayday.timer_watch w SET due_at = NULL, ended_at = clock_timestamp(), ended_by = NEW.answer
         WHERE w.org = NEW.org AND w.person = NEW.person AND w.check_id = NEW.check_id AND w.ended_at IS NULL;

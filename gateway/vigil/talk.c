@@ -458,6 +458,16 @@ void vigil_raised(vigil *v, watched *p, text alert) {
     vigil_shelve_talk(v, p);
 }
 
+void vigil_hushed(vigil *v, watched *p) {
+    p->raise_at = 0;
+    p->held.kind = FINDING_NONE;
+    if (p->talk.state == DISTRESS_ASKED || p->talk.state == DISTRESS_ALARMED) {
+        p->talk = (distress){.quiet_until = vigil_now(v) + v->times.quiet_ms * 1000};
+        act(v, p, DISTRESS_CLOSE);
+    }
+    vigil_shelve_talk(v, p);
+}
+
 void vigil_over(vigil *v, watched *p, text alert) {
     if (!text_equal(text_of(p->alert), alert))
         return;
