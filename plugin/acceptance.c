@@ -151,10 +151,12 @@ static void join_raiser(host *h, const session *s, const address *where, const j
                   person.ptr ? person : text_of(s->who->subject), hidden ? RELATION_PAST : RELATION_RAISER);
 }
 
-/* Raises, actions, and answers, which dispatch may give for somebody else. */
+/* Whoever hears these has to know whose they are: many send to one incident, and dispatch answers for others.
+ */
 static bool names_sender(const msg_type *type) {
-    return (type->family == ADDRESS_ALERT && (type->limit == MSG_RAISE || type->limit == MSG_ACTION)) ||
-           strcmp(type->name, "reply") == 0;
+    if (type->family != ADDRESS_ALERT)
+        return strcmp(type->name, "reply") == 0;
+    return type->limit == MSG_RAISE || type->limit == MSG_ACTION || strcmp(type->leaf, "location") == 0;
 }
 
 /* Of a payload that its schema has accepted. */

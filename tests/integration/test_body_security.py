@@ -3,6 +3,7 @@ wrong hands, a console, a gateway of another organisation, a wearable that lies.
 import json
 import time
 
+import psycopg2
 import pytest
 
 from support import messages as m
@@ -172,3 +173,53 @@ def test_only_a_gateway_asks_in_maydays_name_raises_for_others_and_attaches_read
                            ("check", m.message(reason="vitals", respond_within=1))):
             assert rival.publish(m.topic("user", "ivy", leaf), m.dump(body)) >= 0x80, leaf
         assert rival.publish(m.topic("alert", m.uuid7(), "raise"), m.dump(m.raise_(person="ivy", readings={"hr": 200}))) >= 0x80
+
+
+# ---- what the database's roles may do
+
+
+def test_every_function_with_the_owners_rights_pins_its_search_path(site):
+    """Else whoever may make a temporary table is asked instead of ours."""
+    loose = site.rows("""
+        SELECT p.oid::regprocedure::text FROM pg_proc p
+        CROSS JOIN LATERAL (SELECT regexp_replace(c, '^search_path=', '') AS path FROM unnest(coalesce(p.proconfig, '{}')) c
+                            WHERE c LIKE 'search_path=%%' UNION ALL SELECT '' LIMIT 1) s
+        WHERE p.pronamespace = 'mayday'::regnamespace AND p.prosecdef AND s.path !~ '^mayday, .*pg_temp$'""")
+    assert loose == []
+
+
+def test_nobody_but_its_roles_may_do_anything(site):
+    assert site.rows("""SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronamespace = 'mayday'::regnamespace
+                        AND has_function_privilege('public', p.oid, 'EXECUTE')""") == []
+    assert site.rows("""SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'mayday'::regnamespace AND c.relkind IN ('r', 'p', 'v')
+                        AND has_table_privilege('public', c.oid, 'SELECT, INSERT, UPDATE, DELETE')""") == []
+
+
+@pytest.mark.parametrize("role", ["mayday_plugin", "mayday_console", "mayday_gateway"])
+def test_what_a_body_says_is_read_by_those_who_must(site, database, role):
+    tables = {"mayday_plugin": ("vitals", "vital_alert", "location", "reply", "timer", "timer_watch", "check_watch", "zone", "zone_presence", "zone_event",
+                                "body", "body_rules", "retention", "location_kept", "vigil_lease", "zone_judge"),
+              "mayday_console": ("body", "body_rules", "vigil_lease", "zone_judge", "zone_edition", "timer_withdrawn", "retention_day", "dead_letter"),
+              "mayday_gateway": ()}[role]
+    calls = {"mayday_plugin": ("mayday.calls_for_help('acme', 'ann', 'x')", "mayday.vigil_rules('acme')", "mayday.vigil_people('[]', '1 h')",
+                               "mayday.vigil_open('acme', '1 h')", "mayday.last_known('acme')", "mayday.findings_of(gen_random_uuid())",
+                               "mayday.unjudged_positions('acme')", "mayday.claim_timers('{acme}', 1, 1, '1 s')", "mayday.tidy(1)",
+                               "mayday.apply_body_rules('acme', '{}')", "mayday.set_retention('acme', 1, 1)", "mayday.put_zone('acme', '{}')",
+                               "mayday.spell_alarm(gen_random_uuid(), gen_random_uuid(), '', '', '', '')", "mayday.state_of('acme', gen_random_uuid())"),
+             "mayday_console": ("mayday.calls_for_help('acme', 'ann', 'x')", "mayday.vigil_rules('acme')", "mayday.vigil_keep('[]')", "mayday.tidy(1)",
+                                "mayday.vigil_claim('x', '{acme}', '1 h')", "mayday.save_presence('acme', '[]')", "mayday.settle_timers('{}')",
+                                "mayday.apply_body_rules('acme', '{}')", "mayday.set_retention('acme', 1, 1)", "mayday.put_zone('acme', '{}')",
+                                "mayday.drop_zone('acme', 'x')", "mayday.mark_asked(gen_random_uuid())", "mayday.reply_for_them(gen_random_uuid())"),
+             "mayday_gateway": ("mayday.calls_for_help('acme', 'ann', 'x')", "mayday.apply_body_rules('acme', '{}')", "mayday.set_retention('acme', 1, 1)",
+                                "mayday.put_zone('acme', '{}')", "mayday.drop_zone('acme', 'x')", "mayday.settle_replies('{}')",
+                                "mayday.settle_timers('{}')", "mayday.reply_judged(gen_random_uuid(), 'right')", "mayday.reply_for_them(gen_random_uuid())")}[role]
+    allowed = [t for t in tables if database.sql("SELECT has_table_privilege(%s, %s, 'SELECT')", [role, f"mayday.{t}"]) == [(True,)]]
+    assert allowed == []
+    for call in calls:
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            database.sql(f"SELECT {call}", user=role)
+    written = database.sql("""SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'mayday'::regnamespace AND NOT c.relispartition
+        AND c.relname IN ('vitals', 'vital_alert', 'location', 'location_kept', 'timer', 'timer_watch', 'reply', 'check_watch', 'body', 'body_rules',
+                          'zone', 'zone_presence', 'retention', 'vigil_lease')
+        AND has_table_privilege(%s, c.oid, 'UPDATE, DELETE, TRUNCATE')""", [role])
+    assert written == [], "changed through functions alone"
