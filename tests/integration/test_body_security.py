@@ -2,6 +2,7 @@
 wrong hands, a console, a gateway of another organisation, a wearable that lies."""
 import json
 import time
+import urllib.request
 
 import psycopg2
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from support import messages as m
 from support.bodies import Desk, Wearer, on_shelf
 from support.site import wait_until
+from support.wire import PUBACK
 
 QUICK = {"vitals__answer_within": "3s", "vitals__remind": "1s", "vitals__quiet": "1h"}
 
@@ -223,3 +225,28 @@ def test_what_a_body_says_is_read_by_those_who_must(site, database, role):
                           'zone', 'zone_presence', 'retention', 'vigil_lease')
         AND has_table_privilege(%s, c.oid, 'UPDATE, DELETE, TRUNCATE')""", [role])
     assert written == [], "changed through functions alone"
+
+
+# ---- what one may use up
+
+
+def figure(gateway, name):
+    with urllib.request.urlopen(f"http://127.0.0.1:{gateway.http_port}/metrics", timeout=20) as answer:
+        return sum(float(line.split()[-1]) for line in answer.read().decode().splitlines() if line.startswith(name + " "))
+
+
+def test_people_that_another_organisation_invents_keep_nobody_from_being_watched(site, desk):
+    with site.gateway("gw-two", **QUICK, gateway__organisations="acme rival") as both, \
+            site.client("gw-rival", ["gateway"], org="rival", client_id="gw-rival:2") as rival:
+        site.wait_rows("SELECT gateway FROM mayday.vigil_lease WHERE org = 'rival'", [("gw-two",)])
+        for start in range(0, 20400, 200):
+            sent = [rival.send_publish(m.topic("user", f"p{n}", "vitals", "rival"), m.dump(m.message(hr=60 + n % 30)), qos=1)
+                    for n in range(start, start + 200)]
+            for _ in sent:
+                rival.take(PUBACK, 60)
+        wait_until(lambda: figure(both, "mayday_gateway_vitals_people") >= 20000, "there is room for nobody else", 120)
+        jack = somebody(site, "jack")
+        jack.rests()
+        jack.worries()
+        jack.answers(jack.asked(60))
+        jack.close()
