@@ -16,6 +16,7 @@
 #define COMPLAIN_MS   60000
 #define AGAIN_MS      30000
 #define SAME_EVENT_MS 30000
+#define NEWCOMERS     100.0 /* people a second that a sensor speaks of for the first time */
 
 const char *sensor_name(const sensor *s) {
     return s->name;
@@ -185,7 +186,7 @@ void edge_pump(sensor *s, int64_t ms) {
 
 /* ---- what was heard ---- */
 
-static track *track_of(sensor *s, text person) {
+static track *known_track(sensor *s, text person) {
     for (track **at = &s->tracks; *at; at = &(*at)->next)
         if (text_equal(text_of((*at)->person), person)) {
             track *t = *at; /* to the front: who spoke speaks again */
@@ -194,9 +195,27 @@ static track *track_of(sensor *s, text person) {
             s->tracks = t;
             return t;
         }
-    if (!topic_level_valid(person) || s->track_count >= TRACKS_MAX)
-        return NULL;
-    track *t = calloc(1, sizeof *t);
+    return NULL;
+}
+
+/* Whoever was not spoken of for the longest time makes room, unless something of theirs is to be said. */
+static void forget_one(sensor *s) {
+    track **oldest = NULL;
+    for (track **at = &s->tracks; *at; at = &(*at)->next)
+        if ((*at)->body.held.kind == SENSED_NOTHING && (*at)->place.held.kind == SENSED_NOTHING)
+            oldest = at;
+    if (!oldest)
+        return;
+    track *t = *oldest;
+    *oldest = t->next;
+    free(t);
+    s->track_count--;
+}
+
+static track *new_track(sensor *s, text person) {
+    if (s->track_count >= TRACKS_MAX)
+        forget_one(s);
+    track *t = s->track_count < TRACKS_MAX ? calloc(1, sizeof *t) : NULL;
     if (!t)
         return NULL;
     memcpy(t->person, person.ptr, person.len);
@@ -206,6 +225,15 @@ static track *track_of(sensor *s, text person) {
     s->tracks = t;
     s->track_count++;
     return t;
+}
+
+/* NULL: there are too many at once. One who floods uses up nobody else's share, and neither does one who
+ * speaks of ever new people. */
+static track *admit(sensor *s, text person, int64_t ms) {
+    track *t = known_track(s, person);
+    if (!t && guard_flows(&s->newcomers, NEWCOMERS, ms))
+        t = new_track(s, person);
+    return t && guard_flows(&t->flow, s->manners.rate, ms) ? t : NULL;
 }
 
 static void note_wrongs(sensor *s, unsigned wrong) {
@@ -270,15 +298,16 @@ void sensor_sensed_of(sensor *s, text person, const sensed *one) {
     if (s->report.silent)
         log_line("edge", LOG_LEVEL_NOTICE, "sensor %s speaks again", s->name);
     s->report.silent = false;
-    if (!guard_flows(&s->flow, s->manners.rate, ms)) {
-        s->report.flooded++;
-        complain(s, "it floods: more than %g readings a second; the rest is dropped", s->manners.rate);
+    if (!topic_level_valid(person)) {
+        s->report.refused++;
+        complain(s, "it speaks of nobody who can be");
         return;
     }
-    track *t = track_of(s, person);
+    track *t = admit(s, person, ms);
     if (!t) {
-        s->report.refused++;
-        complain(s, "it speaks of nobody who can be, or of too many");
+        s->report.flooded++;
+        complain(s, "it floods: more than %g readings a second of somebody; the rest is dropped",
+                 s->manners.rate);
         return;
     }
     copy = *one;

@@ -17,6 +17,7 @@
 typedef struct track {
     struct track *next;
     char person[INTAKE_PERSON_MAX + 1];
+    guard_flow flow;
     guard guard;
     pace body, place;
     bool body_ours, place_ours;        /* what is held was timed by us */
@@ -35,9 +36,9 @@ struct sensor {
     void *state;       /* the kind's; NULL: it could not be opened */
     bool opened, kept; /* kept: while reloading */
     int64_t again_ms;  /* when to try to open it again; 0: it can never work */
-    guard_flow flow;
+    guard_flow newcomers;
     double haste;
-    track *tracks;
+    track *tracks; /* who spoke last is the first */
     size_t track_count;
     sensor_report report;
     int64_t heard_ms, complained_ms;
