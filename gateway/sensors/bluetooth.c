@@ -135,6 +135,7 @@ static void leave_device(bt_strap *st) {
 }
 
 void bt_strap_drop(bt_strap *st, const char *why) {
+    bt_links_release(st, INT64_MAX);
     bt_links_drop(st, false);
     leave_device(st);
     st->lacks_it = false;
@@ -220,6 +221,7 @@ static void begin(bt_strap *st, const bt_device *d, int64_t ms) {
 
 void bt_strap_turn(bt_strap *st, int64_t ms) {
     char why[SENSOR_WHY_MAX] = "";
+    bt_links_release(st, ms);
     bt_device *d = st->device ? bt_tree_device(&st->hub->tree, st->device) : NULL;
     if (st->device && !d) {
         bt_links_drop(st, false);
@@ -265,6 +267,7 @@ static void close_bluetooth(void *state) {
     bt_strap *st = state;
     if (!st)
         return;
+    bt_links_release(st, INT64_MAX); /* it is still this person's */
     if (st->device && (st->ours || st->call))
         bt_hub_let_go(st->hub, st->device);
     bt_links_drop(st, st->device != NULL);

@@ -147,7 +147,15 @@ typedef struct bt_link {
     sd_bus_slot *notify, *read;
 } bt_link;
 
+/* What a characteristic says that dates its values. */
+typedef struct bt_dated {
+    gatt_dates dates;
+    sensed *held; /* until it is known whether another is newer */
+    int64_t since_ms, due_ms;
+} bt_dated;
+
 #define BT_LINKS_MAX 16
+#define BT_KINDS_MAX 16   /* of characteristics */
 #define BT_AGAIN_MS  1000 /* after what went wrong once */
 
 struct bt_strap {
@@ -168,6 +176,8 @@ struct bt_strap {
     int64_t spoke_ms, quiet_ms; /* when it last measured something; asked again when silent for so long */
     bt_link links[BT_LINKS_MAX];
     size_t link_count;
+    bt_dated dated[BT_KINDS_MAX]; /* as gatt_characteristics */
+    instant booted;               /* by the clock; when that leaps, what was dated tells nothing any more */
     char why[SENSOR_WHY_MAX];
 };
 
@@ -184,6 +194,7 @@ bool bt_links_measure(const bt_strap *st); /* its device has a characteristic th
 void bt_links_subscribe(bt_strap *st, const bt_device *d, int64_t ms);
 void bt_links_tend(bt_strap *st, int64_t ms); /* what is missing, new or silent */
 void bt_links_drop(bt_strap *st, bool stop);
+void bt_links_release(bt_strap *st, int64_t ms); /* what was held for long enough */
 /* What BlueZ says, to whom it concerns. `bytes` NULL: a value that is none. */
 void bt_links_value(bt_hub *h, const char *path, const unsigned char *bytes, size_t len);
 void bt_links_battery(bt_hub *h, const char *device, unsigned char percent);

@@ -10,12 +10,63 @@
 #define CALL_S        15
 #define MISSING_MS    30000  /* what could not be subscribed to, of one that says other things */
 #define QUIET_MOST_MS 900000 /* between two subscriptions of one that says nothing */
+#define HOLD_MS       2000   /* after the last of those that come at once */
+#define HOLD_MOST_MS  15000
+#define LEAP          (60 * INSTANT_SECOND) /* of the clock */
 
 static bool is_battery(const gatt_characteristic *is) {
     return is->uuid == 0x2A19;
 }
 
 /* ---- what it says ---- */
+
+static void let_out(bt_strap *st, bt_dated *w) {
+    gatt_dates_accept(&w->dates, w->held->dated, w->held->reading.at);
+    sensor_sensed(st->s, w->held);
+    free(w->held);
+    w->held = NULL;
+}
+
+void bt_links_release(bt_strap *st, int64_t ms) {
+    for (size_t i = 0; i < BT_KINDS_MAX; i++)
+        if (st->dated[i].held && ms >= st->dated[i].due_ms)
+            let_out(st, &st->dated[i]);
+}
+
+static void note_clock(bt_strap *st, instant now, int64_t ms) {
+    instant booted = now - ms * 1000;
+    bool leapt = booted - st->booted > LEAP || st->booted - booted > LEAP;
+    for (size_t i = 0; leapt && i < BT_KINDS_MAX; i++)
+        st->dated[i].dates = (gatt_dates){0};
+    st->booted = booted;
+}
+
+/* False: it was stored, or it is held until it is known that no newer one comes with it. */
+static bool is_of_now(bt_strap *st, const gatt_characteristic *is, const sensed *one) {
+    size_t which = (size_t)(is - gatt_characteristics);
+    if (which >= BT_KINDS_MAX)
+        return true;
+    bt_dated *w = &st->dated[which];
+    int64_t ms = bt_hub_ms(st->hub);
+    note_clock(st, one->reading.at, ms);
+    gatt_date_verdict verdict =
+        one->dated ? gatt_dates_judge(&w->dates, one->dated, one->reading.at) : GATT_DATE_NOW;
+    if (verdict == GATT_DATE_NOW)
+        return true;
+    if (verdict == GATT_DATE_UNSURE && !w->held) {
+        w->since_ms = ms;
+        if (!(w->held = malloc(sizeof *w->held)))
+            return true;
+        *w->held = *one;
+    } else {
+        if (verdict == GATT_DATE_UNSURE && one->dated > w->held->dated)
+            *w->held = *one;
+        sensor_refused(st->s, SENSE_INVALID);
+    }
+    if (verdict == GATT_DATE_UNSURE)
+        w->due_ms = ms + HOLD_MS < w->since_ms + HOLD_MOST_MS ? ms + HOLD_MS : w->since_ms + HOLD_MOST_MS;
+    return false;
+}
 
 static void judge(bt_strap *st, const gatt_characteristic *is, const unsigned char *bytes, size_t len) {
     static sensed one; /* the edge's thread alone; it is large */
@@ -30,7 +81,8 @@ static void judge(bt_strap *st, const gatt_characteristic *is, const unsigned ch
     }
     if (one.kind != SENSED_BATTERY)
         st->backoff_ms = BT_AGAIN_MS; /* it works */
-    sensor_sensed(st->s, &one);
+    if (is_of_now(st, is, &one))
+        sensor_sensed(st->s, &one);
 }
 
 void bt_links_value(bt_hub *h, const char *path, const unsigned char *bytes, size_t len) {

@@ -84,6 +84,30 @@ def test_oximeters_thermometers_and_cuffs_are_read_too(site, bluez):
         assert (said["sys"], said["dia"]) == (121, 79)
 
 
+def cuff(systolic, age, zone=-5):
+    """A blood pressure, measured `age` seconds ago by a clock in another zone."""
+    at = time.gmtime(time.time() + zone * 3600 - age)
+    return b"\x02" + sfloat(systolic) + sfloat(70) + sfloat(90) + struct.pack("<HBBBBB", *at[:6])
+
+
+def test_what_a_cuff_has_stored_is_not_taken_for_what_it_measures(site, bluez):
+    hour, day = 3600, 86400
+    bluez.device(characteristics=(PRESSURE,), known=True, paired=True).start()
+    with gateway_of(site, bluez, "stored", strap()) as gateway, dispatch(site, "vitals") as dan:
+        wait_state(gateway, "open")
+        for systolic, age in (101, 9 * day), (102, 3 * hour), (103, hour), (121, 0):
+            assert bluez.notify(cuff(systolic, age), PRESSURE)
+        assert heard(dan)[1]["sys"] == 121, "the newest of those that come at once"
+        bluez.drop()
+        wait_until(lambda: gateway.log().count("sensor strap is open") == 2, "it is connected again")
+        for systolic, age in (101, 9 * day), (102, 3 * hour), (103, hour):
+            assert bluez.notify(cuff(systolic, age), PRESSURE)
+        time.sleep(1.1)  # its clock knows seconds
+        assert bluez.notify(cuff(122, 0), PRESSURE)
+        assert heard(dan)[1]["sys"] == 122 and dan.receives_nothing()
+        wait_until(lambda: sensor_of(gateway, "strap").get("refused") == 6, "the others are counted")
+
+
 def test_only_devices_that_are_configured_are_ever_connected(site, bluez):
     bluez.device().device(OTHER, name="H10").device("C0:FF:EE:00:00:03", name="H10", known=True, paired=True).start()
     with gateway_of(site, bluez, "chosen", strap()) as gateway:
