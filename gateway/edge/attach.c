@@ -30,6 +30,10 @@ text sensor_person(const sensor *s) {
     return text_of(s->person);
 }
 
+int64_t sensor_patience(const sensor *s) {
+    return s->manners.silent_ms;
+}
+
 instant sensor_now(sensor *s) {
     return edge_now(s->e);
 }
