@@ -137,10 +137,12 @@ static bool within_limits(host *h, const session *s, const msg_type *type, const
  * else. */
 static void join_raiser(host *h, const session *s, const address *where, const json *body) {
     text org = text_of(s->who->org), person = json_get_string(body, "person");
+    /* Help that was called under duress: whoever holds their phone must see nothing of it. */
+    bool hidden = person.ptr && json_boolean(json_get(body, "silent"));
     if (membership_any(h->members, org, ADDRESS_ALERT, where->id))
         return;
     memory_member(h, RESULT_MEMBER_SET, org, ADDRESS_ALERT, where->id,
-                  person.ptr ? person : text_of(s->who->subject), RELATION_RAISER);
+                  person.ptr ? person : text_of(s->who->subject), hidden ? RELATION_PAST : RELATION_RAISER);
 }
 
 /* Whoever hears these has to know whose they are: many send to one incident. */
