@@ -118,6 +118,10 @@ size_t body_pass(body *b, const body_limits *limits, instant now, finding ret_fi
  * the rule's own time, unless it gets worse by a step. */
 void body_excuse(body *b, const body_limits *limits, instant now);
 
+/* The incident about it is closed: a sensor that is taken off now, or whose readings end, is nothing new.
+ * What goes on, or comes again, is. */
+void body_close(body *b, instant now);
+
 /* What is known now: the newest believed values, baseline, trend, heart-rate variability (RMSSD, ms),
  * context. */
 typedef struct body_view {

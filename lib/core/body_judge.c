@@ -40,15 +40,23 @@ static news2_score score(const body *b, const body_limits *l, instant at) {
     return b->context == CONTEXT_REST && known ? news2(&in) : (news2_score){0};
 }
 
+static const course *pulse_or_oxygen(const body *b) {
+    return &b->of[b->of[VITAL_HR].at ? VITAL_HR : VITAL_SPO2];
+}
+
 static double lost_s(const body *b, instant at) {
-    const course *c = &b->of[b->of[VITAL_HR].at ? VITAL_HR : VITAL_SPO2];
+    const course *c = pulse_or_oxygen(b);
     /* between two values there always is some time */
     return c->at ? fmax(0, (double)(at - c->at - 2 * c->gap_us) / INSTANT_SECOND) : (double)NAN;
 }
 
+/* When nothing was seen since it was called OK, or since its incident was closed, the trouble is a known one.
+ */
 static double lost_worrying_s(const body *b, const body_limits *l, instant at) {
     double lost = lost_s(b, at), trouble = seconds(b->trouble_at, at);
-    return !isnan(trouble) && trouble - lost <= l->settings[SETTING_WORRY_S] ? lost : NAN;
+    instant told = b->excused_at > b->settled_at ? b->excused_at : b->settled_at;
+    bool known = told && told >= pulse_or_oxygen(b)->at;
+    return !isnan(trouble) && !known && trouble - lost <= l->settings[SETTING_WORRY_S] ? lost : NAN;
 }
 
 static void of_vitals(const body *b, const body_limits *l, instant at, double s[SIGNALS]) {

@@ -192,6 +192,7 @@ struct body {
     instant trouble_at; /* a rule was being broken */
     int64_t odd;        /* vitals, as bits, that break a limit now: nothing is learned from them */
     instant excused_at;
+    instant settled_at; /* not kept: it matters for seconds */
     slot slots[BODY_RULES_MAX];
 };
 

@@ -725,6 +725,29 @@ START_TEST(a_sensor_that_falls_silent_asks_nobody_unless_something_was_wrong) {
 }
 END_TEST
 
+START_TEST(a_sensor_taken_off_once_it_is_known_is_no_new_alarm_unless_the_trouble_went_on) {
+    static const struct {
+        bool ok; /* else the incident is closed */
+        int64_t on;
+    } rows[] = {{true, 0}, {true, 20}, {false, 0}, {false, 20}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        CLEANUP(story_release) story s = story_of();
+        rest(&s, 900);
+        racing(&s, 90, 130);
+        if (rows[i].ok)
+            body_excuse(s.b, s.limits, s.now);
+        else
+            body_close(s.b, s.now);
+        if (rows[i].on)
+            racing(&s, rows[i].on, 130);
+        instant since = s.now;
+        play(&s, (scene){60, .silent = true});
+        for (body_response r = BODY_ASK; r <= BODY_RAISE; r++)
+            ck_assert_msg((until(&s, since, r) >= 0) == (rows[i].on > 0), "%zu %d", i, r);
+    }
+}
+END_TEST
+
 /* ---- beats ---- */
 
 static void beats(story *s, int64_t seconds, double odd_every) {
@@ -800,6 +823,7 @@ Suite *suite_body(void) {
     tcase_add_test(t, saturation_is_not_believed_of_skin_that_moves_nor_by_a_sensor_in_doubt);
     tcase_add_test(t, one_good_word_of_a_sensor_in_doubt_is_not_enough);
     tcase_add_test(t, trouble_that_is_long_over_makes_no_silence_worrying);
+    tcase_add_test(t, a_sensor_taken_off_once_it_is_known_is_no_new_alarm_unless_the_trouble_went_on);
     tcase_add_test(t, a_slow_fall_of_saturation_is_noted_then_asked_about);
     tcase_add_test(t, a_fever_is_noted_then_asked_about_and_a_short_warmth_is_not);
     tcase_add_test(t, who_always_has_a_pulse_of_45_is_asked_nothing_and_their_120_is_noticed);
