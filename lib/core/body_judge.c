@@ -11,6 +11,7 @@
 #define UNKNOWN_ENDS_MS   600000
 #define TROUBLE_MS        5000
 #define MOST_MS           86400000
+#define ON_ITS_WAY_US     (5 * INSTANT_SECOND)
 
 typedef enum standing {
     STANDING_UNKNOWN = 0,
@@ -50,12 +51,10 @@ static double lost_s(const body *b, instant at) {
     return c->at ? fmax(0, (double)(at - c->at - 2 * c->gap_us) / INSTANT_SECOND) : (double)NAN;
 }
 
-/* When nothing was seen since it was called OK, or since its incident was closed, the trouble is a known one.
- */
+/* When nothing was seen since it was called OK, the trouble is a known one. */
 static double lost_worrying_s(const body *b, const body_limits *l, instant at) {
     double lost = lost_s(b, at), trouble = seconds(b->trouble_at, at);
-    instant told = b->excused_at > b->settled_at ? b->excused_at : b->settled_at;
-    bool known = told && told >= pulse_or_oxygen(b)->at;
+    bool known = b->excused_at && b->excused_at >= pulse_or_oxygen(b)->at;
     return !isnan(trouble) && !known && trouble - lost <= l->settings[SETTING_WORRY_S] ? lost : NAN;
 }
 
@@ -163,9 +162,15 @@ static bool excused(const slot *s, const rule *r, double value, instant at) {
     return s->excused_until > at && !worse_by(&r->is, value, s->excused, r->step);
 }
 
+/* Nothing was heard since the incident was closed, but for what was on its way: whoever helps has taken the
+ * sensor off, and how it ends is nothing new. */
+static bool taken_off(const body *b) {
+    return b->closed_at && b->heard <= b->closed_at + ON_ITS_WAY_US;
+}
+
 static void say(look *k, const rule *r, slot *s, finding_kind kind) {
     double value = k->signals[r->is.of];
-    bool covered = r->response == BODY_ASK && excused(s, r, value, k->at);
+    bool covered = (r->response == BODY_ASK && excused(s, r, value, k->at)) || taken_off(k->b);
     bool remembered = k->b->excused_at && k->at - k->b->excused_at < r->quiet_ms * MS;
     s->said = (float)value;
     find(k, r, s, kind, covered ? BODY_NOTE : r->response, remembered && r->response == BODY_ASK && !covered);

@@ -748,6 +748,22 @@ START_TEST(a_sensor_taken_off_once_it_is_known_is_no_new_alarm_unless_the_troubl
 }
 END_TEST
 
+START_TEST(who_is_treated_and_lies_still_is_not_asked_once_the_incident_is_closed) {
+    for (int closed = 0; closed <= 1; closed++) {
+        CLEANUP(story_release) story s = story_of();
+        rest(&s, 600);
+        run(&s, 600);
+        play(&s, (scene){43, .hr = 120, .tau = 30, .motion = 0.005, .contact = CONTACT_GOOD});
+        if (closed)
+            body_close(s.b, s.now);
+        instant since = s.now;
+        play(&s, (scene){90, .silent = true});
+        ck_assert_int_eq(until(&s, since, BODY_ASK) >= 0, !closed);
+        ck_assert_ptr_nonnull(said(&s, "motionless", FINDING_BEGINS)); /* dispatch sees it all the same */
+    }
+}
+END_TEST
+
 /* ---- beats ---- */
 
 static void beats(story *s, int64_t seconds, double odd_every) {
@@ -823,6 +839,7 @@ Suite *suite_body(void) {
     tcase_add_test(t, saturation_is_not_believed_of_skin_that_moves_nor_by_a_sensor_in_doubt);
     tcase_add_test(t, one_good_word_of_a_sensor_in_doubt_is_not_enough);
     tcase_add_test(t, trouble_that_is_long_over_makes_no_silence_worrying);
+    tcase_add_test(t, who_is_treated_and_lies_still_is_not_asked_once_the_incident_is_closed);
     tcase_add_test(t, a_sensor_taken_off_once_it_is_known_is_no_new_alarm_unless_the_trouble_went_on);
     tcase_add_test(t, a_slow_fall_of_saturation_is_noted_then_asked_about);
     tcase_add_test(t, a_fever_is_noted_then_asked_about_and_a_short_warmth_is_not);
