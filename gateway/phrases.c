@@ -6,15 +6,20 @@
 
 static const phrases spoken[] = {
     {"en", "no answer to the status check of", "did not answer when their timer had run out",
-     "calls for help, asked by", "Question", "Answer", "Readings"},
+     "could not be asked when their timer had run out", "calls for help, asked by", "Question", "Answer",
+     "Readings"},
     {"de", "keine Antwort auf die Statusabfrage von", "keine Antwort, nachdem der Timer abgelaufen war",
-     "ruft um Hilfe, gefragt von", "Frage", "Antwort", "Messwerte"},
+     "konnte nicht gefragt werden, als der Timer abgelaufen war", "ruft um Hilfe, gefragt von", "Frage",
+     "Antwort", "Messwerte"},
     {"fr", "aucune réponse au contrôle de", "aucune réponse à la fin de sa minuterie",
-     "appelle à l'aide, en réponse à", "Question", "Réponse", "Mesures"},
+     "n'a pas pu être joint à la fin de sa minuterie", "appelle à l'aide, en réponse à", "Question",
+     "Réponse", "Mesures"},
     {"es", "sin respuesta a la consulta de", "sin respuesta al terminar su temporizador",
-     "pide ayuda, en respuesta a", "Pregunta", "Respuesta", "Mediciones"},
+     "no se le pudo preguntar al terminar su temporizador", "pide ayuda, en respuesta a", "Pregunta",
+     "Respuesta", "Mediciones"},
     {"af", "geen antwoord op die navraag van", "geen antwoord nadat die tydhouer afgeloop het nie",
-     "roep om hulp, gevra deur", "Vraag", "Antwoord", "Lesings"},
+     "kon nie gevra word toe die tydhouer afgeloop het nie", "roep om hulp, gevra deur", "Vraag", "Antwoord",
+     "Lesings"},
 };
 
 const phrases *phrases_of(const char *lang) {

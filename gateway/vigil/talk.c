@@ -13,9 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "core/notification.h"
+#include "gateway/duress.h"
 #include "gateway/phrases.h"
 #include "gateway/vigil/vigil.h"
 
@@ -386,33 +386,6 @@ void vigil_asked(vigil *v, watched *p) {
 
 /* ---- answers ---- */
 
-static bool is_word_char(char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (unsigned char)c >= 0x80;
-}
-
-/* As a word, whatever its case in ASCII. */
-static bool holds_word(text said, text word) {
-    for (size_t i = 0; word.len && i + word.len <= said.len; i++)
-        if (strncasecmp(said.ptr + i, word.ptr, word.len) == 0 &&
-            (i == 0 || !is_word_char(said.ptr[i - 1])) &&
-            (i + word.len == said.len || !is_word_char(said.ptr[i + word.len])))
-            return true;
-    return false;
-}
-
-static bool holds_any(text said, const json *words) {
-    for (size_t i = 0; i < json_length(words); i++)
-        if (holds_word(said, json_string(json_at(words, i))))
-            return true;
-    return false;
-}
-
-static bool is_duress(const watched *p, text said) {
-    return said.ptr && (holds_any(said, json_get(p->of->words, "*")) ||
-                        holds_any(said, json_get(p->of->words, p->person)));
-}
-
 static void helped(vigil *v, watched *p) {
     p->help = true;
     act(v, p, distress_next(&p->talk, &v->times, DISTRESS_HELP, vigil_now(v)));
@@ -427,7 +400,7 @@ void vigil_replied(vigil *v, watched *p, const json *reply) {
         p->held.kind = FINDING_NONE;
     if (!*p->about.check || !text_equal(check, text_of(p->about.check)))
         return;
-    p->duress = is_duress(p, json_get_string(reply, "text"));
+    p->duress = duress_said(p->of->words, text_of(p->person), json_get_string(reply, "text"));
     if (p->duress || text_equal(answer, TEXT("help"))) {
         helped(v, p);
         return;
@@ -455,6 +428,16 @@ void vigil_raised(vigil *v, watched *p, text alert) {
     if (p->talk.state == DISTRESS_TAKEN)
         return;
     act(v, p, distress_next(&p->talk, &v->times, DISTRESS_RAISED, vigil_now(v)));
+    vigil_shelve_talk(v, p);
+}
+
+void vigil_hushed(vigil *v, watched *p) {
+    p->raise_at = 0;
+    p->held.kind = FINDING_NONE;
+    if (p->talk.state == DISTRESS_ASKED || p->talk.state == DISTRESS_ALARMED) {
+        p->talk = (distress){.quiet_until = vigil_now(v) + v->times.quiet_ms * 1000};
+        act(v, p, DISTRESS_CLOSE);
+    }
     vigil_shelve_talk(v, p);
 }
 

@@ -148,6 +148,9 @@ void vigil_replied(vigil *v, watched *p, const json *reply);
 /* Their incident is open, or over ("" as status: not known). */
 void vigil_raised(vigil *v, watched *p, text alert);
 void vigil_over(vigil *v, watched *p, text alert);
+/* Help was called under duress: it goes on where they can't see it; between them and us all is as after an
+ * OK. */
+void vigil_hushed(vigil *v, watched *p);
 /* What is due; returns when to come again. */
 instant vigil_due(vigil *v);
 /* A question was taken by a broker now. */

@@ -41,21 +41,17 @@ static news2_score score(const body *b, const body_limits *l, instant at) {
     return b->context == CONTEXT_REST && known ? news2(&in) : (news2_score){0};
 }
 
-static const course *pulse_or_oxygen(const body *b) {
-    return &b->of[b->of[VITAL_HR].at ? VITAL_HR : VITAL_SPO2];
-}
-
 static double lost_s(const body *b, instant at) {
-    const course *c = pulse_or_oxygen(b);
+    const course *c = &b->of[b->of[VITAL_HR].at ? VITAL_HR : VITAL_SPO2];
     /* between two values there always is some time */
     return c->at ? fmax(0, (double)(at - c->at - 2 * c->gap_us) / INSTANT_SECOND) : (double)NAN;
 }
 
-/* When nothing was seen since it was called OK, the trouble is a known one. */
 static double lost_worrying_s(const body *b, const body_limits *l, instant at) {
-    double lost = lost_s(b, at), trouble = seconds(b->trouble_at, at);
-    bool known = b->excused_at && b->excused_at >= pulse_or_oxygen(b)->at;
-    return !isnan(trouble) && !known && trouble - lost <= l->settings[SETTING_WORRY_S] ? lost : NAN;
+    double lost = lost_s(b, at), trouble = seconds(b->trouble_at, at), ok = seconds(b->excused_at, at);
+    if (ok < lost) /* they have been heard of since */
+        return NAN;
+    return !isnan(trouble) && trouble - lost <= l->settings[SETTING_WORRY_S] ? lost : NAN;
 }
 
 static void of_vitals(const body *b, const body_limits *l, instant at, double s[SIGNALS]) {
@@ -162,6 +158,11 @@ static bool excused(const slot *s, const rule *r, double value, instant at) {
     return s->excused_until > at && !worse_by(&r->is, value, s->excused, r->step);
 }
 
+/* The last OK was about this, and it is only old by now. */
+static bool old_matter(const body *b, const rule *r, const slot *s, instant at) {
+    return s->excused_until && s->excused_until <= at && s->excused_until == b->excused_at + r->quiet_ms * MS;
+}
+
 /* Nothing was heard since the incident was closed, but for what was on its way: whoever helps has taken the
  * sensor off, and how it ends is nothing new. */
 static bool taken_off(const body *b) {
@@ -170,10 +171,12 @@ static bool taken_off(const body *b) {
 
 static void say(look *k, const rule *r, slot *s, finding_kind kind) {
     double value = k->signals[r->is.of];
-    bool covered = (r->response == BODY_ASK && excused(s, r, value, k->at)) || taken_off(k->b);
-    bool remembered = k->b->excused_at && k->at - k->b->excused_at < r->quiet_ms * MS;
+    bool asks = r->response == BODY_ASK, covered = asks && excused(s, r, value, k->at);
+    bool other = k->b->excused_at && !covered && !old_matter(k->b, r, s, k->at);
     s->said = (float)value;
-    find(k, r, s, kind, covered ? BODY_NOTE : r->response, remembered && r->response == BODY_ASK && !covered);
+    if (s->excused_until <= k->at)
+        s->excused_until = 0;
+    find(k, r, s, kind, covered || taken_off(k->b) ? BODY_NOTE : r->response, asks && other);
 }
 
 static void forget(slot *s) {
@@ -216,11 +219,8 @@ static void charge(look *k, const rule *r, slot *s, standing now) {
 }
 
 /* An OK counts for a while: who is as bad as then is asked again when it is over. */
-static bool due_again(slot *s, const rule *r, instant at) {
-    if (!s->excused_until || s->excused_until > at || r->response != BODY_ASK)
-        return false;
-    s->excused_until = 0;
-    return true;
+static bool due_again(const slot *s, const rule *r, instant at) {
+    return s->excused_until && s->excused_until <= at && r->response == BODY_ASK;
 }
 
 static void watch(look *k, const rule *r, slot *s, standing now) {
