@@ -446,6 +446,7 @@ void vigil_over(vigil *v, watched *p, text alert) {
         return;
     p->alert[0] = '\0';
     act(v, p, distress_next(&p->talk, &v->times, DISTRESS_OVER, vigil_now(v)));
+    body_close(p->body, instant_now());
 }
 
 /* ---- time ---- */
