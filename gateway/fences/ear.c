@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,9 +17,7 @@
 #define ABOUT_NOW   (120 * INSTANT_SECOND) /* so far a clock may be from ours to be believed */
 
 struct fences_ear {
-    pthread_mutex_t lock;
-    fence_heard *first, **end;
-    size_t count, lost;
+    funnel *heard;
 };
 
 static fence_heard *make(fence_heard_kind kind, text org, text person, text payload) {
@@ -47,18 +44,8 @@ static void hear(fences_ear *e, fence_heard_kind kind, text org, text topic, tex
     if (payload.len > PAYLOAD_MAX || !address_parse(topic, &where))
         return;
     fence_heard *one = make(kind, org, where.id, payload);
-    size_t room = HEARD_MAX + (kind == FENCE_HEARD_CHECK_IN ? CHECKS_MAX : 0);
-    (void)pthread_mutex_lock(&e->lock);
-    if (one && e->count < room) {
-        *e->end = one;
-        e->end = &one->next;
-        e->count++;
-        one = NULL;
-    } else {
-        e->lost++;
-    }
-    (void)pthread_mutex_unlock(&e->lock);
-    free(one);
+    funnel_put(e->heard, 0, one ? &one->item : NULL,
+               HEARD_MAX + (kind == FENCE_HEARD_CHECK_IN ? CHECKS_MAX : 0), FUNNEL_REFUSE);
 }
 
 static void hear_location(void *context, text org, text topic, text payload, text sender, bool retained) {
@@ -77,10 +64,13 @@ int fences_ear_open(bus *b, fences_ear **ret_ear) {
     fences_ear *e = calloc(1, sizeof *e);
     if (!e)
         return -ENOMEM;
-    (void)pthread_mutex_init(&e->lock, NULL);
-    e->end = &e->first;
+    int fault = funnel_new(NULL, &e->heard);
+    if (fault < 0) {
+        free(e);
+        return fault;
+    }
     /* From here on the bus knows it. */
-    int fault = bus_listen(b, "user/+/location", hear_location, e);
+    fault = bus_listen(b, "user/+/location", hear_location, e);
     if (fault == 0)
         fault = bus_listen(b, "user/+/reply", hear_check_in, e);
     if (fault == 0)
@@ -92,25 +82,14 @@ int fences_ear_open(bus *b, fences_ear **ret_ear) {
 fences_ear *fences_ear_close(fences_ear *e) {
     if (!e)
         return NULL;
-    while (e->first) {
-        fence_heard *one = e->first;
-        e->first = one->next;
-        free(one);
-    }
-    (void)pthread_mutex_destroy(&e->lock);
+    (void)funnel_free(e->heard);
     free(e);
     return NULL;
 }
 
-fence_heard *fences_ear_take(fences_ear *e, size_t *ret_lost) {
-    (void)pthread_mutex_lock(&e->lock);
-    fence_heard *all = e->first;
-    *ret_lost = e->lost;
-    e->first = NULL;
-    e->end = &e->first;
-    e->count = e->lost = 0;
-    (void)pthread_mutex_unlock(&e->lock);
-    return all;
+fence_heard *fences_ear_take(fences_ear *e, uint64_t *ret_lost) {
+    *ret_lost = funnel_lost(e->heard);
+    return (fence_heard *)funnel_take(e->heard, SIZE_MAX);
 }
 
 /* ---- positions ---- */

@@ -6,6 +6,7 @@
 #define MAYDAY_GATEWAY_FENCES_FENCES_H
 
 #include "base/json.h"
+#include "gateway/bus/funnel.h"
 #include "gateway/service.h"
 #include "place/fence.h"
 
@@ -21,7 +22,7 @@ typedef enum fence_heard_kind {
 } fence_heard_kind;
 
 typedef struct fence_heard {
-    struct fence_heard *next;
+    funnel_item item;
     fence_heard_kind kind;
     instant at;
     const char *org, *person; /* in the same piece of memory */
@@ -31,8 +32,8 @@ typedef struct fence_heard {
 typedef struct fences_ear fences_ear;
 NODISCARD int fences_ear_open(bus *b, fences_ear **ret_ear);
 fences_ear *fences_ear_close(fences_ear *e); /* takes NULL, returns NULL; after the bus has ended */
-/* All that was heard, in its order, each to free(); and how many did not fit in since the last time. */
-fence_heard *fences_ear_take(fences_ear *e, size_t *ret_lost);
+/* All that was heard, in its order, each to free(); and how many did not fit in since it was opened. */
+fence_heard *fences_ear_take(fences_ear *e, uint64_t *ret_lost);
 
 /* A position as judged: what came live happened when its device says, if that is about now; what waited on
  * the device likewise, but never after it was heard. False when it is none. */
