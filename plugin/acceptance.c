@@ -137,10 +137,18 @@ static bool within_limits(host *h, const session *s, const msg_type *type, const
  * else. */
 static void join_raiser(host *h, const session *s, const address *where, const json *body) {
     text org = text_of(s->who->org), person = json_get_string(body, "person");
+    /* Help that was called under duress: whoever holds their phone must see nothing of it. */
+    bool hidden = person.ptr && json_boolean(json_get(body, "silent"));
     if (membership_any(h->members, org, ADDRESS_ALERT, where->id))
         return;
     memory_member(h, RESULT_MEMBER_SET, org, ADDRESS_ALERT, where->id,
-                  person.ptr ? person : text_of(s->who->subject), RELATION_RAISER);
+                  person.ptr ? person : text_of(s->who->subject), hidden ? RELATION_PAST : RELATION_RAISER);
+}
+
+/* Whoever hears these has to know whose they are: many send to one incident. */
+static bool names_sender(const msg_type *type) {
+    return type->family == ADDRESS_ALERT &&
+           (type->limit == MSG_RAISE || type->limit == MSG_ACTION || strcmp(type->leaf, "location") == 0);
 }
 
 /* Of a payload that its schema has accepted. */
@@ -168,8 +176,7 @@ static acceptance judge_checked(host *h, session *s, offer *o, const msg_type *t
         o->shown = buf_text(&h->shown);
     }
     acceptance outcome = type->stored ? keep(h, s, type, o, repeat) : ACCEPTANCE_TAKEN;
-    o->names_sender =
-        type->family == ADDRESS_ALERT && (type->limit == MSG_RAISE || type->limit == MSG_ACTION);
+    o->names_sender = names_sender(type);
     if (outcome == ACCEPTANCE_TAKEN && type->limit == MSG_RAISE && !repeat)
         join_raiser(h, s, where, body);
     return outcome;

@@ -112,17 +112,20 @@ LANGUAGE sql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $
 $$;
 
 -- Time runs from when the check is stored: while the database was away, so were the answers. The alarm of a check for
--- what a body said has ids that a gateway without the database makes, too (gateway/vigil/talk.c).
+-- what a body said, for what somebody did in a zone, or because a timer ran out, has ids that a gateway without the
+-- database makes, too (gateway/vigil/talk.c, gateway/fences/ask.c, gateway/timers/know.c).
 CREATE FUNCTION mayday.settle_checks(ids uuid[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO mayday.check_watch (check_id, org, person, asked_by, alert, sent_at, due_at, alarm_alert, alarm_message)
     SELECT c.id, c.org, c.person, c.sender, c.alert, c.received_at,
            clock_timestamp() + make_interval(secs => c.respond_within),
-           CASE c.reason WHEN 'vitals' THEN mayday.derived_id('vitals/' || c.org || '/' || c.id || '/alert', mayday.uuid_time(c.id))
-                         ELSE mayday.new_id() END,
-           CASE c.reason WHEN 'vitals' THEN mayday.derived_id('vitals/' || c.org || '/' || c.id || '/raise', mayday.uuid_time(c.id))
-                         ELSE mayday.new_id() END
+           CASE WHEN c.reason IN ('vitals', 'zone', 'timer')
+                THEN mayday.derived_id(c.reason || '/' || c.org || '/' || c.id || '/alert', mayday.uuid_time(c.id))
+                ELSE mayday.new_id() END,
+           CASE WHEN c.reason IN ('vitals', 'zone', 'timer')
+                THEN mayday.derived_id(c.reason || '/' || c.org || '/' || c.id || '/raise', mayday.uuid_time(c.id))
+                ELSE mayday.new_id() END
     FROM mayday.person_check c
     WHERE c.id = ANY (ids)
     ON CONFLICT (check_id) DO NOTHING;

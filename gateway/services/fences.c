@@ -11,7 +11,6 @@
  * shelf. Another may judge as well meanwhile, if it alone lost the database: both say the same. */
 #include <poll.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "gateway/fences/fences.h"
 
@@ -40,12 +39,6 @@ typedef struct watch {
     bool away;
 } watch;
 
-static int64_t clock_ms(void) {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static fence_org *org_of(watch *w, const char *name) {
     for (fence_org *o = w->orgs; o; o = o->next)
         if (text_equal(text_of(o->name), text_of(name)))
@@ -56,14 +49,30 @@ static fence_org *org_of(watch *w, const char *name) {
 /* ---- what was heard ---- */
 
 static void judge(watch *w, fence_org *o, const fence_heard *one) {
-    fence_person *p = fence_org_person(o, text_of(one->person));
+    if (one->kind == FENCE_HEARD_RAISE) {
+        fence_question_raised(o, text_of(one->whose));
+        return;
+    }
+    fence_person *p = fence_org_person(o, text_of(one->whose));
     fix at;
     if (!p)
         return;
-    if (one->kind == FENCE_HEARD_CHECK_IN)
+    switch (one->kind) {
+    case FENCE_HEARD_LOCATION:
+        if (fences_position(one->payload, one->at, &at))
+            fence_org_take(w->s, o, p, &at, one->at);
+        return;
+    case FENCE_HEARD_REPLY:
+        fence_question_answered(o, one->payload);
         fence_org_checked_in(o, p, one->at);
-    else if (fences_position(one->payload, one->at, &at))
-        fence_org_take(w->s, o, p, &at);
+        return;
+    case FENCE_HEARD_DUTY:
+        fence_org_checked_in(o, p, one->at);
+        return;
+    case FENCE_HEARD_NOTHING:
+    case FENCE_HEARD_RAISE:
+        return;
+    }
 }
 
 /* Roles decide which zones are somebody's: they are looked up before a first position is judged. */
@@ -72,13 +81,15 @@ static pg_verdict look_up(watch *w, fence_heard *all) {
     for (const fence_heard *one = all; one; one = (const fence_heard *)one->item.next) {
         fence_org *o = org_of(w, one->org);
         if (o && o->held && one->kind == FENCE_HEARD_LOCATION)
-            (void)fence_org_person(o, text_of(one->person));
+            (void)fence_org_person(o, text_of(one->whose));
     }
     for (fence_org *o = w->orgs; o && w->s->c && verdict == PG_DONE; o = o->next) {
-        bool everybody = clock_ms() - o->refreshed_people_ms >= LOOK_UP_MS;
-        bool some = o->strangers || (o->unknown && clock_ms() - o->looked_up_at_ms >= STRANGER_MS);
-        if (o->held && (everybody || some))
-            verdict = fences_store_people(w->s, o, everybody);
+        bool everybody = fences_clock_ms() - o->refreshed_people_ms >= LOOK_UP_MS;
+        bool some = o->strangers || (o->unknown && fences_clock_ms() - o->looked_up_at_ms >= STRANGER_MS);
+        if (o->held && everybody)
+            verdict = fences_people_refresh(w->s, o);
+        if (o->held && some && verdict == PG_DONE)
+            verdict = fences_people_meet(w->s, o);
     }
     return verdict;
 }
@@ -92,7 +103,7 @@ static pg_verdict listen(watch *w) {
         fence_org *o = org_of(w, one->org);
         if (o && o->held) {
             judge(w, o, one);
-            count++;
+            count += one->kind == FENCE_HEARD_LOCATION;
         }
         all = (fence_heard *)one->item.next;
         free(one);
@@ -107,9 +118,9 @@ static pg_verdict listen(watch *w) {
 static void pass(watch *w) {
     instant now = instant_now();
     size_t zones = 0, inside = 0, waiting = 0;
-    if (clock_ms() - w->passed_at_ms < PASS_MS)
+    if (fences_clock_ms() - w->passed_at_ms < PASS_MS)
         return;
-    w->passed_at_ms = clock_ms();
+    w->passed_at_ms = fences_clock_ms();
     for (fence_org *o = w->orgs; o; o = o->next) {
         if (!o->held)
             continue;
@@ -133,8 +144,8 @@ static bool is_deaf(watch *w, fence_org *o) {
         return false;
     }
     if (o->down_since_ms == 0)
-        o->down_since_ms = clock_ms();
-    return clock_ms() - o->down_since_ms >= DEAF_MS;
+        o->down_since_ms = fences_clock_ms();
+    return fences_clock_ms() - o->down_since_ms >= DEAF_MS;
 }
 
 static pg_verdict settle_lease(watch *w, fence_org *o) {
@@ -145,7 +156,7 @@ static pg_verdict settle_lease(watch *w, fence_org *o) {
         o->held = o->recalled = false;
         fence_org_forget(o);
     }
-    if (!o->locked && o->wanted && o->down_since_ms == 0 && clock_ms() - o->tried_at_ms >= TRY_MS)
+    if (!o->locked && o->wanted && o->down_since_ms == 0 && fences_clock_ms() - o->tried_at_ms >= TRY_MS)
         return fences_store_lock(w->s, o);
     return PG_DONE;
 }
@@ -168,21 +179,25 @@ static pg_verdict settle_leases(watch *w) {
 
 /* Who is still inside is stored now and then as well, with when they were seen. */
 static void refresh(fence_org *o) {
-    fence_stay stay;
-    if (clock_ms() - o->refreshed_at_ms < REFRESH_MS)
+    if (fences_clock_ms() - o->refreshed_at_ms < REFRESH_MS)
         return;
-    o->refreshed_at_ms = clock_ms();
+    o->refreshed_at_ms = fences_clock_ms();
     for (fence_person *p = o->people; p; p = p->hh.next)
-        if (fence_walker_stays(p->walker, &stay, 1) > 0)
+        if (fence_walker_inside(p->walker) > 0)
             p->dirty = true;
 }
 
 static pg_verdict finish(watch *w, fence_org *o, bool *ret_again) {
-    int64_t now = clock_ms();
+    int64_t now = fences_clock_ms();
+    pg_verdict verdict = fence_questions_look(w->s, o);
+    if (verdict != PG_DONE)
+        return verdict;
     bool said = fence_org_say(w->s, o, SAY_MOST);
     *ret_again = *ret_again || (said && o->unsaid);
+    if (!o->locked) /* another may have it by now, and what it stores is right */
+        return PG_DONE;
     refresh(o);
-    pg_verdict verdict = fences_store_save(w->s, o);
+    verdict = fences_store_save(w->s, o);
     if (verdict == PG_DONE && !o->unsaid && now - o->judged_at_ms >= JUDGED_MS) {
         o->judged_at_ms = now;
         verdict = fences_store_judged(w->s, o);
@@ -219,8 +234,9 @@ static void go_on(watch *w) {
     for (fence_org *o = w->orgs; o; o = o->next) {
         if (!o->held)
             continue;
+        fence_questions_raise(w->s, o);
         (void)fence_org_say(w->s, o, SAY_FIRST);
-        if (o->stirred && clock_ms() - o->shelved_at_ms >= AWAY_MS) {
+        if (o->stirred && fences_clock_ms() - o->shelved_at_ms >= AWAY_MS) {
             o->recalled = false; /* from here on we know more than the database */
             fences_shelve(w->s, o, true);
         }
@@ -229,14 +245,14 @@ static void go_on(watch *w) {
 
 static void without(service_context *s, void *state, int ms) {
     watch *w = state;
-    int64_t until = clock_ms() + ms;
+    int64_t until = fences_clock_ms() + ms;
     w->s = s;
     if (!w->away)
         service_log(s, LOG_LEVEL_WARNING, "the database is away: zones are watched as they were last known");
     w->away = true;
-    while (clock_ms() < until && !service_stopping(s)) {
+    while (fences_clock_ms() < until && !service_stopping(s)) {
         go_on(w);
-        int64_t left = until - clock_ms();
+        int64_t left = until - fences_clock_ms();
         (void)poll(NULL, 0, (int)(left < 0 ? 0 : left < TURN_MS ? left : TURN_MS));
     }
 }

@@ -129,7 +129,9 @@ static void heard_reply(vigil *v, const overheard *one, const json *said) {
 static void heard_raise(vigil *v, const overheard *one, const json *said) {
     text person = json_get_string(said, "person");
     watched *p = vigil_find(v, text_of(one->org), person.ptr ? person : text_of(one->sender));
-    if (p && !*p->alert)
+    if (p && person.ptr && json_boolean(json_get(said, "silent")))
+        vigil_hushed(v, p);
+    else if (p && !*p->alert)
         vigil_raised(v, p, text_of(one->id));
 }
 

@@ -11,8 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "gateway/duress.h"
 #include "gateway/vigil/vigil.h"
 
 #define LATE       (15 * 60 * INSTANT_SECOND)
@@ -203,33 +203,6 @@ void vigil_follow(vigil *v, watched *p, const char *check, int64_t within_ms) {
 
 /* ---- answers ---- */
 
-static bool is_word_char(char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (unsigned char)c >= 0x80;
-}
-
-/* As a word, whatever its case in ASCII. */
-static bool holds_word(text said, text word) {
-    for (size_t i = 0; word.len && i + word.len <= said.len; i++)
-        if (strncasecmp(said.ptr + i, word.ptr, word.len) == 0 &&
-            (i == 0 || !is_word_char(said.ptr[i - 1])) &&
-            (i + word.len == said.len || !is_word_char(said.ptr[i + word.len])))
-            return true;
-    return false;
-}
-
-static bool holds_any(text said, const json *words) {
-    for (size_t i = 0; i < json_length(words); i++)
-        if (holds_word(said, json_string(json_at(words, i))))
-            return true;
-    return false;
-}
-
-static bool is_duress(const watched *p, text said) {
-    return said.ptr && (holds_any(said, json_get(p->of->words, "*")) ||
-                        holds_any(said, json_get(p->of->words, p->person)));
-}
-
 static void helped(vigil *v, watched *p) {
     p->help = true;
     act(v, p, distress_next(&p->talk, &v->times, DISTRESS_HELP, vigil_now(v)));
@@ -275,7 +248,7 @@ static bool close_talk(vigil *v, watched *p) {
 void vigil_replied(vigil *v, watched *p, const json *reply) {
     text check = json_get_string(reply, "check"), answer = json_get_string(reply, "answer");
     char held[UUID_TEXT_LEN + 1];
-    bool duress = is_duress(p, json_get_string(reply, "text")),
+    bool duress = duress_said(p->of->words, text_of(p->person), json_get_string(reply, "text")),
          help = duress || text_equal(answer, TEXT("help"));
     /* Another gateway asked, and was answered. */
     if (p->held.kind != FINDING_NONE && vigil_make_id(p, &p->held, "check", held) == 0 &&
@@ -317,6 +290,16 @@ void vigil_raised(vigil *v, watched *p, text alert) {
         return;
     p->held.kind = FINDING_NONE;
     act(v, p, distress_next(&p->talk, &v->times, DISTRESS_RAISED, vigil_now(v)));
+    vigil_shelve_talk(v, p);
+}
+
+void vigil_hushed(vigil *v, watched *p) {
+    p->raise_at = 0;
+    p->held.kind = FINDING_NONE;
+    if (p->talk.state == DISTRESS_ASKED || p->talk.state == DISTRESS_ALARMED) {
+        p->talk = (distress){.quiet_until = vigil_now(v) + v->times.quiet_ms * 1000};
+        act(v, p, DISTRESS_CLOSE);
+    }
     vigil_shelve_talk(v, p);
 }
 

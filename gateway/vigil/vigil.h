@@ -191,6 +191,9 @@ void vigil_replied(vigil *v, watched *p, const json *reply);
 /* Their incident is open, or over ("" as status: not known). */
 void vigil_raised(vigil *v, watched *p, text alert);
 void vigil_over(vigil *v, watched *p, text alert);
+/* Help was called under duress: it goes on where they can't see it; between them and us all is as after an
+ * OK. */
+void vigil_hushed(vigil *v, watched *p);
 void vigil_due(vigil *v); /* what is due now */
 /* Another gateway asked them: their answer, or silence, is ours to act on should it be gone by then. */
 void vigil_follow(vigil *v, watched *p, const char *check, int64_t within_ms);

@@ -8,6 +8,9 @@
 #define BACK_US     (60 * INSTANT_SECOND) /* ours went back so far: moments are moved with it */
 #define CATCH_UP_US (30 * INSTANT_SECOND) /* older than what passing time has been judged by: it waited */
 #define FORGET_US   (3600 * INSTANT_SECOND)
+#define BEHIND_US   (60 * INSTANT_SECOND) /* of several sensors one may be behind: a fall is one all the same \
+                                           */
+#define UP_AGAIN_US (5 * INSTANT_SECOND)
 
 static const char *const responses[] = {[BODY_NOTE] = "note", [BODY_ASK] = "ask", [BODY_RAISE] = "raise"};
 
@@ -70,21 +73,28 @@ static void follow_clock(body *b, instant now) {
 
 /* ---- a reading ---- */
 
+/* A device noticed something, lately, and nothing that came since says that the person moves. */
+static bool noticed(const body *b, const reading *r, instant at) {
+    if (r->event == EVENT_NOTHING)
+        return false;
+    return at >= b->clock || (b->clock - at <= BEHIND_US && b->active_at <= at + UP_AGAIN_US);
+}
+
 static bool news_in(const body *b, const reading *r, instant at) {
     for (vital v = VITAL_HR; v < VITALS; v++)
         if (reading_has(r, v) && at > b->of[v].at)
             return true;
     if (r->rr_count > 0 && at > b->of[VITAL_HR].at)
         return true;
-    return at > b->clock;
+    return at > b->clock || (noticed(b, r, at) && !(r->event == EVENT_FALL ? b->fall_at : b->still_at));
 }
 
 static void touch(body *b, const reading *r, instant at) {
-    if (r->contact != CONTACT_UNKNOWN && r->contact != b->contact) {
+    if (at >= b->clock && r->contact != CONTACT_UNKNOWN && r->contact != b->contact) {
         b->contact = r->contact;
         b->contact_at = at;
     }
-    if (r->event == EVENT_NOTHING)
+    if (!noticed(b, r, at))
         return;
     instant *of = r->event == EVENT_FALL ? &b->fall_at : &b->still_at;
     *of = *of ? *of : at;
@@ -102,11 +112,11 @@ static void outlive(body *b, instant at) {
 static void take(body *b, const body_limits *l, const reading *r, double speed, instant at,
                  body_trust *ret_trust) {
     instant before[VITALS];
-    bool beats = r->rr_count > 0 && at > b->of[VITAL_HR].at && r->contact != CONTACT_NONE;
+    bool beats = r->rr_count > 0 && at > b->of[VITAL_HR].at && r->contact != CONTACT_NONE &&
+                 !(r->quality < l->settings[SETTING_QUALITY]);
     for (vital v = VITAL_HR; v < VITALS; v++)
         before[v] = b->of[v].at;
-    if (at >= b->clock)
-        touch(b, r, at);
+    touch(b, r, at);
     if (beats)
         body_beats(b, r, at);
     unsigned news = body_believe(b, l, r, at, ret_trust);
@@ -123,12 +133,12 @@ size_t body_take(body *b, const body_limits *l, const reading *r, double speed, 
                  finding ret_findings[BODY_FINDINGS_MAX], body_trust *ret_trust) {
     follow_clock(b, now);
     instant at = r->at > now + AHEAD_US ? now : r->at;
-    b->heard = now;
     *ret_trust = TRUST_NOTHING;
     if (at <= 0 || !news_in(b, r, at)) {
-        b->late++;
+        b->late++; /* nobody is watched by what is no news: it is silence, too */
         return 0;
     }
+    b->heard = now;
     b->taken++;
     take(b, l, r, speed, at, ret_trust);
     if (b->judged - b->clock > CATCH_UP_US)
@@ -178,11 +188,15 @@ void body_excuse(body *b, const body_limits *l, instant now) {
     body_signals(b, l, at, silent_us, signals, &score);
     for (size_t i = 0; i < l->count; i++)
         covered[i] = b->stamp == l->stamp && covers(b, l, i);
-    for (size_t i = 0; i < l->count; i++)
-        if (covered[i] && l->rules[i].response == BODY_ASK) {
+    for (size_t i = 0; i < l->count; i++) {
+        double value = signals[l->rules[i].is.of];
+        if (isnan(value))
+            value = (double)b->slots[i].said;
+        if (covered[i] && l->rules[i].response == BODY_ASK && !isnan(value)) {
             b->slots[i].excused_until = at + l->rules[i].quiet_ms * MS;
-            b->slots[i].excused = (float)signals[l->rules[i].is.of];
+            b->slots[i].excused = (float)value;
         }
+    }
     b->excused_at = at;
 }
 

@@ -92,8 +92,8 @@ typedef struct finding {
     vital which; /* VITALS: none of them (a fall, stillness, a score) */
     body_context context;
     char rule[BODY_RULE_NAME_MAX];
-    news2_score score;          /* of what was believed at rest; elsewhere it is not made: NEWS2_UNKNOWN */
-    bool worse;                 /* the last OK does not cover it: it grew by a step, or is another rule */
+    news2_score score; /* of what was believed at rest; elsewhere it is not made: NEWS2_UNKNOWN */
+    bool worse;        /* the last OK, however old, does not cover it: grown by a step, or another rule */
     char words[BODY_WORDS_MAX]; /* for people, English: "pulse 148/min at rest for 60 s; usual 71, limit 120"
                                  */
 } finding;

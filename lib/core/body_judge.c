@@ -47,7 +47,9 @@ static double lost_s(const body *b, instant at) {
 }
 
 static double lost_worrying_s(const body *b, const body_limits *l, instant at) {
-    double lost = lost_s(b, at), trouble = seconds(b->trouble_at, at);
+    double lost = lost_s(b, at), trouble = seconds(b->trouble_at, at), ok = seconds(b->excused_at, at);
+    if (ok < lost) /* they have been heard of since */
+        return NAN;
     return !isnan(trouble) && trouble - lost <= l->settings[SETTING_WORRY_S] ? lost : NAN;
 }
 
@@ -155,12 +157,19 @@ static bool excused(const slot *s, const rule *r, double value, instant at) {
     return s->excused_until > at && !worse_by(&r->is, value, s->excused, r->step);
 }
 
+/* The last OK was about this, and it is only old by now. */
+static bool old_matter(const body *b, const rule *r, const slot *s, instant at) {
+    return s->excused_until && s->excused_until <= at && s->excused_until == b->excused_at + r->quiet_ms * MS;
+}
+
 static void say(look *k, const rule *r, slot *s, finding_kind kind) {
     double value = k->signals[r->is.of];
-    bool covered = r->response == BODY_ASK && excused(s, r, value, k->at);
-    bool remembered = k->b->excused_at && k->at - k->b->excused_at < r->quiet_ms * MS;
+    bool asks = r->response == BODY_ASK, covered = asks && excused(s, r, value, k->at);
+    bool other = k->b->excused_at && !covered && !old_matter(k->b, r, s, k->at);
     s->said = (float)value;
-    find(k, r, s, kind, covered ? BODY_NOTE : r->response, remembered && r->response == BODY_ASK && !covered);
+    if (s->excused_until <= k->at)
+        s->excused_until = 0;
+    find(k, r, s, kind, covered ? BODY_NOTE : r->response, asks && other);
 }
 
 static void forget(slot *s) {
@@ -203,11 +212,8 @@ static void charge(look *k, const rule *r, slot *s, standing now) {
 }
 
 /* An OK counts for a while: who is as bad as then is asked again when it is over. */
-static bool due_again(slot *s, const rule *r, instant at) {
-    if (!s->excused_until || s->excused_until > at || r->response != BODY_ASK)
-        return false;
-    s->excused_until = 0;
-    return true;
+static bool due_again(const slot *s, const rule *r, instant at) {
+    return s->excused_until && s->excused_until <= at && r->response == BODY_ASK;
 }
 
 static void watch(look *k, const rule *r, slot *s, standing now) {

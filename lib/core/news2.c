@@ -30,7 +30,7 @@ static const band pulse[] = {{40, 3}, {50, 1}, {90, 0}, {110, 1}, {130, 2}, {INF
 static const band temp_tenths[] = {{350, 3}, {360, 1}, {380, 0}, {390, 1}, {INFINITY, 2}};
 
 static int score(const band *bands, const reading *of, vital which, double scale) {
-    if (!reading_has(of, which))
+    if (!reading_has(of, which) || isnan(of->value[which]))
         return -1;
     /* the small addition: 35.05 is written as a number a trifle below it */
     double value = floor(of->value[which] * scale + 0.5 + 1e-9);

@@ -54,6 +54,8 @@ DEFINE_CLEANUP(nmea, nmea_free)
  * `now` gives the century and the day where a line says only the time; 0: take the receiver's own date alone.
  */
 sense_verdict nmea_line(nmea *n, text line, bool lax, instant now, fix *ret_fix);
+/* Whether the receiver has said the date itself, once at least. */
+bool nmea_knows_date(const nmea *n);
 /* Nothing follows: the fix that still waited for more of its epoch, if there is one. */
 bool nmea_end(nmea *n, fix *ret_fix);
 

@@ -183,6 +183,20 @@ def test_what_a_sensor_says_wrongly_is_left_out_and_its_clock_is_put_right(site,
         wait_until(lambda: sensor_of(gateway).get("retimed") == 1 and sensor_of(gateway).get("impossible") == 1, "it is counted")
 
 
+def test_one_who_floods_or_invents_people_silences_nobody_else_at_the_same_sensor(site, tmp_path):
+    with line(tmp_path) as port, running(edge(site, "crowd", serial(port, "json", person=None, every=0.1))) as gateway, dispatch(site) as dan:
+        port.say_json(person="bob", hr=71)
+        until(dan, lambda topic, s: "/bob/" in topic and s.get("hr") == 71)
+        for i in range(3000):  # more people than a sensor may have, and each in a hurry
+            port.say_json(person=f"mallory-{i % 2500}", hr=60 + i % 40)
+        wait_until(lambda: sensor_of(gateway)["heard"] > 3000 and sensor_of(gateway).get("flooded", 0) > 500, "the flood is counted")
+        for i in range(200):
+            port.say_json(person="mallory", hr=60 + i % 40)
+        port.say_json(person="bob", event="fall", hr=140)
+        assert until(dan, lambda topic, s: "/bob/" in topic and s.get("event") == "fall")["hr"] == 140
+        assert "mallory" not in gateway.log(), "names are in no log"
+
+
 def test_a_sensor_that_falls_silent_is_reported_and_so_is_that_it_speaks_again(site, tmp_path):
     with line(tmp_path) as port, running(edge(site, "silent", serial(port, "json", silent=1))) as gateway, dispatch(site) as dan:
         port.say_json(hr=70)

@@ -136,6 +136,9 @@ START_TEST(a_score_of_less_than_seven_parameters_says_that_it_is_partial) {
         news2_score s = news2(&in);
         ck_assert(s.partial && s.of[leave] == -1 && s.total == 0 && s.risk == NEWS2_LOW);
     }
+    news2_input odd = healthy(); /* nor is a number that is none */
+    odd.body.value[VITAL_HR] = NAN;
+    ck_assert(news2(&odd).partial && news2(&odd).of[4] == -1 && news2(&odd).total == 0);
     news2_input none = empty();
     news2_score s = news2(&none);
     ck_assert(s.risk == NEWS2_UNKNOWN && s.partial && s.total == 0);
