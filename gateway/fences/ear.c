@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,9 +20,7 @@
 
 struct fences_ear {
     peers *online;
-    pthread_mutex_t lock;
-    fence_heard *first, **end;
-    size_t count, lost;
+    funnel *heard;
 };
 
 static fence_heard *make(fence_heard_kind kind, text org, text whose, text payload) {
@@ -49,18 +46,8 @@ static void hear(fences_ear *e, fence_heard_kind kind, text org, text whose, tex
     if (payload.len > PAYLOAD_MAX || whose.len == 0)
         return;
     fence_heard *one = make(kind, org, whose, payload);
-    size_t room = HEARD_MAX + (kind == FENCE_HEARD_LOCATION ? 0 : CHECKS_MAX);
-    (void)pthread_mutex_lock(&e->lock);
-    if (one && e->count < room) {
-        *e->end = one;
-        e->end = &one->next;
-        e->count++;
-        one = NULL;
-    } else {
-        e->lost++;
-    }
-    (void)pthread_mutex_unlock(&e->lock);
-    free(one);
+    funnel_put(e->heard, 0, one ? &one->item : NULL,
+               HEARD_MAX + (kind == FENCE_HEARD_LOCATION ? 0 : CHECKS_MAX), FUNNEL_REFUSE);
 }
 
 /* The person, or incident, that a topic is about; empty: it is about none. */
@@ -133,10 +120,13 @@ int fences_ear_open(bus *b, fences_ear **ret_ear) {
         free(e);
         return -ENOMEM;
     }
-    (void)pthread_mutex_init(&e->lock, NULL);
-    e->end = &e->first;
+    int fault = funnel_new(NULL, &e->heard);
+    if (fault < 0) {
+        (void)peers_free(e->online);
+        free(e);
+        return fault;
+    }
     /* From here on the bus knows it. */
-    int fault = 0;
     for (size_t i = 0; fault == 0 && i < ARRAY_LEN(rows); i++)
         fault = bus_listen(b, rows[i].filter, rows[i].seen, e);
     *ret_ear = e;
@@ -146,26 +136,15 @@ int fences_ear_open(bus *b, fences_ear **ret_ear) {
 fences_ear *fences_ear_close(fences_ear *e) {
     if (!e)
         return NULL;
-    while (e->first) {
-        fence_heard *one = e->first;
-        e->first = one->next;
-        free(one);
-    }
-    (void)pthread_mutex_destroy(&e->lock);
+    (void)funnel_free(e->heard);
     (void)peers_free(e->online);
     free(e);
     return NULL;
 }
 
-fence_heard *fences_ear_take(fences_ear *e, size_t *ret_lost) {
-    (void)pthread_mutex_lock(&e->lock);
-    fence_heard *all = e->first;
-    *ret_lost = e->lost;
-    e->first = NULL;
-    e->end = &e->first;
-    e->count = e->lost = 0;
-    (void)pthread_mutex_unlock(&e->lock);
-    return all;
+fence_heard *fences_ear_take(fences_ear *e, uint64_t *ret_lost) {
+    *ret_lost = funnel_lost(e->heard);
+    return (fence_heard *)funnel_take(e->heard, SIZE_MAX);
 }
 
 /* ---- positions ---- */
