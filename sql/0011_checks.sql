@@ -276,6 +276,13 @@ BEGIN
     IF EXISTS (SELECT FROM mayday.raise r WHERE r.alert = NEW.id AND r.org = NEW.org AND r.readings IS NOT NULL) THEN
         why := 'vitals';
     END IF;
+    -- Asked by a gateway without the database, and stored together with its alarm.
+    IF why IS NULL AND EXISTS (
+        SELECT FROM mayday.person_check k
+        WHERE k.org = NEW.org AND k.person = NEW.raised_by AND k.reason = 'timer' AND k.received_at > NEW.received_at - interval '2 days'
+          AND mayday.derived_id('timer/' || k.org || '/' || k.id || '/alert', mayday.uuid_time(k.id)) = NEW.id) THEN
+        why := 'check';
+    END IF;
     NEW.cause := coalesce(why, NEW.cause);
     RETURN NEW;
 END

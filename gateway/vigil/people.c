@@ -29,7 +29,7 @@ void concern_release(concern *c) {
     c->readings = json_free(c->readings);
 }
 
-static void roles_free(watched *p) {
+void watched_forget_roles(watched *p) {
     for (size_t i = 0; i < p->role_count; i++)
         free(p->roles[i]);
     free(p->roles);
@@ -41,7 +41,7 @@ static void forget(vigil *v, watched *p) {
     HASH_DEL(v->people, p);
     p->of->people--;
     (void)body_free(p->body);
-    roles_free(p);
+    watched_forget_roles(p);
     concern_release(&p->about);
     free(p->key);
     free(p);
