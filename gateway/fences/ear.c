@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "core/topic.h"
-#include "gateway/peers.h"
+#include "gateway/bus/peers.h"
 
 #define HEARD_MAX   100000
 #define CHECKS_MAX  10000
