@@ -45,6 +45,14 @@ def health(address):
         return json.load(answer)
 
 
+def are_open(address):
+    """Every sensor is; False also while the gateway does not answer yet."""
+    try:
+        return all(s["state"] == "open" for s in health(address)["sensors"].values())
+    except urllib.error.URLError:
+        return False
+
+
 def rss(pid):
     with open(f"/proc/{pid}/status") as f:
         return next(int(row.split()[1]) * 1024 for row in f if row.startswith("VmRSS:"))
