@@ -25,9 +25,9 @@ CREATE TABLE mayday.alert (
     joined_to uuid,           -- a repeated press: the open incident it joined. Its own row then only says so
     cause text NOT NULL DEFAULT 'person', -- or what made Mayday raise it: 'check', 'vitals'...
     escalation_level integer NOT NULL DEFAULT 0,
-    duress_at timestamptz,    -- it was canceled with the duress PIN
+    duress_at timestamptz,    -- it was canceled with the duress PIN, or called for with it or a duress word
     decoy jsonb,              -- since then: what `state` says, whatever is true; `dispatch` says the truth. JSON's null:
-                              -- the grace after that cancel is over, and nothing is said any more
+                              -- nothing, because the grace after that cancel is over, or nothing ever was
     shown_priority text,      -- under duress without a decoy: the priority that `state` goes on to say
     -- Late actions are put in where they belong in time, but never before what was done online: since the last such
     -- action (the run-th that was applied), which left the incident as run_from, a run of offline ones goes on.

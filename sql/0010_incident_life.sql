@@ -310,6 +310,9 @@ $$;
 -- The first raise makes the incident; its person, and nobody else, is its raiser. Repeating it changes nothing but
 -- how often it was pressed. Within `join_window` of an open incident of the same person it joins that one instead.
 -- `in_sender` is who sent it, `in_person` whom it is for; `fresh`: the message is new.
+--
+-- What is raised silently for somebody is a call for help under duress (0011): on their side nothing may change at all.
+-- They are nothing to it but its raiser, and what would say so to anybody else, `state`, says nothing from the beginning.
 CREATE FUNCTION mayday.open_alert(in_org text, in_alert uuid, in_sender text, in_person text, in_at timestamptz,
     in_received_at timestamptz, in_type text, in_priority text, lat double precision, lon double precision,
     in_silent boolean, in_offline boolean, fresh boolean, join_window interval) RETURNS void
@@ -321,6 +324,7 @@ DECLARE
     a mayday.alert;
     known mayday.alert;
     made boolean := false;
+    hidden boolean := coalesce(in_silent, false) AND in_sender <> in_person;
 BEGIN
     SELECT * INTO known FROM mayday.alert x WHERE x.org = in_org AND x.id = in_alert;
     IF known.id IS NULL THEN
@@ -329,9 +333,10 @@ BEGIN
         WHERE x.org = in_org AND x.id = mayday.open_of(in_org, in_person, in_received_at - join_window)
           AND x.closed_at IS NULL AND x.decoy IS NULL FOR UPDATE;
         INSERT INTO mayday.alert (org, id, raised_by, raised_at, received_at, type, priority, position, silent,
-                                  offline, joined_to, cause)
+                                  offline, joined_to, duress_at, decoy, cause)
         VALUES (in_org, in_alert, in_person, in_at, in_received_at, in_type, urgency, place,
-                coalesce(in_silent, false), in_offline, a.id,
+                coalesce(in_silent, false), in_offline, a.id, CASE WHEN hidden AND a.id IS NULL THEN now() END,
+                CASE WHEN hidden AND a.id IS NULL THEN 'null'::jsonb END,
                 CASE WHEN in_sender = in_person THEN 'person'
                      WHEN EXISTS (SELECT FROM mayday.check_watch w WHERE w.alarm_alert = in_alert) THEN 'check'
                      ELSE 'gateway' END)
@@ -339,8 +344,11 @@ BEGIN
         made := FOUND;
         IF made THEN
             INSERT INTO mayday.membership (org, family, id, person, relation, changed_by)
-            VALUES (in_org, 'alert', in_alert::text, in_person, 'raiser', in_sender) ON CONFLICT DO NOTHING;
-            IF a.id IS NULL THEN
+            VALUES (in_org, 'alert', in_alert::text, in_person, CASE WHEN hidden THEN 'past' ELSE 'raiser' END, in_sender)
+            ON CONFLICT DO NOTHING;
+            IF hidden THEN
+                NULL; -- family sees what the raiser's phone shows
+            ELSIF a.id IS NULL THEN
                 INSERT INTO mayday.membership (org, family, id, person, relation, changed_by)
                 SELECT c.org, 'alert', in_alert::text, c.contact, 'family', in_sender FROM mayday.contact c
                 WHERE c.org = in_org AND c.person = in_person AND c.contact <> in_person
@@ -348,12 +356,15 @@ BEGIN
             ELSIF a.presses > joined_most THEN
                 PERFORM mayday.forget_joined(a, joined_most);
             END IF;
-            PERFORM mayday.post(in_org, 'alert/' || in_alert, 'state');
+            PERFORM mayday.post(in_org, 'alert/' || in_alert, CASE WHEN hidden THEN 'dispatch' ELSE 'state' END);
         END IF;
         PERFORM mayday.record_audit(in_org, CASE WHEN a.id IS NULL THEN 'incident.raise' ELSE 'incident.join' END,
             in_sender, in_person, in_alert,
-            jsonb_strip_nulls(jsonb_build_object('type', in_type, 'priority', urgency, 'joined', a.id)));
-        IF a.id IS NOT NULL THEN
+            jsonb_strip_nulls(jsonb_build_object('type', in_type, 'priority', urgency, 'joined', a.id,
+                                                 'duress', nullif(hidden, false))));
+        IF hidden AND a.id IS NOT NULL THEN
+            PERFORM mayday.incident_duress(in_org, a.id, in_alert, in_sender, 0, 0, true);
+        ELSIF a.id IS NOT NULL THEN
             PERFORM mayday.press_again(a, urgency, place);
         END IF;
     ELSIF fresh AND known.raised_by = in_person THEN

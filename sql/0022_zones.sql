@@ -155,22 +155,57 @@ BEGIN
 END
 $$;
 
--- Positions nobody has judged: since shortly before the one that judged last was done, ten minutes at most.
+-- Positions nobody has judged: since shortly before the one that judged last was done, ten minutes at most; the newest,
+-- when they are more than anybody can judge.
 CREATE FUNCTION mayday.unjudged_positions(in_org text)
 RETURNS TABLE (person text, at timestamptz, received_at timestamptz, offline boolean, lat float8, lon float8, accuracy real,
                speed real)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
-    SELECT l.person, l.at, l.received_at, l.offline, ST_Y(l.position::geometry), ST_X(l.position::geometry), l.accuracy, l.speed
-    FROM mayday.zone_judge j CROSS JOIN LATERAL (
-        SELECT greatest(j.judged_until, clock_timestamp() - interval '10 minutes') - interval '10 seconds' AS since) f
-    JOIN mayday.location l ON l.org = j.org AND l.id >= mayday.uuid_at(f.since) AND l.received_at >= f.since AND l.alert IS NULL
-    WHERE j.org = in_org
-    ORDER BY l.at LIMIT 200000
+    SELECT n.person, n.at, n.received_at, n.offline, ST_Y(n.position::geometry), ST_X(n.position::geometry), n.accuracy, n.speed
+    FROM (
+        SELECT l.person, l.at, l.received_at, l.offline, l.position, l.accuracy, l.speed
+        FROM mayday.zone_judge j CROSS JOIN LATERAL (
+            SELECT greatest(j.judged_until, clock_timestamp() - interval '10 minutes') - interval '10 seconds' AS since) f
+        JOIN mayday.location l ON l.org = j.org AND l.id >= mayday.uuid_at(f.since) AND l.received_at >= f.since
+        WHERE j.org = in_org
+        ORDER BY l.at DESC LIMIT 200000
+    ) n ORDER BY n.at
+$$;
+
+-- Questions that zones asked and that nobody answered so far: whoever judges keeps them in mind, in case that the database
+-- goes away before they are answered (gateway/fences/ask.c).
+CREATE FUNCTION mayday.zone_questions(in_org text)
+RETURNS TABLE (check_id uuid, person text, lang text, question text, due_ms bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+    SELECT w.check_id, w.person, p.lang, k.text, (extract(epoch FROM w.due_at - clock_timestamp()) * 1000)::bigint
+    FROM mayday.check_watch w JOIN mayday.person_check k ON k.id = w.check_id
+    LEFT JOIN mayday.person p ON p.org = w.org AND p.person = w.person
+    WHERE w.org = in_org AND k.reason = 'zone' AND w.alarmed_at IS NULL AND w.answered_at IS NULL
+      AND w.due_at IS NOT NULL AND w.sent_at > clock_timestamp() - interval '1 day'
+    ORDER BY w.due_at LIMIT 10000
+$$;
+
+-- What became of some of them.
+CREATE FUNCTION mayday.zone_answers(in_org text, checks uuid[])
+RETURNS TABLE (check_id uuid, settled boolean, due_ms bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+    SELECT w.check_id, w.alarmed_at IS NOT NULL OR (w.answered_at IS NOT NULL AND w.answer IS DISTINCT FROM 'help'),
+           (extract(epoch FROM w.due_at - clock_timestamp()) * 1000)::bigint
+    FROM mayday.check_watch w WHERE w.check_id = ANY (checks) AND w.org = in_org
+$$;
+
+-- Everybody, as the gateway that judges keeps it at hand: [[person, name, lang, roles]...]; in a very large organisation
+-- those who were there last.
+CREATE FUNCTION mayday.zone_people(in_org text) RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+    SELECT coalesce(json_agg(json_build_array(p.person, p.name, p.lang, to_json(p.roles)) ORDER BY p.person), '[]')::text
+    FROM (SELECT * FROM mayday.person q WHERE q.org = in_org ORDER BY q.last_seen DESC LIMIT 100000) p
 $$;
 
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA mayday FROM PUBLIC;
 GRANT SELECT ON mayday.zone, mayday.zone_edition, mayday.zone_presence, mayday.zone_judge, mayday.zone_inside TO mayday_gateway;
 GRANT SELECT ON mayday.zone, mayday.zone_presence, mayday.zone_inside TO mayday_console;
 GRANT EXECUTE ON FUNCTION mayday.save_presence(text, jsonb), mayday.zones_judged(text, text, timestamptz),
-    mayday.unjudged_positions(text) TO mayday_gateway;
+    mayday.unjudged_positions(text), mayday.zone_questions(text), mayday.zone_answers(text, uuid[]), mayday.zone_people(text)
+    TO mayday_gateway;
 GRANT EXECUTE ON FUNCTION mayday.zones_at(text, float8, float8) TO mayday_gateway, mayday_console;

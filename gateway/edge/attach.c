@@ -6,14 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/timex.h>
 
 #include "core/topic.h"
 #include "gateway/edge/inside.h"
 #include "gateway/edge/spell.h"
 #include "gateway/log.h"
 
-#define COMPLAIN_MS 60000
-#define AGAIN_MS    30000
+#define COMPLAIN_MS   60000
+#define AGAIN_MS      30000
+#define SAME_EVENT_MS 30000
+#define NEWCOMERS     100.0 /* people a second that a sensor speaks of for the first time */
 
 const char *sensor_name(const sensor *s) {
     return s->name;
@@ -27,14 +30,25 @@ text sensor_person(const sensor *s) {
     return text_of(s->person);
 }
 
+int64_t sensor_patience(const sensor *s) {
+    return s->manners.silent_ms;
+}
+
 instant sensor_now(sensor *s) {
     return edge_now(s->e);
+}
+
+/* The kernel knows; where it does not tell, the clock is believed. */
+static bool is_clock_set(void) {
+    struct timex t = {.modes = 0};
+    int state = adjtimex(&t);
+    return state < 0 || (state != TIME_ERROR && !(t.status & STA_UNSYNC));
 }
 
 void sensor_knows_time(sensor *s, instant utc) {
     edge *e = s->e;
     (void)edge_now(e);
-    int64_t step = edge_clock_hear(&e->clock, instant_now(), utc);
+    int64_t step = edge_clock_hear(&e->clock, instant_now(), utc, is_clock_set());
     if (!step)
         return;
     log_line("edge", LOG_LEVEL_WARNING,
@@ -112,7 +126,18 @@ static bool make_id(instant now, char ret_id[UUID_TEXT_LEN + 1]) {
     return true;
 }
 
-static void send_up(sensor *s, const track *t, const sensed *one, bool ours, const char *id) {
+/* A device that says the same again and again means the same fall: it goes up, but needs no place in front
+ * of others, and none that nothing may take. */
+static bool is_alarm(track *t, const sensed *one) {
+    int64_t now = edge_ms();
+    body_event event = one->kind == SENSED_READING ? one->reading.event : EVENT_NOTHING;
+    if (event == EVENT_NOTHING || (t->event_ms[event] && now - t->event_ms[event] < SAME_EVENT_MS))
+        return false;
+    t->event_ms[event] = now;
+    return true;
+}
+
+static void send_up(sensor *s, track *t, const sensed *one, bool ours, const char *id) {
     CLEANUP(buf_release) buf body = BUF(SPELL_BODY_MAX), topic = BUF(TOPIC_MAX);
     spell_body(one, s->name, t->battery, &body);
     buf_printf(&topic, "user/%s/%s", t->person, spell_leaf(one));
@@ -126,9 +151,18 @@ static void send_up(sensor *s, const track *t, const sensed *one, bool ours, con
     memcpy(up->id, id, sizeof up->id);
     up->at = one->kind == SENSED_FIX ? one->fix.at : one->reading.at;
     up->ours = ours;
-    up->alarm = one->kind == SENSED_READING && one->reading.event != EVENT_NOTHING;
+    up->alarm = is_alarm(t, one);
     backlog_put(s->e->backlog, up);
     s->report.published++;
+}
+
+/* All else in this process goes by the machine's clock: a reading of years before or after it would be none
+ * of now there. */
+static void put_by_machine(sensed *here, int64_t correction) {
+    if (here->kind == SENSED_FIX)
+        here->fix.at -= correction;
+    else
+        here->reading.at -= correction;
 }
 
 static void pump(sensor *s, track *t, pace *p, bool ours, int64_t ms) {
@@ -138,6 +172,7 @@ static void pump(sensor *s, track *t, pace *p, bool ours, int64_t ms) {
     if (verdict == PACE_WAIT || !make_id(edge_now(s->e), id))
         return;
     s->report.judged++;
+    put_by_machine(&here, s->e->clock.correction);
     if (intake_put(s->e->o.intake, text_of(s->org), text_of(t->person), &here, id) == INTAKE_REFUSED)
         complain(s, "nobody watches what it says: there is no room");
     if (verdict == PACE_PUBLISH)
@@ -155,7 +190,7 @@ void edge_pump(sensor *s, int64_t ms) {
 
 /* ---- what was heard ---- */
 
-static track *track_of(sensor *s, text person) {
+static track *known_track(sensor *s, text person) {
     for (track **at = &s->tracks; *at; at = &(*at)->next)
         if (text_equal(text_of((*at)->person), person)) {
             track *t = *at; /* to the front: who spoke speaks again */
@@ -164,9 +199,27 @@ static track *track_of(sensor *s, text person) {
             s->tracks = t;
             return t;
         }
-    if (!topic_level_valid(person) || s->track_count >= TRACKS_MAX)
-        return NULL;
-    track *t = calloc(1, sizeof *t);
+    return NULL;
+}
+
+/* Whoever was not spoken of for the longest time makes room, unless something of theirs is to be said. */
+static void forget_one(sensor *s) {
+    track **oldest = NULL;
+    for (track **at = &s->tracks; *at; at = &(*at)->next)
+        if ((*at)->body.held.kind == SENSED_NOTHING && (*at)->place.held.kind == SENSED_NOTHING)
+            oldest = at;
+    if (!oldest)
+        return;
+    track *t = *oldest;
+    *oldest = t->next;
+    free(t);
+    s->track_count--;
+}
+
+static track *new_track(sensor *s, text person) {
+    if (s->track_count >= TRACKS_MAX)
+        forget_one(s);
+    track *t = s->track_count < TRACKS_MAX ? calloc(1, sizeof *t) : NULL;
     if (!t)
         return NULL;
     memcpy(t->person, person.ptr, person.len);
@@ -176,6 +229,15 @@ static track *track_of(sensor *s, text person) {
     s->tracks = t;
     s->track_count++;
     return t;
+}
+
+/* NULL: there are too many at once. One who floods uses up nobody else's share, and neither does one who
+ * speaks of ever new people. */
+static track *admit(sensor *s, text person, int64_t ms) {
+    track *t = known_track(s, person);
+    if (!t && guard_flows(&s->newcomers, NEWCOMERS, ms))
+        t = new_track(s, person);
+    return t && guard_flows(&t->flow, s->manners.rate, ms) ? t : NULL;
 }
 
 static void note_wrongs(sensor *s, unsigned wrong) {
@@ -240,15 +302,16 @@ void sensor_sensed_of(sensor *s, text person, const sensed *one) {
     if (s->report.silent)
         log_line("edge", LOG_LEVEL_NOTICE, "sensor %s speaks again", s->name);
     s->report.silent = false;
-    if (!guard_flows(&s->flow, s->manners.rate, ms)) {
-        s->report.flooded++;
-        complain(s, "it floods: more than %g readings a second; the rest is dropped", s->manners.rate);
+    if (!topic_level_valid(person)) {
+        s->report.refused++;
+        complain(s, "it speaks of nobody who can be");
         return;
     }
-    track *t = track_of(s, person);
+    track *t = admit(s, person, ms);
     if (!t) {
-        s->report.refused++;
-        complain(s, "it speaks of nobody who can be, or of too many");
+        s->report.flooded++;
+        complain(s, "it floods: more than %g readings a second of somebody; the rest is dropped",
+                 s->manners.rate);
         return;
     }
     copy = *one;

@@ -16,10 +16,18 @@
 #define BATCH     4096
 #define GONE_MAX  65536
 #define OLDEST_MS 5000
+#define OPEN_MS   5000 /* one that could not be opened is tried again */
+#define LATER_MS  5000 /* what was refused waits so long in memory */
+
+/* How far the time inside an id may be from the sample's own. */
+#define ID_OURS   (INT64_C(3600) * 1000)
+#define ID_DEVICE (INT64_C(86400) * 1000)
 
 struct backlog {
     backlog_options o;
-    backlog_file *file; /* NULL: memory alone */
+    _Atomic(backlog_file *) file; /* NULL: memory alone; set by the writer */
+    int64_t open_ms;              /* when that was tried last */
+    instant before;
     pthread_mutex_t lock;
     pthread_mutex_t dropping; /* taken before both locks */
     pthread_cond_t duty;
@@ -31,6 +39,7 @@ struct backlog {
     int64_t gone[GONE_MAX];
     size_t gone_count;
     bool drop_first;       /* before reading again: some of it would come once more */
+    bool new_round;        /* all was read; what is left comes again once the rest is dropped */
     int64_t read, alarmed; /* read up to here: of the rest, of the alarms */
     bool full;
     uint64_t thinned, given_up, written;
@@ -62,6 +71,20 @@ sample *sample_new(text org, text topic, text body) {
     return s;
 }
 
+static int64_t size_of(int64_t step) {
+    return step < 0 ? -step : step;
+}
+
+void sample_date_id(sample *s) {
+    uuid id;
+    int64_t ms = s->at / 1000, most = s->ours ? ID_OURS : ID_DEVICE;
+    if (ms <= 0 || uuid_parse(text_of(s->id), &id) < 0 || size_of(uuid7_unix_ms(&id) - ms) <= most)
+        return;
+    for (int i = 0; i < 6; i++)
+        id.bytes[i] = (uint8_t)(ms >> (40 - 8 * i));
+    uuid_format(&id, s->id);
+}
+
 sample *sample_free(sample *s) {
     free(s);
     return NULL;
@@ -69,6 +92,10 @@ sample *sample_free(sample *s) {
 
 static void lock(backlog *b) {
     (void)pthread_mutex_lock(&b->lock);
+}
+
+static backlog_file *file_of(const backlog *b) {
+    return atomic_load(&((backlog *)b)->file);
 }
 
 static void unlock(backlog *b) {
@@ -137,10 +164,11 @@ void backlog_put(backlog *b, sample *s) {
 
 size_t backlog_live(backlog *b, sample **ret_samples, size_t most) {
     size_t count = 0;
+    int64_t now = clock_ms();
     lock(b);
     for (int alarms = 1; alarms >= 0; alarms--)
         for (sample *s = b->first; s && count < most; s = s->next)
-            if (s->alarm == (alarms == 1) && !s->on_way && !s->finished && (s->tries == 0 || !b->file)) {
+            if (s->alarm == (alarms == 1) && !s->on_way && !s->finished && s->later_ms <= now) {
                 s->on_way = true;
                 ret_samples[count++] = s;
             }
@@ -157,7 +185,7 @@ static bool is_here(const backlog *b, int64_t number) {
 }
 
 /* The writer does, and whoever reads again; one after the other, because each takes from the front. */
-static void drop_gone(backlog *b) {
+static int drop_gone(backlog *b) {
     static const size_t at_once = 4096;
     int64_t numbers[4096];
     size_t count;
@@ -168,7 +196,7 @@ static void drop_gone(backlog *b) {
         count = b->gone_count < at_once ? b->gone_count : at_once;
         memcpy(numbers, b->gone, count * sizeof *numbers);
         unlock(b);
-        fault = count ? backlog_file_drop(b->file, numbers, count) : 0;
+        fault = count ? backlog_file_drop(file_of(b), numbers, count) : 0;
         if (!count || fault < 0)
             break;
         lock(b); /* what came meanwhile stands behind */
@@ -177,12 +205,13 @@ static void drop_gone(backlog *b) {
         unlock(b);
     } while (count == at_once);
     (void)pthread_mutex_unlock(&b->dropping);
+    return fault;
 }
 
 static size_t take_old(backlog *b, bool alarms, sample **ret_samples, size_t most) {
     size_t count = 0, kept = 0;
     int64_t *behind = alarms ? &b->alarmed : &b->read;
-    if (most == 0 || backlog_file_read(b->file, alarms, *behind, ret_samples, most, &count) < 0)
+    if (most == 0 || backlog_file_read(file_of(b), alarms, *behind, ret_samples, most, &count) < 0)
         return 0;
     lock(b);
     for (size_t i = 0; i < count; i++) {
@@ -200,58 +229,75 @@ static size_t take_old(backlog *b, bool alarms, sample **ret_samples, size_t mos
     return kept;
 }
 
-size_t backlog_old(backlog *b, sample **ret_samples, size_t most) {
-    if (!b->file || backlog_file_count(b->file) == 0)
-        return 0;
-    if (b->drop_first) {
-        drop_gone(b);
-        b->drop_first = false;
+/* On a disk that is full nothing can be dropped: then what was sent may come again when something was not,
+ * but all of it never does. */
+static bool is_ready_to_read(backlog *b) {
+    if (b->drop_first || b->new_round) {
+        int fault = drop_gone(b);
+        if (fault < 0 && b->new_round)
+            return false;
     }
+    b->drop_first = b->new_round = false;
+    return true;
+}
+
+size_t backlog_old(backlog *b, sample **ret_samples, size_t most) {
+    backlog_file *f = file_of(b);
+    if (!f || backlog_file_count(f) == 0 || !is_ready_to_read(b))
+        return 0;
     size_t count = take_old(b, true, ret_samples, most);
     count += take_old(b, false, ret_samples + count, most - count);
     lock(b);
     size_t gone = b->gone_count;
     unlock(b);
-    if (count == 0 && backlog_file_count(b->file) > gone) { /* another round */
+    if (count == 0 && backlog_file_count(f) > gone) {
         b->read = b->alarmed = 0;
-        b->drop_first = true;
+        b->new_round = true;
     }
     return count;
 }
 
-/* Behind all others, or out of the way for good. */
+/* Behind all others, or out of the way for good; an alarm never is. */
 static void put_back(backlog *b, sample *s) {
     int64_t number = s->number;
-    bool hopeless = s->tries + 1 >= BACKLOG_TRIES_MAX;
+    bool hopeless = !s->alarm && s->tries + 1 >= BACKLOG_TRIES_MAX;
     s->tries++;
-    if (number == 0) { /* the writer takes it from here */
+    b->given_up += hopeless;
+    if (number == 0 && !hopeless) { /* the writer takes it from here */
         s->on_way = false;
-        if (hopeless)
-            drop(b, s);
-        b->given_up += hopeless;
+        s->later_ms = clock_ms() + LATER_MS;
         return;
     }
     if (hopeless) {
         drop_sent(b, s);
-        b->given_up++;
         return;
     }
     drop(b, s);
     unlock(b);
-    int fault = backlog_file_put_back(b->file, number);
+    int fault = backlog_file_put_back(file_of(b), number);
     lock(b);
     b->drop_first |= fault < 0;
 }
 
 static void read_again(backlog *b, const sample *s) {
-    int64_t *behind = s->alarm ? &b->alarmed : &b->read;
+    int64_t *behind = s->alarm && s->tries == 0 ? &b->alarmed : &b->read;
     if (s->number && s->number <= *behind)
         *behind = s->number - 1;
     b->drop_first = true;
 }
 
+/* The clock was set while it was under way. */
+static void settle_time(sample *s) {
+    s->at += s->moved_us;
+    if (s->moved_us)
+        sample_date_id(s);
+    s->moved_us = 0;
+}
+
 void backlog_done(backlog *b, sample *s, sample_fate fate) {
     lock(b);
+    if (!s->being_written)
+        settle_time(s);
     if (fate == FATE_SENT && s->being_written) {
         s->finished = true;
     } else if (fate == FATE_SENT) {
@@ -299,6 +345,8 @@ static void settle(backlog *b, sample **samples, size_t count, int fault) {
     for (size_t i = 0; i < count; i++) {
         sample *s = samples[i];
         s->being_written = false;
+        if (!s->on_way)
+            settle_time(s);
         if (s->finished)
             drop_sent(b, s);
         else if (fault == 0 && !s->on_way)
@@ -310,7 +358,7 @@ static void settle(backlog *b, sample **samples, size_t count, int fault) {
 
 /* A file that takes nothing more may still take something when it is thinned. */
 static int make_room(backlog *b, int64_t max_bytes) {
-    int64_t gone = backlog_file_thin(b->file, max_bytes);
+    int64_t gone = backlog_file_thin(file_of(b), max_bytes);
     if (gone > 0) {
         lock(b);
         b->thinned += (uint64_t)gone;
@@ -321,19 +369,39 @@ static int make_room(backlog *b, int64_t max_bytes) {
 
 static bool write_some(backlog *b, bool all) {
     sample **batch = b->batch;
+    backlog_file *f = file_of(b);
     lock(b);
-    size_t count = b->file ? collect(b, batch, all) : 0;
+    size_t count = f ? collect(b, batch, all) : 0;
     unlock(b);
     if (count == 0)
         return false;
-    int fault = backlog_file_write(b->file, batch, count);
-    if (fault == -ENOSPC && make_room(b, (int64_t)backlog_file_bytes(b->file) * 7 / 8) == 0)
-        fault = backlog_file_write(b->file, batch, count);
+    int fault = backlog_file_write(f, batch, count);
+    if (fault == -ENOSPC && make_room(b, (int64_t)backlog_file_bytes(f) * 7 / 8) == 0)
+        fault = backlog_file_write(f, batch, count);
     settle(b, batch, count, fault);
     say_full(b, fault);
-    if (fault == 0 && (int64_t)backlog_file_bytes(b->file) > b->o.max_bytes)
+    if (fault == 0 && (int64_t)backlog_file_bytes(f) > b->o.max_bytes)
         (void)make_room(b, b->o.max_bytes);
     return fault == 0 && count == BATCH;
+}
+
+/* Also later on: a disk that was full when the gateway started is cleared some day. */
+static void open_file(backlog *b, bool first) {
+    char why[BACKLOG_WHY_MAX] = "";
+    backlog_file *f = NULL;
+    int64_t now = clock_ms();
+    if (file_of(b) || (!first && now - b->open_ms < OPEN_MS))
+        return;
+    b->open_ms = now;
+    int fault = backlog_file_open(b->o.state_dir, b->o.gateway, &f, why);
+    if (fault == 0)
+        atomic_store(&b->file, f);
+    if (fault < 0 && first)
+        tell(b, true, "the backlog can't be opened: %s; what waits is kept in memory alone, for now", why);
+    else if (fault == 0 && *why)
+        tell(b, true, "the backlog: %s", why);
+    else if (fault == 0 && !first)
+        tell(b, false, "the backlog is open now");
 }
 
 static void look_at_oldest(backlog *b) {
@@ -341,7 +409,7 @@ static void look_at_oldest(backlog *b) {
     if (now - b->oldest_ms < OLDEST_MS && b->oldest_ms)
         return;
     b->oldest_ms = now;
-    instant oldest = backlog_file_count(b->file) ? backlog_file_oldest(b->file) : 0;
+    instant oldest = backlog_file_count(file_of(b)) ? backlog_file_oldest(file_of(b)) : 0;
     lock(b);
     b->oldest = oldest;
     unlock(b);
@@ -364,10 +432,11 @@ static void *keep(void *the_backlog) {
         rest(b);
         unlock(b);
         atomic_store(&b->moved_ms, clock_ms());
+        open_file(b, false);
         while (write_some(b, false))
             atomic_store(&b->moved_ms, clock_ms());
-        if (b->file) {
-            drop_gone(b);
+        if (file_of(b)) {
+            (void)drop_gone(b);
             look_at_oldest(b);
         }
         lock(b);
@@ -382,27 +451,31 @@ static void shift_memory(void *the_backlog, int64_t step_us) {
     backlog *b = the_backlog;
     lock(b);
     for (sample *s = b->first; s; s = s->next)
-        if (s->ours && !s->waited)
-            s->at += step_us;
+        if (s->ours && !s->waited) {
+            s->moved_us += step_us;
+            if (!s->on_way) /* whoever sends it reads it */
+                settle_time(s);
+        }
     unlock(b);
 }
 
 void backlog_shift(backlog *b, int64_t step_us) {
-    if (!b->file)
+    if (!file_of(b))
         shift_memory(b, step_us);
-    else if (backlog_file_shift(b->file, step_us, shift_memory, b) < 0)
+    else if (backlog_file_shift(file_of(b), step_us, shift_memory, b) < 0)
         tell(b, true, "the times in the backlog can't be put right");
 }
 
 void backlog_look(backlog *b, backlog_figures *ret_figures) {
+    backlog_file *f = file_of(b);
     lock(b);
     *ret_figures = (backlog_figures){.memory = b->count,
-                                     .disk = b->file ? backlog_file_count(b->file) : 0,
-                                     .bytes = b->file ? backlog_file_bytes(b->file) : 0,
+                                     .disk = f ? backlog_file_count(f) : 0,
+                                     .bytes = f ? backlog_file_bytes(f) : 0,
                                      .thinned = b->thinned,
                                      .given_up = b->given_up,
                                      .written = b->written,
-                                     .full = b->full || !b->file,
+                                     .full = b->full || !f,
                                      .oldest = b->oldest};
     unlock(b);
 }
@@ -412,11 +485,10 @@ int64_t backlog_moved_ms(const backlog *b) {
 }
 
 instant backlog_before(const backlog *b) {
-    return b->file ? backlog_file_before(b->file) : 0;
+    return b->before;
 }
 
 int backlog_open(const backlog_options *options, backlog **ret_backlog) {
-    char why[BACKLOG_WHY_MAX] = "";
     pthread_condattr_t monotonic;
     backlog *b = calloc(1, sizeof *b);
     if (!b)
@@ -428,10 +500,8 @@ int backlog_open(const backlog_options *options, backlog **ret_backlog) {
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&b->duty, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
-    if (backlog_file_open(b->o.state_dir, b->o.gateway, &b->file, why) < 0)
-        tell(b, true, "the backlog can't be opened: %s; what waits is kept in memory alone", why);
-    else if (*why)
-        tell(b, true, "the backlog: %s", why);
+    b->before = backlog_file_before(b->o.state_dir, b->o.gateway);
+    open_file(b, true);
     atomic_store(&b->moved_ms, clock_ms());
     int fault = -pthread_create(&b->thread, NULL, keep, b);
     if (fault < 0) {
@@ -454,11 +524,11 @@ backlog *backlog_close(backlog *b) {
         (void)pthread_join(b->thread, NULL);
     while (write_some(b, true))
         continue;
-    if (b->file)
-        drop_gone(b);
+    if (file_of(b))
+        (void)drop_gone(b);
     while (b->first)
         drop(b, b->first);
-    b->file = backlog_file_close(b->file);
+    atomic_store(&b->file, backlog_file_close(file_of(b)));
     (void)pthread_cond_destroy(&b->duty);
     (void)pthread_mutex_destroy(&b->lock);
     (void)pthread_mutex_destroy(&b->dropping);

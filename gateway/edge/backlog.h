@@ -9,7 +9,7 @@
  *
  * Bounded in bytes: then every second sample of the oldest quarter goes, so that a long outage becomes coarse
  * from its beginning instead of missing its end. In memory likewise, when the disk takes nothing. What is an
- * alarm is never thinned.
+ * alarm is never dropped.
  *
  * A sample keeps its own time. Those timed by this machine's clock can be shifted while they wait, when that
  * clock is put right.
@@ -38,7 +38,8 @@ typedef struct sample {
     int64_t number; /* on disk; 0: not there */
     unsigned tries; /* how often the broker has refused it */
     struct sample *next, *before;
-    int64_t put_ms;
+    int64_t put_ms, later_ms; /* not before then */
+    int64_t moved_us;         /* the clock was set by so much while it was on its way */
     bool on_way, being_written, finished;
     char bytes[];
 } sample;
@@ -56,8 +57,8 @@ typedef struct backlog_options {
     void *context;
 } backlog_options;
 
-/* A damaged file is set aside and a new one begun; one that can't be opened at all leaves memory alone: both
- * are told, and no fault. 0 or -ENOMEM. */
+/* A damaged file is set aside and a new one begun; one that can't be opened leaves memory alone until it can:
+ * both are told, and no fault. 0 or -ENOMEM. */
 NODISCARD int backlog_open(const backlog_options *options, backlog **ret_backlog);
 backlog *backlog_close(backlog *b); /* writes what is in memory; takes NULL, returns NULL */
 
@@ -75,7 +76,7 @@ typedef enum sample_fate {
     FATE_UNSENT = 0, /* it waits on, and comes again next */
     FATE_LATER,      /* it waits on; first those behind it */
     FATE_SENT,       /* the broker has it */
-    FATE_REFUSED,    /* it said no: again later, behind all others, a few times */
+    FATE_REFUSED,    /* it said no: again later, behind all others; given up some day, but for alarms */
 } sample_fate;
 void backlog_done(backlog *b, sample *s, sample_fate fate);
 

@@ -1,41 +1,36 @@
 /* backlog_file.c - see backlog_inside.h: the backlog's SQLite file.
  *
  * Numbers grow and are never used again, so what is read behind a number is in the order it was written, and
- * a number that was dropped stays dropped. */
+ * a number that was dropped stays dropped.
+ *
+ * When the clock is set, what stands there keeps the time it was written with, and `moved` says by how much
+ * all up to a number is off: a line, where a day's readings would be written anew. */
 #include "gateway/edge/backlog_inside.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/conf.h"
+#include "gateway/local/sqlite.h"
 
-#define BUSY_MS    2000
-#define VERSION    "1"
-#define PATH_LIMIT (BACKLOG_WHY_MAX - 128)
-#define THIN_MOST  16 /* rounds */
+#define THIN_MOST  16   /* rounds */
+#define THIN_CHUNK 4096 /* rows looked at in one transaction: small in memory, and in the log */
 #define BOOT_ID    "/proc/sys/kernel/random/boot_id"
 
-static const char manners[] = "PRAGMA journal_mode = WAL;"
-                              "PRAGMA synchronous = FULL;"
-                              "PRAGMA temp_store = MEMORY;"
-                              "PRAGMA cache_size = -1024;"
-                              "PRAGMA journal_size_limit = 4194304;";
-
 static const char tables[] =
-    "BEGIN IMMEDIATE;"
     "CREATE TABLE IF NOT EXISTS sample (number INTEGER PRIMARY KEY AUTOINCREMENT, alarm INTEGER NOT NULL,"
     " ours INTEGER NOT NULL, run INTEGER NOT NULL, at INTEGER NOT NULL, tries INTEGER NOT NULL,"
     " id BLOB NOT NULL, org BLOB NOT NULL, topic BLOB NOT NULL, body BLOB NOT NULL);"
     "CREATE INDEX IF NOT EXISTS sample_alarm ON sample (number) WHERE alarm = 1;"
-    "PRAGMA user_version = " VERSION ";"
-    "COMMIT;";
+    "CREATE TABLE IF NOT EXISTS moved (run INTEGER NOT NULL, until INTEGER NOT NULL, step INTEGER NOT NULL);";
+
+/* The time of a sample. */
+#define AT                                                                                                   \
+    "at + CASE ours WHEN 1 THEN coalesce((SELECT sum(step) FROM moved WHERE moved.run = sample.run"          \
+    " AND until >= sample.number), 0) ELSE 0 END"
 
 typedef enum statement {
     BEGIN,
@@ -47,7 +42,9 @@ typedef enum statement {
     READ_ALARMS,
     READ_REST,
     SHIFT,
+    SETTLE,
     THIN,
+    CHUNK,
     COUNT,
     OLDEST,
     STATEMENTS,
@@ -60,20 +57,25 @@ static const char *const words[STATEMENTS] = {
     [ADD] = "INSERT INTO sample (alarm, ours, run, at, tries, id, org, topic, body)"
             " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     [DROP] = "DELETE FROM sample WHERE number = ?1",
-    [PUT_BACK] =
-        "INSERT INTO sample (alarm, ours, run, at, tries, id, org, topic, body)"
-        " SELECT alarm, ours, run, at, tries + 1, id, org, topic, body FROM sample WHERE number = ?1",
-    [READ_ALARMS] = "SELECT number, alarm, ours, at, tries, id, org, topic, body FROM sample"
+    [PUT_BACK] = "INSERT INTO sample (alarm, ours, run, at, tries, id, org, topic, body)"
+                 " SELECT CASE alarm WHEN 0 THEN 0 ELSE 2 END, ours, run, " AT ", tries + 1, id, org, topic, "
+                 "body FROM sample WHERE number = ?1",
+    [READ_ALARMS] = "SELECT number, alarm, ours, " AT ", tries, id, org, topic, body FROM sample"
                     " WHERE alarm = 1 AND number > ?1 ORDER BY number LIMIT ?2",
-    [READ_REST] = "SELECT number, alarm, ours, at, tries, id, org, topic, body FROM sample"
-                  " WHERE number > ?1 AND alarm = 0 ORDER BY number LIMIT ?2",
-    [SHIFT] = "UPDATE sample SET at = at + ?1 WHERE run = ?2 AND ours = 1",
+    [READ_REST] = "SELECT number, alarm, ours, " AT ", tries, id, org, topic, body FROM sample"
+                  " WHERE number > ?1 AND alarm <> 1 ORDER BY number LIMIT ?2",
+    [SHIFT] = "INSERT INTO moved (run, until, step) SELECT ?2, number, ?1 FROM sample"
+              " ORDER BY number DESC LIMIT 1",
+    [SETTLE] = "DELETE FROM moved WHERE until < coalesce((SELECT min(number) FROM sample), until + 1)",
     /* Each person's by itself: the thinned past has everybody in it. */
     [THIN] = "DELETE FROM sample WHERE number IN (SELECT number FROM (SELECT number, row_number() OVER"
-             " (PARTITION BY org, topic ORDER BY number) AS place FROM (SELECT number, org, topic FROM sample"
-             "  WHERE alarm = 0 ORDER BY number LIMIT ?1)) WHERE place % 2 = ?2)",
+             " (PARTITION BY org, topic ORDER BY number) AS place FROM sample"
+             "  WHERE alarm = 0 AND number > ?1 AND number <= ?2) WHERE place % 2 = ?3)",
+    /* Of so many from there on the last; none: NULL. */
+    [CHUNK] = "SELECT max(number), count(*) FROM"
+              " (SELECT number FROM sample WHERE number > ?1 AND alarm = 0 ORDER BY number LIMIT ?2)",
     [COUNT] = "SELECT count(*) FROM sample",
-    [OLDEST] = "SELECT at FROM sample ORDER BY number LIMIT 1",
+    [OLDEST] = "SELECT " AT " FROM sample ORDER BY number LIMIT 1",
 };
 
 struct backlog_file {
@@ -81,63 +83,30 @@ struct backlog_file {
     sqlite3_stmt *statements[STATEMENTS];
     pthread_mutex_t lock;
     int64_t run; /* of this start of the machine */
-    instant before;
     _Atomic uint64_t count, bytes;
 };
 
-static int fault_of(int code) {
-    switch (code & 0xFF) {
-    case SQLITE_OK:
-    case SQLITE_DONE:
-    case SQLITE_ROW:
-        return 0;
-    case SQLITE_NOMEM:
-        return -ENOMEM;
-    case SQLITE_FULL:
-        return -ENOSPC;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return -EBUSY;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return -EBADMSG;
-    default:
-        return -EIO;
-    }
-}
+static const sqlite_shape shape = {
+    .manners = "PRAGMA cache_size = -1024; PRAGMA journal_size_limit = 4194304",
+    .tables = tables,
+    .version = 2,
+    .words = words,
+    .count = STATEMENTS,
+};
 
 static int run(backlog_file *f, statement which) {
-    sqlite3_stmt *s = f->statements[which];
-    int code;
-    while ((code = sqlite3_step(s)) == SQLITE_ROW)
-        continue;
-    (void)sqlite3_reset(s);
-    (void)sqlite3_clear_bindings(s);
-    return fault_of(code);
+    return sqlite_run(f->statements[which]);
 }
 
 static int end(backlog_file *f, int fault) {
-    if (fault == 0)
-        fault = run(f, COMMIT);
-    if (fault < 0 && !sqlite3_get_autocommit(f->db) && run(f, ROLLBACK) < 0)
-        return fault;
-    return fault;
-}
-
-/* The first value of a question; -1 when there is none. */
-static int64_t ask(sqlite3 *db, const char *sql) {
-    sqlite3_stmt *s = NULL;
-    int64_t value = -1;
-    if (sqlite3_prepare_v2(db, sql, -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW)
-        value = sqlite3_column_int64(s, 0);
-    (void)sqlite3_finalize(s);
-    return value;
+    return sqlite_end(f->db, f->statements[COMMIT], f->statements[ROLLBACK], fault);
 }
 
 static void weigh(backlog_file *f) {
-    int64_t pages = ask(f->db, "PRAGMA page_count"), spare = ask(f->db, "PRAGMA freelist_count");
-    int64_t size = ask(f->db, "PRAGMA page_size");
-    if (pages >= spare && spare >= 0 && size > 0)
+    int64_t pages, spare, size;
+    if (sqlite_ask(f->db, "PRAGMA page_count", &pages) == 0 &&
+        sqlite_ask(f->db, "PRAGMA freelist_count", &spare) == 0 &&
+        sqlite_ask(f->db, "PRAGMA page_size", &size) == 0 && pages >= spare)
         atomic_store(&f->bytes, (uint64_t)((pages - spare) * size));
 }
 
@@ -151,84 +120,6 @@ static void unlock(backlog_file *f) {
 
 /* ---- opening ---- */
 
-static bool is_sound(sqlite3 *db, int *ret_code) {
-    sqlite3_stmt *s = NULL;
-    bool sound = false;
-    *ret_code = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &s, NULL);
-    if (*ret_code == SQLITE_OK)
-        *ret_code = sqlite3_step(s);
-    if (*ret_code == SQLITE_ROW)
-        sound = strcmp((const char *)sqlite3_column_text(s, 0), "ok") == 0;
-    (void)sqlite3_finalize(s);
-    return sound;
-}
-
-static int prepare(backlog_file *f) {
-    int code = SQLITE_OK;
-    if (!is_sound(f->db, &code))
-        return code == SQLITE_ROW ? SQLITE_CORRUPT : code;
-    code = sqlite3_exec(f->db, manners, NULL, NULL, NULL);
-    int64_t version = ask(f->db, "PRAGMA user_version");
-    if (code == SQLITE_OK && version == 0)
-        code = sqlite3_exec(f->db, tables, NULL, NULL, NULL);
-    else if (code == SQLITE_OK && version != 1)
-        code = SQLITE_MISMATCH;
-    for (int i = 0; code == SQLITE_OK && i < STATEMENTS; i++)
-        code = sqlite3_prepare_v3(f->db, words[i], -1, SQLITE_PREPARE_PERSISTENT, &f->statements[i], NULL);
-    if (code == SQLITE_OK) {
-        int64_t count = ask(f->db, words[COUNT]);
-        atomic_store(&f->count, count > 0 ? (uint64_t)count : 0);
-        weigh(f);
-    }
-    return code;
-}
-
-static void close_db(backlog_file *f) {
-    for (int i = 0; i < STATEMENTS; i++) {
-        (void)sqlite3_finalize(f->statements[i]);
-        f->statements[i] = NULL;
-    }
-    (void)sqlite3_close(f->db);
-    f->db = NULL;
-}
-
-static int open_db(backlog_file *f, const char *path, char ret_why[BACKLOG_WHY_MAX]) {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600); /* its neighbours get its rights */
-    if (fd < 0) {
-        int fault = -errno;
-        (void)snprintf(ret_why, BACKLOG_WHY_MAX, "%s: %s", path, strerror(-fault));
-        return fault;
-    }
-    (void)close(fd);
-    int code = sqlite3_open_v2(path, &f->db,
-                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
-    if (code == SQLITE_OK)
-        code = sqlite3_busy_timeout(f->db, BUSY_MS);
-    if (code == SQLITE_OK)
-        code = prepare(f);
-    if (code == SQLITE_OK)
-        return 0;
-    (void)snprintf(ret_why, BACKLOG_WHY_MAX, "%s: %s", path,
-                   code == SQLITE_MISMATCH ? "it is of another version of mayday-gateway"
-                                           : sqlite3_errstr(code));
-    close_db(f);
-    return fault_of(code);
-}
-
-/* With what SQLite keeps beside it. */
-static int set_aside(const char *path) {
-    static const char *const tails[] = {"", "-wal", "-shm"};
-    char from[PATH_LIMIT + 8], to[PATH_LIMIT + 48];
-    long long now = (long long)time(NULL);
-    for (size_t i = 0; i < ARRAY_LEN(tails); i++) {
-        (void)snprintf(from, sizeof from, "%s%s", path, tails[i]);
-        (void)snprintf(to, sizeof to, "%s.damaged-%lld%s", path, now, tails[i]);
-        if (rename(from, to) < 0 && errno != ENOENT)
-            return -errno;
-    }
-    return 0;
-}
-
 static int64_t this_run(void) {
     CLEANUP(buf_release) buf id = BUF(64);
     uint64_t hash = UINT64_C(1469598103934665603);
@@ -241,7 +132,7 @@ static int64_t this_run(void) {
 
 static instant written_at(const char *path) {
     struct stat now;
-    char wal[PATH_LIMIT + 8];
+    char wal[SQLITE_PATH_MAX + 8];
     instant latest = stat(path, &now) == 0 && now.st_size ? (instant)now.st_mtime * INSTANT_SECOND : 0;
     (void)snprintf(wal, sizeof wal, "%s-wal", path);
     if (stat(wal, &now) == 0 && (instant)now.st_mtime * INSTANT_SECOND > latest)
@@ -249,35 +140,45 @@ static instant written_at(const char *path) {
     return latest;
 }
 
+static int path_of(const char *state_dir, const char *gateway, char ret_path[SQLITE_PATH_MAX]) {
+    int len = snprintf(ret_path, SQLITE_PATH_MAX, "%s/backlog-%s.db", state_dir, gateway);
+    return len < 0 || len >= SQLITE_PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+instant backlog_file_before(const char *state_dir, const char *gateway) {
+    char path[SQLITE_PATH_MAX];
+    return path_of(state_dir, gateway, path) == 0 ? written_at(path) : 0;
+}
+
 int backlog_file_open(const char *state_dir, const char *gateway, backlog_file **ret_file,
                       char ret_why[BACKLOG_WHY_MAX]) {
-    char path[PATH_LIMIT], why[BACKLOG_WHY_MAX] = "";
-    ret_why[0] = '\0';
-    int len = snprintf(path, sizeof path, "%s/backlog-%s.db", state_dir, gateway);
-    backlog_file *f = len < 0 || (size_t)len >= sizeof path ? NULL : calloc(1, sizeof *f);
+    char path[SQLITE_PATH_MAX];
+    int64_t count = 0;
+    int fault = path_of(state_dir, gateway, path);
+    backlog_file *f = fault == 0 ? calloc(1, sizeof *f) : NULL;
     if (!f) {
         (void)snprintf(ret_why, BACKLOG_WHY_MAX, "no room for its name");
         return -ENOMEM;
     }
     (void)pthread_mutex_init(&f->lock, NULL);
     f->run = this_run();
-    f->before = written_at(path);
-    int fault = open_db(f, path, ret_why);
-    if (fault == -EBADMSG && set_aside(path) == 0 && (fault = open_db(f, path, why)) == 0) {
-        size_t said = strlen(ret_why);
-        (void)snprintf(ret_why + said, BACKLOG_WHY_MAX - said, "; it was set aside, and a new one begun");
-    }
-    if (fault < 0)
+    fault = sqlite_open(path, &shape, &f->db, f->statements, ret_why);
+    if (fault == 0 && (fault = sqlite_ask(f->db, words[COUNT], &count)) < 0)
+        (void)snprintf(ret_why, BACKLOG_WHY_MAX, "%s: %s", path, strerror(-fault));
+    if (fault < 0) {
         (void)backlog_file_close(f);
-    else
-        *ret_file = f;
-    return fault;
+        return fault;
+    }
+    atomic_store(&f->count, (uint64_t)count);
+    weigh(f);
+    *ret_file = f;
+    return 0;
 }
 
 backlog_file *backlog_file_close(backlog_file *f) {
     if (!f)
         return NULL;
-    close_db(f);
+    sqlite_shut(&f->db, f->statements, STATEMENTS);
     (void)pthread_mutex_destroy(&f->lock);
     free(f);
     return NULL;
@@ -285,29 +186,20 @@ backlog_file *backlog_file_close(backlog_file *f) {
 
 /* ---- samples ---- */
 
-static void bind_text(sqlite3_stmt *s, int at, text bytes) {
-    (void)sqlite3_bind_blob64(s, at, bytes.len ? bytes.ptr : "", bytes.len, SQLITE_STATIC);
-}
-
-static text column(sqlite3_stmt *s, int at) {
-    const char *bytes = sqlite3_column_blob(s, at); /* before its length: SQLite says so */
-    return (text){bytes ? bytes : "", (size_t)sqlite3_column_bytes(s, at)};
-}
-
 static int add(backlog_file *f, sample *one) {
     sqlite3_stmt *s = f->statements[ADD];
     uuid id;
     if (uuid_parse(text_of(one->id), &id) < 0)
         return -EINVAL;
-    (void)sqlite3_bind_int(s, 1, one->alarm);
+    (void)sqlite3_bind_int(s, 1, !one->alarm ? 0 : one->tries ? 2 : 1);
     (void)sqlite3_bind_int(s, 2, one->ours);
     (void)sqlite3_bind_int64(s, 3, f->run);
-    (void)sqlite3_bind_int64(s, 4, one->at);
+    (void)sqlite3_bind_int64(s, 4, one->at + one->moved_us);
     (void)sqlite3_bind_int(s, 5, (int)one->tries);
     (void)sqlite3_bind_blob(s, 6, id.bytes, sizeof id.bytes, SQLITE_STATIC);
-    bind_text(s, 7, one->org);
-    bind_text(s, 8, one->topic);
-    bind_text(s, 9, one->body);
+    sqlite_bind(s, 7, one->org);
+    sqlite_bind(s, 8, one->topic);
+    sqlite_bind(s, 9, one->body);
     int fault = run(f, ADD);
     if (fault == 0)
         one->number = sqlite3_last_insert_rowid(f->db);
@@ -338,6 +230,8 @@ int backlog_file_drop(backlog_file *f, const int64_t *numbers, size_t count) {
         fault = run(f, DROP);
         gone += fault == 0 ? (uint64_t)sqlite3_changes(f->db) : 0;
     }
+    if (fault == 0)
+        fault = run(f, SETTLE);
     fault = end(f, fault);
     if (fault == 0)
         atomic_fetch_sub(&f->count, gone);
@@ -361,8 +255,8 @@ int backlog_file_put_back(backlog_file *f, int64_t number) {
 }
 
 static sample *read_one(sqlite3_stmt *s) {
-    text id = column(s, 5);
-    sample *one = sample_new(column(s, 6), column(s, 7), column(s, 8));
+    text id = sqlite_column(s, 5);
+    sample *one = sample_new(sqlite_column(s, 6), sqlite_column(s, 7), sqlite_column(s, 8));
     uuid parsed;
     if (!one || id.len != sizeof parsed.bytes)
         return sample_free(one);
@@ -374,6 +268,7 @@ static sample *read_one(sqlite3_stmt *s) {
     one->at = sqlite3_column_int64(s, 3);
     one->tries = (unsigned)sqlite3_column_int(s, 4);
     one->waited = true;
+    sample_date_id(one);
     return one;
 }
 
@@ -394,7 +289,7 @@ int backlog_file_read(backlog_file *f, bool alarms, int64_t behind, sample **ret
     (void)sqlite3_reset(s);
     unlock(f);
     *ret_count = count;
-    return count ? 0 : fault_of(code);
+    return count ? 0 : sqlite_fault(code);
 }
 
 int backlog_file_shift(backlog_file *f, int64_t step_us, void (*too)(void *context, int64_t step_us),
@@ -408,34 +303,59 @@ int backlog_file_shift(backlog_file *f, int64_t step_us, void (*too)(void *conte
     return fault;
 }
 
-/* One round. Of those that are alone in what is left of their person's past, the first of a round go at last.
- */
-static int thin(backlog_file *f, int64_t *gone) {
-    int64_t quarter = (int64_t)atomic_load(&f->count) / 4 + 1, before = sqlite3_total_changes(f->db);
-    int fault = 0;
-    for (int place = 0; place < 2 && fault == 0 && sqlite3_total_changes(f->db) == before; place++) {
-        (void)sqlite3_bind_int64(f->statements[THIN], 1, quarter);
-        (void)sqlite3_bind_int(f->statements[THIN], 2, place);
-        fault = run(f, THIN);
+/* Looks at some of them behind *from, which moves. Of those that are alone there, the first go when `place`
+ * is 1. Returns how many were looked at, or a negative errno. */
+static int64_t thin_some(backlog_file *f, int64_t *from, int64_t most, int place, int64_t *gone) {
+    int64_t last = 0, looked = 0, before = sqlite3_total_changes(f->db);
+    sqlite3_stmt *chunk = f->statements[CHUNK];
+    (void)sqlite3_bind_int64(chunk, 1, *from);
+    (void)sqlite3_bind_int64(chunk, 2, most < THIN_CHUNK ? most : THIN_CHUNK);
+    int code = sqlite3_step(chunk);
+    if (code == SQLITE_ROW) {
+        last = sqlite3_column_int64(chunk, 0);
+        looked = sqlite3_column_int64(chunk, 1);
     }
+    sqlite_rest(chunk);
+    if (sqlite_fault(code) < 0 || looked == 0)
+        return sqlite_fault(code);
+    (void)sqlite3_bind_int64(f->statements[THIN], 1, *from);
+    (void)sqlite3_bind_int64(f->statements[THIN], 2, last);
+    (void)sqlite3_bind_int(f->statements[THIN], 3, place);
+    int fault = run(f, THIN);
+    if (fault < 0)
+        return fault;
     int64_t changed = sqlite3_total_changes(f->db) - before;
-    if (fault == 0) {
-        atomic_fetch_sub(&f->count, (uint64_t)changed);
-        *gone += changed;
+    atomic_fetch_sub(&f->count, (uint64_t)changed);
+    *gone += changed;
+    *from = last;
+    return looked;
+}
+
+/* The oldest quarter once. The lock is free now and then: who sends needs it. */
+static int thin_quarter(backlog_file *f, int place, int64_t *gone) {
+    int64_t left = (int64_t)atomic_load(&f->count) / 4 + 1, from = 0, looked = 1;
+    while (left > 0 && looked > 0) {
+        lock(f);
+        looked = thin_some(f, &from, left, place, gone);
+        weigh(f);
+        unlock(f);
+        left -= looked;
     }
-    return fault < 0 ? fault : changed > 0 ? 1 : 0;
+    return looked < 0 ? (int)looked : 0;
 }
 
 int64_t backlog_file_thin(backlog_file *f, int64_t max_bytes) {
     int64_t gone = 0;
-    int more = 1;
-    lock(f);
-    for (int i = 0; i < THIN_MOST && more > 0 && (int64_t)atomic_load(&f->bytes) > max_bytes; i++) {
-        more = thin(f, &gone);
-        weigh(f);
+    int fault = 0;
+    for (int i = 0; i < THIN_MOST && fault == 0 && (int64_t)atomic_load(&f->bytes) > max_bytes; i++) {
+        int64_t before = gone;
+        fault = thin_quarter(f, 0, &gone);
+        if (fault == 0 && gone == before)
+            fault = thin_quarter(f, 1, &gone);
+        if (gone == before)
+            break;
     }
-    unlock(f);
-    return more < 0 ? more : gone;
+    return fault < 0 && gone == 0 ? fault : gone;
 }
 
 uint64_t backlog_file_count(const backlog_file *f) {
@@ -455,8 +375,4 @@ instant backlog_file_oldest(backlog_file *f) {
     (void)sqlite3_reset(s);
     unlock(f);
     return at;
-}
-
-instant backlog_file_before(const backlog_file *f) {
-    return f->before;
 }

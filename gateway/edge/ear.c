@@ -29,11 +29,13 @@ static void hear(void *the_ear, text org, text topic, text payload, text sender,
     if (payload.len)
         memcpy(h->bytes + topic.len, payload.ptr, payload.len);
     (void)pthread_mutex_lock(&e->lock);
-    bool room = e->heard_count < HEARD_MAX;
+    size_t size = topic.len + payload.len;
+    bool room = e->heard_count < HEARD_MAX && e->heard_bytes + size <= HEARD_BYTES_MAX;
     if (room) {
         *e->heard_end = h;
         e->heard_end = &h->next;
         e->heard_count++;
+        e->heard_bytes += size;
     } else {
         e->heard_lost++;
     }
@@ -107,7 +109,7 @@ void edge_ears_take(edge *e) {
     edge_heard *all = e->heard;
     e->heard = NULL;
     e->heard_end = &e->heard;
-    e->heard_count = 0;
+    e->heard_count = e->heard_bytes = 0;
     (void)pthread_mutex_unlock(&e->lock);
     while (all) {
         edge_heard *h = all;

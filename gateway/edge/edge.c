@@ -395,6 +395,7 @@ void edge_look(edge *e, edge_figures *ret_figures) {
     ret_figures->refused = atomic_load(&e->refused);
     ret_figures->unanswered = atomic_load(&e->unanswered);
     (void)pthread_mutex_lock(&e->lock);
+    ret_figures->unheard = e->heard_lost;
     ret_figures->clock_correction = e->correction;
     memcpy(ret_figures->trouble, e->trouble, sizeof e->trouble);
     (void)pthread_mutex_unlock(&e->lock);

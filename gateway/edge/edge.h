@@ -61,6 +61,7 @@ sensor_report *edge_reports(edge *e, size_t *ret_count);
 typedef struct edge_figures {
     backlog_figures backlog;
     uint64_t sent, sent_late, refused, unanswered;
+    uint64_t unheard;           /* came over MQTT, faster than it could be read */
     int64_t clock_correction;   /* microseconds; 0: the machine's clock is believed */
     char trouble[EDGE_WHY_MAX]; /* with the configuration; "" none */
 } edge_figures;

@@ -8,7 +8,7 @@
 
 #include "sense/sense.h"
 
-/* ---- floods: of a sensor ---- */
+/* ---- floods: of one person at one sensor ---- */
 
 typedef struct guard_flow {
     double left;

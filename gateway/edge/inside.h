@@ -17,9 +17,11 @@
 typedef struct track {
     struct track *next;
     char person[INTAKE_PERSON_MAX + 1];
+    guard_flow flow;
     guard guard;
     pace body, place;
-    bool body_ours, place_ours; /* what is held was timed by us */
+    bool body_ours, place_ours;        /* what is held was timed by us */
+    int64_t event_ms[EVENT_STILL + 1]; /* when each kind went up as an alarm; 0: never */
     double battery;
 } track;
 
@@ -34,9 +36,9 @@ struct sensor {
     void *state;       /* the kind's; NULL: it could not be opened */
     bool opened, kept; /* kept: while reloading */
     int64_t again_ms;  /* when to try to open it again; 0: it can never work */
-    guard_flow flow;
+    guard_flow newcomers;
     double haste;
-    track *tracks;
+    track *tracks; /* who spoke last is the first */
     size_t track_count;
     sensor_report report;
     int64_t heard_ms, complained_ms;
@@ -66,7 +68,8 @@ typedef struct edge_listener {
     void *state;
 } edge_listener;
 
-#define HEARD_MAX 4096
+#define HEARD_MAX       4096
+#define HEARD_BYTES_MAX (4 << 20)
 
 struct edge {
     edge_options o;
@@ -92,6 +95,8 @@ struct edge {
     int64_t pause_until_ms, backoff_ms, old_pause_ms, refused_ms;
     int64_t rest_ms; /* until more of the backlog may go */
     size_t quota;
+    unsigned refusals; /* in a row, of all that waited */
+    bool live_refused;
     bool skipped; /* some of the backlog, whose organisation has no connection */
     _Atomic uint64_t sent, sent_late, refused, unanswered;
 
@@ -101,7 +106,7 @@ struct edge {
     int64_t correction;
     char trouble[EDGE_WHY_MAX];
     edge_heard *heard, **heard_end;
-    size_t heard_count;
+    size_t heard_count, heard_bytes;
     uint64_t heard_lost;
 };
 

@@ -139,6 +139,9 @@ static void print_backlog(const edge_figures *f, buf *to) {
                    (double)f->refused);
     exposition_one(to, "mayday_gateway_sensors_unanswered_total", "counter",
                    "Not confirmed by the broker; they are sent again.", (double)f->unanswered);
+    exposition_one(to, "mayday_gateway_sensors_unheard_total", "counter",
+                   "Of wearables over MQTT, dropped because they came faster than they could be read.",
+                   (double)f->unheard);
     exposition_one(to, "mayday_gateway_backlog_samples", "gauge", "What waits on disk for the broker.",
                    (double)f->backlog.disk);
     exposition_one(to, "mayday_gateway_backlog_memory_samples", "gauge", "What waits in memory.",

@@ -13,20 +13,21 @@
 #include "gateway/edge/spell.h"
 #include "gateway/log.h"
 
-#define LIVE_MOST    64
-#define QUOTA_LEAST  8
-#define QUOTA_MOST   256
-#define SOON_MS      120 /* a batch that took less may grow */
-#define LATE_MS      350 /* one that took more shrinks */
-#define TIMEOUT_MS   10000
-#define REST_MS      250
-#define BACKOFF_MS   500
-#define BACKOFF_MOST 30000
-#define SKIPPED_MS   5000
-#define REFUSED_MS   5000
-#define REFUSED_AT   0x80
-#define SPACE_MAX    (8 << 20)
-#define COMPLAIN_MS  60000
+#define LIVE_MOST     64
+#define QUOTA_LEAST   8
+#define QUOTA_MOST    256
+#define SOON_MS       120 /* a batch that took less may grow */
+#define LATE_MS       350 /* one that took more shrinks */
+#define TIMEOUT_MS    10000
+#define REST_MS       250
+#define BACKOFF_MS    500
+#define BACKOFF_MOST  30000
+#define SKIPPED_MS    5000
+#define REFUSED_MS    5000 /* doubles, while the broker takes nothing of what waited */
+#define REFUSED_TIMES 6
+#define REFUSED_AT    0x80
+#define SPACE_MAX     (8 << 20)
+#define COMPLAIN_MS   60000
 
 /* Those whose organisation has no connection wait on. Returns how many are left. */
 static size_t leave_behind(edge *e, sample **samples, size_t count) {
@@ -68,22 +69,41 @@ static void say_refused(edge *e, const sample *s) {
              s->org.ptr);
 }
 
-/* False: the broker did not answer. */
-static bool settle(edge *e, sample *s, const bus_message *m) {
+typedef struct tally {
+    size_t unanswered, refused, taken;
+} tally;
+
+static void settle(edge *e, sample *s, const bus_message *m, tally *t) {
     if (!m->acked) {
         atomic_fetch_add(&e->unanswered, 1);
+        t->unanswered++;
         backlog_done(e->backlog, s, FATE_UNSENT);
-        return false;
+        return;
     }
     if (m->reason >= REFUSED_AT) {
         say_refused(e, s);
-        e->old_pause_ms = edge_ms() + REFUSED_MS;
+        t->refused++;
         backlog_done(e->backlog, s, FATE_REFUSED);
-        return true;
+        return;
     }
     atomic_fetch_add(s->waited ? &e->sent_late : &e->sent, 1);
+    t->taken++;
     backlog_done(e->backlog, s, FATE_SENT);
-    return true;
+}
+
+/* Whatever is wrong (a policy, a clock) takes its time to be put right, and each try is in the broker's log.
+ * When it takes again what is live, it may take the rest. */
+static void heed_refusals(edge *e, const tally *t, bool live) {
+    if (live && t->taken && e->live_refused) {
+        e->refusals = 0;
+        e->old_pause_ms = 0;
+    }
+    if (live)
+        e->live_refused = t->refused > 0;
+    if (!t->refused)
+        return;
+    e->refusals = t->taken ? 0 : e->refusals < REFUSED_TIMES ? e->refusals + 1 : e->refusals;
+    e->old_pause_ms = edge_ms() + ((int64_t)REFUSED_MS << (e->refusals ? e->refusals - 1 : 0));
 }
 
 static void back_off(edge *e) {
@@ -101,16 +121,18 @@ static void back_off(edge *e) {
 static int64_t publish(edge *e, sample **samples, size_t count) {
     CLEANUP(buf_release) buf space = BUF(SPACE_MAX);
     bus_message messages[QUOTA_MOST] = {0};
-    bool answered = true;
+    tally t = {0};
     count = leave_behind(e, samples, count);
     if (count == 0)
         return NOBODY;
     int64_t began = edge_ms();
+    bool live = !samples[0]->waited;
     if (load(samples, count, messages, &space) == 0)
         (void)bus_publish(e->o.bus, messages, count, TIMEOUT_MS);
     for (size_t i = 0; i < count; i++)
-        answered &= settle(e, samples[i], &messages[i]);
-    if (!answered) {
+        settle(e, samples[i], &messages[i], &t);
+    heed_refusals(e, &t, live);
+    if (t.unanswered) {
         back_off(e);
         return HUNG_UP;
     }

@@ -1,30 +1,30 @@
-/* ear.c - see fences.h: positions and check-ins, from Paho's thread to the service's.
+/* ear.c - see fences.h: positions, check-ins, answers and alarms, from Paho's thread to the service's.
  *
  * Bounded: positions that a service which stands still would leave in the queue are not kept beyond
- * HEARD_MAX; the database has them. Check-ins have room of their own. */
+ * HEARD_MAX; the database has them. What people say has room of its own. */
 #include "gateway/fences/fences.h"
 
 #include <errno.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/topic.h"
+#include "gateway/peers.h"
 
 #define HEARD_MAX   100000
 #define CHECKS_MAX  10000
 #define PAYLOAD_MAX 4096
-#define ABOUT_NOW   (120 * INSTANT_SECOND) /* so far a clock may be from ours to be believed */
+#define BEHIND      (120 * INSTANT_SECOND) /* so late a live position may be, or a clock, to be believed */
+#define AHEAD       (2 * INSTANT_SECOND)   /* so far ahead of ours a clock */
 
 struct fences_ear {
-    pthread_mutex_t lock;
-    fence_heard *first, **end;
-    size_t count, lost;
+    peers *online;
+    funnel *heard;
 };
 
-static fence_heard *make(fence_heard_kind kind, text org, text person, text payload) {
-    fence_heard *one = malloc(sizeof *one + org.len + person.len + payload.len + 2);
+static fence_heard *make(fence_heard_kind kind, text org, text whose, text payload) {
+    fence_heard *one = malloc(sizeof *one + org.len + whose.len + payload.len + 2);
     if (!one)
         return NULL;
     char *at = (char *)(one + 1);
@@ -32,59 +32,103 @@ static fence_heard *make(fence_heard_kind kind, text org, text person, text payl
     memcpy(at, org.ptr, org.len);
     at[org.len] = '\0';
     at += org.len + 1;
-    one->person = at;
-    memcpy(at, person.ptr, person.len);
-    at[person.len] = '\0';
-    at += person.len + 1;
+    one->whose = at;
+    memcpy(at, whose.ptr, whose.len);
+    at[whose.len] = '\0';
+    at += whose.len + 1;
     if (payload.len)
         memcpy(at, payload.ptr, payload.len);
     one->payload = (text){at, payload.len};
     return one;
 }
 
-static void hear(fences_ear *e, fence_heard_kind kind, text org, text topic, text payload) {
-    address where;
-    if (payload.len > PAYLOAD_MAX || !address_parse(topic, &where))
+static void hear(fences_ear *e, fence_heard_kind kind, text org, text whose, text payload) {
+    if (payload.len > PAYLOAD_MAX || whose.len == 0)
         return;
-    fence_heard *one = make(kind, org, where.id, payload);
-    size_t room = HEARD_MAX + (kind == FENCE_HEARD_CHECK_IN ? CHECKS_MAX : 0);
-    (void)pthread_mutex_lock(&e->lock);
-    if (one && e->count < room) {
-        *e->end = one;
-        e->end = &one->next;
-        e->count++;
-        one = NULL;
-    } else {
-        e->lost++;
-    }
-    (void)pthread_mutex_unlock(&e->lock);
-    free(one);
+    fence_heard *one = make(kind, org, whose, payload);
+    funnel_put(e->heard, 0, one ? &one->item : NULL,
+               HEARD_MAX + (kind == FENCE_HEARD_LOCATION ? 0 : CHECKS_MAX), FUNNEL_REFUSE);
+}
+
+/* The person, or incident, that a topic is about; empty: it is about none. */
+static text about(text topic) {
+    address where;
+    return address_parse(topic, &where) ? where.id : (text){NULL, 0};
 }
 
 static void hear_location(void *context, text org, text topic, text payload, text sender, bool retained) {
     (void)sender;
     if (!retained && payload.len)
-        hear(context, FENCE_HEARD_LOCATION, org, topic, payload);
+        hear(context, FENCE_HEARD_LOCATION, org, about(topic), payload);
 }
 
-static void hear_check_in(void *context, text org, text topic, text payload, text sender, bool retained) {
+/* To an incident many send where they are: whose it is, our broker says. */
+static void hear_incident(void *context, text org, text topic, text payload, text sender, bool retained) {
+    (void)topic;
+    if (!retained && payload.len && topic_level_valid(sender))
+        hear(context, FENCE_HEARD_LOCATION, org, sender, payload);
+}
+
+static void hear_reply(void *context, text org, text topic, text payload, text sender, bool retained) {
     (void)sender;
     if (!retained && payload.len)
-        hear(context, FENCE_HEARD_CHECK_IN, org, topic, (text){NULL, 0});
+        hear(context, FENCE_HEARD_REPLY, org, about(topic), payload);
+}
+
+static void hear_duty(void *context, text org, text topic, text payload, text sender, bool retained) {
+    (void)sender;
+    if (!retained && payload.len)
+        hear(context, FENCE_HEARD_DUTY, org, about(topic), (text){NULL, 0});
+}
+
+static void hear_raise(void *context, text org, text topic, text payload, text sender, bool retained) {
+    (void)sender;
+    if (!retained && payload.len)
+        hear(context, FENCE_HEARD_RAISE, org, about(topic), (text){NULL, 0});
+}
+
+/* What another gateway says: whoever may have to stand in for it knows who is inside. */
+static void hear_event(void *context, text org, text topic, text payload, text sender, bool retained) {
+    (void)sender;
+    if (!retained && payload.len)
+        hear(context, FENCE_HEARD_EVENT, org, about(topic), payload);
+}
+
+static void hear_status(void *context, text org, text topic, text payload, text sender, bool retained) {
+    const fences_ear *e = context;
+    (void)sender;
+    (void)retained;
+    peers_heard(e->online, org, topic, payload);
+}
+
+bool fences_ear_alone(fences_ear *e, text org, text judge, text self) {
+    return !peers_online(e->online, org, judge) && peers_elders(e->online, org, self) == 0;
 }
 
 int fences_ear_open(bus *b, fences_ear **ret_ear) {
+    static const struct {
+        const char *filter;
+        bus_seen seen;
+    } rows[] = {{"user/+/location", hear_location}, {"alert/+/location", hear_incident},
+                {"user/+/reply", hear_reply},       {"user/+/duty", hear_duty},
+                {"alert/+/raise", hear_raise},      {"zone/+/event", hear_event},
+                {"gateway/+/status", hear_status}};
     fences_ear *e = calloc(1, sizeof *e);
-    if (!e)
+    if (e)
+        e->online = peers_new();
+    if (!e || !e->online) {
+        free(e);
         return -ENOMEM;
-    (void)pthread_mutex_init(&e->lock, NULL);
-    e->end = &e->first;
+    }
+    int fault = funnel_new(NULL, &e->heard);
+    if (fault < 0) {
+        (void)peers_free(e->online);
+        free(e);
+        return fault;
+    }
     /* From here on the bus knows it. */
-    int fault = bus_listen(b, "user/+/location", hear_location, e);
-    if (fault == 0)
-        fault = bus_listen(b, "user/+/reply", hear_check_in, e);
-    if (fault == 0)
-        fault = bus_listen(b, "user/+/duty", hear_check_in, e);
+    for (size_t i = 0; fault == 0 && i < ARRAY_LEN(rows); i++)
+        fault = bus_listen(b, rows[i].filter, rows[i].seen, e);
     *ret_ear = e;
     return fault;
 }
@@ -92,25 +136,15 @@ int fences_ear_open(bus *b, fences_ear **ret_ear) {
 fences_ear *fences_ear_close(fences_ear *e) {
     if (!e)
         return NULL;
-    while (e->first) {
-        fence_heard *one = e->first;
-        e->first = one->next;
-        free(one);
-    }
-    (void)pthread_mutex_destroy(&e->lock);
+    (void)funnel_free(e->heard);
+    (void)peers_free(e->online);
     free(e);
     return NULL;
 }
 
-fence_heard *fences_ear_take(fences_ear *e, size_t *ret_lost) {
-    (void)pthread_mutex_lock(&e->lock);
-    fence_heard *all = e->first;
-    *ret_lost = e->lost;
-    e->first = NULL;
-    e->end = &e->first;
-    e->count = e->lost = 0;
-    (void)pthread_mutex_unlock(&e->lock);
-    return all;
+fence_heard *fences_ear_take(fences_ear *e, uint64_t *ret_lost) {
+    *ret_lost = funnel_lost(e->heard);
+    return (fence_heard *)funnel_take(e->heard, SIZE_MAX);
 }
 
 /* ---- positions ---- */
@@ -118,8 +152,7 @@ fence_heard *fences_ear_take(fences_ear *e, size_t *ret_lost) {
 instant fences_moment(instant said, instant heard_at, bool offline) {
     if (offline)
         return said < heard_at ? said : heard_at;
-    instant apart = said > heard_at ? said - heard_at : heard_at - said;
-    return apart <= ABOUT_NOW ? said : heard_at;
+    return said <= heard_at + AHEAD && said >= heard_at - BEHIND ? said : heard_at;
 }
 
 static double number_of(const json *body, const char *name) {

@@ -7,13 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define UNSAID_MAX    50000
+#define UNSAID_MAX    50000 /* alarms have as much room again */
 #define BATCH         64
 #define SAY_MS        2000
 #define REFUSED_AT    0x80
 #define REFUSALS_MAX  10
+#define ALARM_TRIES   1000
 #define STAYS_MAX     256
 #define IDLE          (3600 * INSTANT_SECOND)
+#define BEHIND        (60 * INSTANT_SECOND) /* a position as old waited on its device */
+#define BEHIND_MS     10000                 /* and may be followed by others for so long */
+#define AHEAD         (5 * INSTANT_SECOND)
 #define EVENT_FIGURE  "mayday_gateway_zone_events_total"
 #define REFUSE_FIGURE "mayday_gateway_zone_events_given_up_total"
 
@@ -52,6 +56,8 @@ void fence_org_forget(fence_org *o) {
     }
     o->unsaid_end = &o->unsaid;
     o->unsaid_count = o->inside = 0;
+    o->followed = o->stood_in = false;
+    fence_questions_forget(o);
     HASH_ITER(hh, o->people, p, next) {
         HASH_DEL(o->people, p);
         (void)person_free(p);
@@ -62,9 +68,11 @@ fence_org *fence_org_free(fence_org *o) {
     if (!o)
         return NULL;
     fence_org_forget(o);
+    fence_directory_free(o);
     (void)fences_free(o->zones);
     (void)json_free(o->documents);
     free(o->name);
+    free(o->judge);
     free(o);
     return NULL;
 }
@@ -83,17 +91,16 @@ fence_person *fence_org_person(fence_org *o, text id) {
     HASH_ADD_KEYPTR(hh, o->people, p->id, id.len, p);
     if (!p->hh.tbl)
         return person_free(p); /* there was no memory for it */
-    o->strangers = true;
+    fence_person_introduce(o, p);
     return p;
 }
 
 void fence_org_tidy(fence_org *o, instant now) {
     fence_person *p, *next;
-    fence_stay stay;
     size_t inside = 0;
     HASH_ITER(hh, o->people, p, next) {
-        size_t stays = fence_walker_stays(p->walker, &stay, 1);
-        inside += stays;
+        size_t stays = fence_walker_inside(p->walker);
+        inside += stays > 0;
         if (stays || p->dirty || p->unsaid || fence_walker_seen(p->walker) > now - IDLE)
             continue;
         HASH_DEL(o->people, p);
@@ -138,20 +145,46 @@ int fence_org_load(fence_org *o, const json *documents, fence_bad bad, void *con
     return 0;
 }
 
+/* ---- while another judges ---- */
+
+void fence_org_follow(fence_org *o, text zone, text event) {
+    CLEANUP(json_freep) json *body = NULL;
+    fence_stay stay = {0};
+    if (!o->followed || json_parse_once(event, &body) != JSON_OK || zone.len > FENCE_ZONE_MAX)
+        return;
+    text id = json_get_string(body, "person");
+    fence_kind kind = fence_kind_of(json_get_string(body, "event"));
+    fence_person *p = id.len ? fence_org_person(o, id) : NULL;
+    if (!p || instant_parse(json_get_string(body, "ts"), &stay.since) < 0)
+        return;
+    if (kind == FENCE_ENTERED || kind == FENCE_LEFT)
+        fence_walker_leave(p->walker, zone);
+    memcpy(stay.zone, zone.ptr, zone.len);
+    if (kind == FENCE_ENTERED || kind == FENCE_LEFT)
+        (void)!fence_walker_restore(p->walker, kind == FENCE_ENTERED ? &stay : NULL, stay.since);
+}
+
 /* ---- what there is to say ---- */
 
-static int queue(fence_org *o, fence_person *p, fence_message *m) {
-    if (m->payload.len == 0)
-        return 0;
-    fence_said *one = o->unsaid_count < UNSAID_MAX ? malloc(sizeof *one + m->topic.len + 1) : NULL;
-    if (!one)
-        return -ENOMEM;
-    *one = (fence_said){.about = p};
-    memcpy(one->topic, m->topic.ptr, m->topic.len + 1);
-    one->payload = buf_steal(&m->payload);
+static void put_last(fence_org *o, fence_said *one) {
+    one->next = NULL;
     *o->unsaid_end = one;
     o->unsaid_end = &one->next;
     o->unsaid_count++;
+}
+
+int fence_org_queue(fence_org *o, fence_person *p, fence_message *m, bool alarm, const char *check) {
+    size_t room = alarm ? 2 * UNSAID_MAX : UNSAID_MAX;
+    if (m->payload.len == 0)
+        return 0;
+    fence_said *one = o->unsaid_count < room ? malloc(sizeof *one + m->topic.len + 1) : NULL;
+    if (!one)
+        return -ENOMEM;
+    *one = (fence_said){.about = p, .alarm = alarm};
+    (void)snprintf(one->check, sizeof one->check, "%s", check ? check : "");
+    memcpy(one->topic, m->topic.ptr, m->topic.len + 1);
+    one->payload = buf_steal(&m->payload);
+    put_last(o, one);
     p->unsaid++;
     return 0;
 }
@@ -165,10 +198,12 @@ static void tell(service_context *s, fence_org *o, fence_person *p, const fence_
     int fault = fence_spell_event(&n, &event);
     if (fault == 0)
         fault = fence_spell_alarm(&n, &alarm);
+    if (fault == 0 && *alarm.check)
+        fence_question_begin(s, o, p, buf_text(&alarm.payload));
+    if (fault == 0) /* the alarm first: it is what matters */
+        fault = fence_org_queue(o, p, &alarm, alarm.alarm, alarm.check);
     if (fault == 0)
-        fault = queue(o, p, &alarm); /* the alarm first: it is what matters */
-    if (fault == 0)
-        fault = queue(o, p, &event);
+        fault = fence_org_queue(o, p, &event, false, NULL);
     if (fault < 0)
         service_log(s, LOG_LEVEL_ERROR, "an event of zone '%s' of %s is lost: %s", what->zone, o->name,
                     strerror(-fault));
@@ -188,57 +223,90 @@ static void tell_all(service_context *s, fence_org *o, fence_person *p, const fe
 
 #define ROLES_MAX 64
 
-void fence_org_take(service_context *s, fence_org *o, fence_person *p, const fix *at) {
+static void note_loss(fence_org *o, fence_person *p, size_t inside) {
+    if (fence_walker_inside(p->walker) < inside)
+        p->dirty = o->stirred = true; /* without a word: its hours are over, it is gone, or not theirs */
+}
+
+void fence_org_take(service_context *s, fence_org *o, fence_person *p, const fix *at, instant heard_at) {
     fence_event events[FENCE_EVENTS_MAX];
     text roles[ROLES_MAX];
+    size_t inside = fence_walker_inside(p->walker);
+    instant now = instant_now();
+    if (fence_walker_seen(p->walker) > now + AHEAD)
+        fence_walker_rewind(p->walker, now);
+    if (heard_at > at->at && heard_at - at->at > BEHIND)
+        p->behind_ms = fences_clock_ms() + BEHIND_MS;
     size_t count = json_length(p->roles) < ROLES_MAX ? json_length(p->roles) : ROLES_MAX;
     for (size_t i = 0; i < count; i++)
         roles[i] = json_string(json_at(p->roles, i));
     tell_all(s, o, p, events, fences_take(o->zones, p->walker, text_of(p->id), roles, count, at, events));
+    note_loss(o, p, inside);
 }
 
 void fence_org_pass(service_context *s, fence_org *o, instant now) {
     fence_event events[FENCE_EVENTS_MAX];
-    fence_stay stay;
+    int64_t clock_ms = fences_clock_ms();
     for (fence_person *p = o->people; p; p = p->hh.next) {
-        bool inside = fence_walker_stays(p->walker, &stay, 1) > 0;
+        size_t inside = fence_walker_inside(p->walker);
+        if (inside == 0 || clock_ms < p->behind_ms) /* what has not come yet may say that they left in time */
+            continue;
         tell_all(s, o, p, events, fences_pass(o->zones, p->walker, now, events));
-        if (inside && fence_walker_stays(p->walker, &stay, 1) == 0)
-            p->dirty = o->stirred = true; /* the zone's hours are over, or it is gone */
+        note_loss(o, p, inside);
     }
 }
 
 void fence_org_checked_in(fence_org *o, fence_person *p, instant now) {
-    fence_stay stay;
     fences_checked_in(o->zones, p->walker, now);
-    if (fence_walker_stays(p->walker, &stay, 1) > 0)
+    if (fence_walker_inside(p->walker) > 0)
         p->dirty = o->stirred = true;
 }
 
 /* ---- saying it ---- */
 
-static void drop_first(fence_org *o) {
+static fence_said *take_first(fence_org *o) {
     fence_said *one = o->unsaid;
     o->unsaid = one->next;
     if (!o->unsaid)
         o->unsaid_end = &o->unsaid;
     o->unsaid_count--;
+    return one;
+}
+
+static void drop_first(fence_org *o) {
+    fence_said *one = take_first(o);
     one->about->unsaid--;
     free(one->payload);
     free(one);
 }
 
-/* True when it is done with. One that is refused again and again must not keep the others. */
-static bool came_through(service_context *s, const fence_org *o, fence_said *one, const bus_message *m) {
-    if (!m->acked)
-        return false;
-    if (m->reason < REFUSED_AT)
-        return true;
-    if (++one->refusals < REFUSALS_MAX)
-        return false;
+/* One that is refused again and again must not keep the others; an alarm goes behind them, and is tried for
+ * long: a broker whose disk is full takes it when there is room. */
+static void refused(service_context *s, fence_org *o, fence_said *one, const bus_message *m) {
+    if (one->alarm && one->refusals < ALARM_TRIES) {
+        put_last(o, take_first(o));
+        return;
+    }
     service_log(s, LOG_LEVEL_ERROR, "the broker refuses what is said of a zone of %s (reason %#x): %s",
                 o->name, (unsigned)m->reason, one->topic);
     service_count(s, REFUSE_FIGURE, 1);
+    drop_first(o);
+}
+
+/* Of the first; false: it is still the first. */
+static bool came_through(service_context *s, fence_org *o, const bus_message *m) {
+    fence_said *one = o->unsaid;
+    if (!m->acked)
+        return false;
+    if (m->reason < REFUSED_AT) {
+        if (*one->check)
+            fence_question_asked(o, one->check);
+        drop_first(o);
+        return true;
+    }
+    if (++one->refusals % REFUSALS_MAX != 0)
+        return false;
+    refused(s, o, one, m);
     return true;
 }
 
@@ -249,11 +317,9 @@ static bool say_some(service_context *s, fence_org *o, size_t count) {
         messages[i] = (bus_message){
             .org = text_of(o->name), .topic = text_of(one->topic), .payload = text_of(one->payload)};
     (void)bus_publish(s->bus, messages, count, SAY_MS);
-    for (size_t i = 0; i < count; i++) { /* in their order: what comes after one that failed is said again */
-        if (!came_through(s, o, o->unsaid, &messages[i]))
+    for (size_t i = 0; i < count; i++) /* in their order: what comes after one that failed is said again */
+        if (!came_through(s, o, &messages[i]))
             return false;
-        drop_first(o);
-    }
     return true;
 }
 

@@ -79,7 +79,7 @@ void fence_message_release(fence_message *m) {
 }
 
 static fence_message fresh(void) {
-    return (fence_message){BUF(TOPIC_LIMIT), BUF(PAYLOAD_LIMIT)};
+    return (fence_message){.topic = BUF(TOPIC_LIMIT), .payload = BUF(PAYLOAD_LIMIT)};
 }
 
 /* ---- JSON ---- */
@@ -206,24 +206,21 @@ static int64_t within(const json *zone) {
     return json_kind_of(value) == JSON_INTEGER ? json_integer(value) : WITHIN;
 }
 
-/* Time made some of it, and dispatch, who drew the zone, the rest. */
-static const char *reason_of(fence_kind kind) {
-    return kind == FENCE_DWELLED || kind == FENCE_LEFT_UNCHECKED ? "timer" : "dispatch";
-}
-
 static int ask(const fence_news *n, const phrases *p, fence_message *m, json **ret_body) {
     CLEANUP(buf_release) buf words = BUF(WORDS_LIMIT);
     char id[UUID_TEXT_LEN + 1];
     text zone = name_of(n);
+    m->alarm = true;
     buf_printf(&m->topic, "mayday/v1/%s/user/%s/check", n->org, n->who->id);
     buf_printf(&words, "%s (%.*s)", p->question, (int)zone.len, zone.ptr);
     int fault = buf_failed(&words) < 0 ? buf_failed(&words) : begin(n, "ask", ret_body, id);
     if (fault == 0)
-        fault = put_text(*ret_body, "reason", text_of(reason_of(n->what->kind)));
+        fault = put_text(*ret_body, "reason", TEXT("zone"));
     if (fault == 0)
         fault = put_text(*ret_body, "text", buf_text(&words));
     if (fault == 0)
         fault = put_text(*ret_body, "lang", text_of(p->lang));
+    (void)snprintf(m->check, sizeof m->check, "%s", fault < 0 ? "" : id);
     return fault < 0 ? fault : json_put(*ret_body, "respond_within", json_new_integer(within(n->zone)));
 }
 
@@ -232,6 +229,7 @@ static int raise_for(const fence_news *n, const phrases *p, fence_message *m, js
     CLEANUP(json_freep) json *thrown = NULL;
     char id[UUID_TEXT_LEN + 1], alert[UUID_TEXT_LEN + 1];
     put_words(n, p, &words);
+    m->alarm = true;
     int fault = buf_failed(&words) < 0 ? buf_failed(&words) : begin(n, "alert", &thrown, alert);
     if (fault == 0)
         fault = begin(n, "raise", ret_body, id);

@@ -1,5 +1,5 @@
-/* store.c - see fences.h: zones and presence in the database (sql/0021), and on this gateway's shelf
- * for when it starts while the database is away. */
+/* store.c - see fences.h: zones and presence in the database (sql/0022), and on this gateway's shelf for when
+ * it starts while the database is away. */
 #include "gateway/fences/fences.h"
 
 #include <errno.h>
@@ -8,13 +8,11 @@
 #include <string.h>
 #include <time.h>
 
-#include "gateway/pg_array.h"
-
 #define SHELF      TEXT("fences")
 #define SAVE_MOST  500
 #define SAVE_LIMIT (8u << 20)
 
-static int64_t clock_ms(void) {
+int64_t fences_clock_ms(void) {
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
@@ -69,9 +67,19 @@ static fence_org *find(fence_org *orgs, text name) {
     return orgs;
 }
 
+static void note_judge(fence_org *o, const pg_rows *rows, size_t i) {
+    if (o->stood_in || pg_is_null(rows, i, 2) || (o->judge && strcmp(o->judge, pg_value(rows, i, 2)) == 0))
+        return;
+    free(o->judge);
+    o->judge = text_copy(text_of(pg_value(rows, i, 2)));
+}
+
 pg_verdict fences_store_look(service_context *s, fence_org **orgs) {
     CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
-    pg_verdict verdict = pg_query(s->c, "SELECT e.org, e.edition FROM mayday.zone_edition e", 0, NULL, &rows);
+    pg_verdict verdict = pg_query(s->c,
+                                  "SELECT e.org, e.edition, j.gateway FROM mayday.zone_edition e "
+                                  "LEFT JOIN mayday.zone_judge j USING (org)",
+                                  0, NULL, &rows);
     for (size_t i = 0; verdict == PG_DONE && i < pg_rows_count(rows); i++) {
         text name = text_of(pg_value(rows, i, 0));
         int64_t edition = 0;
@@ -82,6 +90,7 @@ pg_verdict fences_store_look(service_context *s, fence_org **orgs) {
         }
         if (!o || text_to_i64(text_of(pg_value(rows, i, 1)), 0, INT64_MAX, &edition) < 0)
             continue;
+        note_judge(o, rows, i);
         if (o->edition != edition)
             verdict = load_zones(s, o, edition);
     }
@@ -141,7 +150,9 @@ static pg_verdict replay(service_context *s, fence_org *o) {
         if (!fence_org_person(o, text_of(pg_value(rows, i, 0))))
             return PG_RETRY;
     if (verdict == PG_DONE)
-        verdict = fences_store_people(s, o, true);
+        verdict = fences_people_refresh(s, o);
+    if (verdict == PG_DONE)
+        verdict = fences_people_meet(s, o);
     for (size_t i = 0; verdict == PG_DONE && i < pg_rows_count(rows); i++) {
         fence_person *p = fence_org_person(o, text_of(pg_value(rows, i, 0)));
         instant at = fences_moment(moment_of(rows, i, 1), moment_of(rows, i, 2), is_true(rows, i, 3));
@@ -149,7 +160,7 @@ static pg_verdict replay(service_context *s, fence_org *o) {
         where.accuracy = real_of(rows, i, 6);
         where.speed = real_of(rows, i, 7);
         if (p)
-            fence_org_take(s, o, p, &where);
+            fence_org_take(s, o, p, &where, INT64_MIN);
     }
     return verdict;
 }
@@ -159,22 +170,39 @@ static void dirty_all(fence_org *o) {
         p->dirty = true;
 }
 
-static pg_verdict begin_judging(service_context *s, fence_org *o, bool last_was_us) {
+static pg_verdict learn(service_context *s, fence_org *o) {
+    fence_org_forget(o);
+    pg_verdict verdict = restore(s, o);
+    return verdict == PG_DONE ? fence_questions_restore(s, o) : verdict;
+}
+
+pg_verdict fences_store_follow(service_context *s, fence_org *o) {
+    pg_verdict verdict = learn(s, o);
+    if (verdict == PG_DONE)
+        verdict = fences_people_refresh(s, o);
+    o->followed = verdict == PG_DONE;
+    o->followed_at_ms = fences_clock_ms();
+    return verdict;
+}
+
+static pg_verdict begin_judging(service_context *s, fence_org *o, const char *last) {
+    bool ours = strcmp(last, s->gateway) == 0 || (o->stood_in && o->judge && strcmp(last, o->judge) == 0);
+    bool goes_on = o->held && ours && !o->recalled;
     pg_verdict verdict = PG_DONE;
-    if (o->held && last_was_us && !o->recalled) {
+    if (goes_on) {
         dirty_all(o); /* nobody else judged meanwhile, and we know more than the database */
     } else {
         o->held = false;
-        fence_org_forget(o);
-        verdict = restore(s, o);
-        if (verdict == PG_DONE)
-            verdict = replay(s, o);
-        if (verdict != PG_DONE)
-            return verdict;
-        service_log(s, LOG_LEVEL_NOTICE, "watches the zones of %s", o->name);
+        verdict = learn(s, o);
     }
+    if (verdict == PG_DONE) /* also by one that goes on: it may have been killed for a while */
+        verdict = replay(s, o);
+    if (verdict != PG_DONE)
+        return verdict;
+    if (!goes_on)
+        service_log(s, LOG_LEVEL_NOTICE, "watches the zones of %s", o->name);
     o->held = true;
-    o->recalled = false;
+    o->recalled = o->stood_in = o->followed = false;
     return fences_store_judged(s, o);
 }
 
@@ -185,18 +213,19 @@ pg_verdict fences_store_lock(service_context *s, fence_org *o) {
                                   "SELECT pg_try_advisory_lock(hashtext('mayday.fences'), hashtext($1)),"
                                   " (SELECT j.gateway FROM mayday.zone_judge j WHERE j.org = $1)",
                                   1, with, &rows);
-    o->tried_at_ms = clock_ms();
+    o->tried_at_ms = fences_clock_ms();
     if (verdict != PG_DONE)
         return verdict;
     if (!is_true(rows, 0, 0)) {
-        if (o->held)
+        if (o->held) {
             service_log(s, LOG_LEVEL_NOTICE, "another gateway watches the zones of %s now", o->name);
+            fence_org_forget(o);
+        }
         o->held = o->recalled = false;
-        fence_org_forget(o);
         return PG_DONE;
     }
     o->locked = true;
-    return begin_judging(s, o, strcmp(pg_value(rows, 0, 1), s->gateway) == 0);
+    return begin_judging(s, o, pg_value(rows, 0, 1));
 }
 
 pg_verdict fences_store_unlock(service_context *s, fence_org *o) {
@@ -205,67 +234,6 @@ pg_verdict fences_store_unlock(service_context *s, fence_org *o) {
     fence_org_forget(o);
     return pg_query(s->c, "SELECT pg_advisory_unlock(hashtext('mayday.fences'), hashtext($1))", 1, with,
                     NULL);
-}
-
-/* ---- people ---- */
-
-static char *copied(const pg_rows *rows, size_t row, size_t column) {
-    return pg_is_null(rows, row, column) ? NULL : text_copy(text_of(pg_value(rows, row, column)));
-}
-
-static void know(fence_person *p, const pg_rows *rows, size_t i) {
-    json *roles = NULL;
-    if (json_parse_once(text_of(pg_value(rows, i, 3)), &roles) != JSON_OK)
-        return;
-    free(p->name);
-    free(p->lang);
-    (void)json_free(p->roles);
-    p->name = copied(rows, i, 1);
-    p->lang = copied(rows, i, 2);
-    p->roles = roles;
-    p->known = true;
-}
-
-/* An array of those to look up; false when memory is short. */
-static bool name_unknown(const fence_org *o, buf *to) {
-    pg_array_begin(to);
-    for (const fence_person *p = o->people; p; p = p->hh.next)
-        if (!p->known)
-            pg_array_add(to, text_of(p->id));
-    pg_array_end(to);
-    return buf_failed(to) == 0;
-}
-
-static bool any_unknown(const fence_org *o) {
-    for (const fence_person *p = o->people; p; p = p->hh.next)
-        if (!p->known)
-            return true;
-    return false;
-}
-
-pg_verdict fences_store_people(service_context *s, fence_org *o, bool all) {
-    static const char sql[] = "SELECT p.person, p.name, p.lang, array_to_json(p.roles) FROM mayday.person p"
-                              " WHERE p.org = $1 AND ($2::text[] IS NULL OR p.person = ANY ($2::text[]))";
-    CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
-    CLEANUP(buf_release) buf whom = BUF(SAVE_LIMIT);
-    all = all || !name_unknown(o, &whom);
-    const char *with[] = {o->name, all ? NULL : whom.ptr};
-    pg_verdict verdict = pg_query(s->c, sql, ARRAY_LEN(with), with, &rows);
-    if (verdict != PG_DONE)
-        return verdict;
-    for (size_t i = 0; i < pg_rows_count(rows); i++) {
-        text id = text_of(pg_value(rows, i, 0));
-        fence_person *p = NULL;
-        HASH_FIND(hh, o->people, id.ptr, id.len, p);
-        if (p)
-            know(p, rows, i);
-    }
-    if (all)
-        o->refreshed_people_ms = clock_ms();
-    o->looked_up_at_ms = clock_ms();
-    o->strangers = false;
-    o->unknown = any_unknown(o);
-    return PG_DONE;
 }
 
 /* ---- presence ---- */
@@ -309,17 +277,22 @@ pg_verdict fences_store_judged(service_context *s, const fence_org *o) {
 
 /* ---- the shelf ---- */
 
+/* Without the database also who has left meanwhile: it still has them inside. */
 static int spell_shelved(const fence_org *o, bool away, json *body) {
     CLEANUP(json_freep) json *people = json_new_array();
-    fence_stay stay;
-    int fault = people ? json_put(body, "held", json_new_bool(o->held)) : -ENOMEM;
+    CLEANUP(json_freep) json *questions = json_new_array();
+    int fault = people && questions ? json_put(body, "held", json_new_bool(o->held)) : -ENOMEM;
     if (fault == 0)
         fault = json_put(body, "away", json_new_bool(away));
     if (fault == 0)
         fault = json_put(body, "zones", json_share(o->documents));
     for (const fence_person *p = o->people; fault == 0 && p; p = p->hh.next)
-        if (fence_walker_stays(p->walker, &stay, 1) > 0)
+        if (fence_walker_inside(p->walker) > 0 || (away && p->dirty))
             fault = fence_person_spell(p, people);
+    if (fault == 0)
+        fault = fence_questions_spell(o, questions);
+    if (fault == 0)
+        fault = json_put(body, "questions", json_share(questions));
     return fault < 0 ? fault : json_put(body, "people", json_share(people));
 }
 
@@ -337,7 +310,7 @@ void fences_shelve(service_context *s, fence_org *o, bool away) {
         service_log(s, LOG_LEVEL_WARNING, "who is inside of the zones of %s can't be kept: %s", o->name,
                     strerror(-fault));
     o->stirred = false;
-    o->shelved_at_ms = clock_ms();
+    o->shelved_at_ms = fences_clock_ms();
 }
 
 static instant time_in(const json *from, const char *name) {
@@ -352,7 +325,12 @@ static bool flag_in(const json *from, const char *name) {
 
 static void recall_person(fence_org *o, const json *one) {
     const json *stays = json_get(one, "stays");
-    fence_person *p = fence_org_person(o, json_get_string(one, "person"));
+    text id = json_get_string(one, "person");
+    fence_person *p = id.len ? fence_org_person(o, id) : NULL;
+    if (p)
+        p->dirty = !o->recalled; /* we know more of them than the database */
+    if (p && json_length(stays) == 0)
+        (void)!fence_walker_restore(p->walker, NULL, time_in(one, "seen"));
     for (size_t i = 0; p && i < json_length(stays); i++) {
         const json *from = json_at(stays, i);
         text zone = json_get_string(from, "zone");
@@ -387,6 +365,7 @@ static void recall(void *context, text name, text spelled) {
     o->stirred = false;
     for (size_t i = 0; i < json_length(people); i++)
         recall_person(o, json_at(people, i));
+    fence_questions_recall(r->s, o, json_get(body, "questions"));
     o->next = *r->orgs;
     *r->orgs = o;
 }
@@ -394,4 +373,6 @@ static void recall(void *context, text name, text spelled) {
 void fences_recall(service_context *s, fence_org **orgs) {
     if (local_each(s->local, SHELF, recall, &(recollection){s, orgs}) < 0)
         service_log(s, LOG_LEVEL_WARNING, "what was kept of zones can't be read");
+    for (fence_org *o = *orgs; o; o = o->next)
+        fences_people_recall(s, o);
 }

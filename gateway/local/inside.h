@@ -3,10 +3,10 @@
 #define MAYDAY_GATEWAY_LOCAL_INSIDE_H
 
 #include <pthread.h>
-#include <sqlite3.h>
 #include <stdatomic.h>
 
 #include "gateway/local/local.h"
+#include "gateway/local/sqlite.h"
 
 /* Prepared once, when the file is opened; their words are in local.c. */
 typedef enum local_statement {
@@ -55,15 +55,12 @@ struct local {
     int mail_fd;
 };
 
-int local_fault(int sqlite_code); /* 0 or a negative errno */
 void local_lock(local *l);
 void local_unlock(local *l);
 
 /* With the lock held. A statement is ready to be bound; the bytes must live until it is reset. */
 sqlite3_stmt *local_ready(local *l, local_statement which);
-void local_bind(sqlite3_stmt *s, int at, text bytes);
-text local_column(sqlite3_stmt *s, int at);
-NODISCARD int local_run(local *l, local_statement which); /* steps it to its end, resets it */
+NODISCARD int local_run(local *l, local_statement which);
 /* Ends the transaction: commits when `fault` is 0, else rolls back. Returns what came of it. */
 NODISCARD int local_end(local *l, int fault);
 

@@ -15,7 +15,7 @@ static int see(local *l, text key, instant now, bool *ret_new) {
     if (fault < 0)
         return fault;
     s = local_ready(l, LOCAL_SEE);
-    local_bind(s, 1, key);
+    sqlite_bind(s, 1, key);
     (void)sqlite3_bind_int64(s, 2, now);
     fault = local_run(l, LOCAL_SEE);
     *ret_new = sqlite3_changes(l->db) > 0;
@@ -34,8 +34,8 @@ static int add(local *l, text key, text body, bool answer, instant now, size_t *
         gained = 0;
     }
     sqlite3_stmt *s = local_ready(l, LOCAL_ADD_LETTER);
-    local_bind(s, 1, key);
-    local_bind(s, 2, body);
+    sqlite_bind(s, 1, key);
+    sqlite_bind(s, 2, body);
     (void)sqlite3_bind_int(s, 3, answer);
     (void)sqlite3_bind_int64(s, 4, now);
     int fault = local_run(l, LOCAL_ADD_LETTER);
@@ -135,15 +135,15 @@ static int read_mail(local *l, local_statement which, size_t most, int64_t behin
     int code;
     while ((code = sqlite3_step(s)) == SQLITE_ROW) {
         letter one = {.number = sqlite3_column_int64(s, 0),
-                      .key = local_column(s, 1),
-                      .body = local_column(s, 2),
+                      .key = sqlite_column(s, 1),
+                      .body = sqlite_column(s, 2),
                       .received_at = sqlite3_column_int64(s, 3),
                       .answer = sqlite3_column_int(s, 4) != 0};
         visit(context, &one);
     }
     (void)sqlite3_reset(s);
     local_unlock(l);
-    return local_fault(code);
+    return sqlite_fault(code);
 }
 
 int local_read_mail(local *l, size_t most, letter_visit visit, void *context) {

@@ -5,8 +5,8 @@
 
 static sqlite3_stmt *named(local *l, local_statement which, text shelf, text name) {
     sqlite3_stmt *s = local_ready(l, which);
-    local_bind(s, 1, shelf);
-    local_bind(s, 2, name);
+    sqlite_bind(s, 1, shelf);
+    sqlite_bind(s, 2, name);
     return s;
 }
 
@@ -14,7 +14,7 @@ int local_put(local *l, text shelf, text name, text body) {
     if (body.len > LOCAL_DOCUMENT_MAX)
         return -EMSGSIZE;
     local_lock(l);
-    local_bind(named(l, LOCAL_PUT, shelf, name), 3, body);
+    sqlite_bind(named(l, LOCAL_PUT, shelf, name), 3, body);
     int fault = local_run(l, LOCAL_PUT);
     local_unlock(l);
     return fault;
@@ -24,27 +24,25 @@ int local_each(local *l, text shelf, local_visit visit, void *context) {
     int code;
     local_lock(l);
     sqlite3_stmt *s = local_ready(l, LOCAL_EACH);
-    local_bind(s, 1, shelf);
+    sqlite_bind(s, 1, shelf);
     while ((code = sqlite3_step(s)) == SQLITE_ROW)
-        visit(context, local_column(s, 0), local_column(s, 1));
-    (void)sqlite3_reset(s);
-    (void)sqlite3_clear_bindings(s);
+        visit(context, sqlite_column(s, 0), sqlite_column(s, 1));
+    sqlite_rest(s);
     local_unlock(l);
-    return local_fault(code);
+    return sqlite_fault(code);
 }
 
 int local_get(local *l, text shelf, text name, buf *to) {
     local_lock(l);
     sqlite3_stmt *s = named(l, LOCAL_GET, shelf, name);
-    int code = sqlite3_step(s), fault = local_fault(code);
+    int code = sqlite3_step(s), fault = sqlite_fault(code);
     if (code == SQLITE_ROW) {
-        buf_add_text(to, local_column(s, 0));
+        buf_add_text(to, sqlite_column(s, 0));
         fault = buf_failed(to);
     } else if (fault == 0) {
         fault = -ENOENT;
     }
-    (void)sqlite3_reset(s);
-    (void)sqlite3_clear_bindings(s);
+    sqlite_rest(s);
     local_unlock(l);
     return fault;
 }
@@ -52,10 +50,9 @@ int local_get(local *l, text shelf, text name, buf *to) {
 bool local_empty(local *l, text shelf) {
     local_lock(l);
     sqlite3_stmt *s = local_ready(l, LOCAL_ANY);
-    local_bind(s, 1, shelf);
+    sqlite_bind(s, 1, shelf);
     bool any = sqlite3_step(s) == SQLITE_ROW;
-    (void)sqlite3_reset(s);
-    (void)sqlite3_clear_bindings(s);
+    sqlite_rest(s);
     local_unlock(l);
     return !any;
 }
@@ -71,7 +68,7 @@ int local_drop(local *l, text shelf, text name) {
 int local_trim(local *l, text shelf, size_t most) {
     local_lock(l);
     sqlite3_stmt *s = local_ready(l, LOCAL_TRIM);
-    local_bind(s, 1, shelf);
+    sqlite_bind(s, 1, shelf);
     (void)sqlite3_bind_int64(s, 2, (int64_t)most);
     int fault = local_run(l, LOCAL_TRIM);
     local_unlock(l);

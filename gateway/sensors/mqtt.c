@@ -106,6 +106,10 @@ static int open_wearable(sensor *s, sd_event *loop, const json *options, void **
     }
     if (fault == 0)
         fault = sensor_listen(s, filter, hear, w);
+    if (fault == -ENOSPC)
+        (void)snprintf(ret_why, SENSOR_WHY_MAX,
+                       "there are too many different topics; those no longer configured count until the "
+                       "gateway is restarted");
     if (fault < 0) {
         close_wearable(w);
         return fault;

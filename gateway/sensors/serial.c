@@ -60,7 +60,8 @@ static void take_nmea(serial *p, text line) {
         sensor_refused(p->s, verdict);
         return;
     }
-    sensor_knows_time(p->s, one.fix.at);
+    if (nmea_knows_date(p->nmea)) /* else the day is ours */
+        sensor_knows_time(p->s, one.fix.at);
     sensor_sensed(p->s, &one);
 }
 

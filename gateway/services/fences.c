@@ -8,10 +8,11 @@
  * said again after a fault: whoever dies in between, it is one message, and nobody enters twice.
  *
  * Without the database the one that judged goes on, with the zones it has; it keeps who is inside on its
- * shelf. Another may judge as well meanwhile, if it alone lost the database: both say the same. */
+ * shelf. When it dies then, the first of those left stands in: they know who is inside from the database as
+ * it was, and from what was said since. Another may judge as well, if one alone lost the database: both say
+ * the same. */
 #include <poll.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "gateway/fences/fences.h"
 
@@ -28,22 +29,19 @@ extern const service service_fences;
 #define SHELVE_MS   10000
 #define AWAY_MS     1000
 #define REFRESH_MS  60000
+#define FOLLOW_MS   60000
+#define ALONE_MS    3000 /* so long nobody may be there to judge, before we do */
 #define SAY_MOST    1024
 #define SAY_FIRST   64
 
 typedef struct watch {
     fences_ear *ear;
+    uint64_t lost; /* positions, as far as counted */
     fence_org *orgs;
     service_context *s;
     int64_t passed_at_ms, connection; /* connected_ms of the connection that holds our locks */
     bool away;
 } watch;
-
-static int64_t clock_ms(void) {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static fence_org *org_of(watch *w, const char *name) {
     for (fence_org *o = w->orgs; o; o = o->next)
@@ -55,35 +53,56 @@ static fence_org *org_of(watch *w, const char *name) {
 /* ---- what was heard ---- */
 
 static void judge(watch *w, fence_org *o, const fence_heard *one) {
-    fence_person *p = fence_org_person(o, text_of(one->person));
+    if (one->kind == FENCE_HEARD_EVENT)
+        return; /* our own */
+    if (one->kind == FENCE_HEARD_RAISE) {
+        fence_question_raised(o, text_of(one->whose));
+        return;
+    }
+    fence_person *p = fence_org_person(o, text_of(one->whose));
     fix at;
     if (!p)
         return;
-    if (one->kind == FENCE_HEARD_CHECK_IN)
+    switch (one->kind) {
+    case FENCE_HEARD_LOCATION:
+        if (fences_position(one->payload, one->at, &at))
+            fence_org_take(w->s, o, p, &at, one->at);
+        return;
+    case FENCE_HEARD_REPLY:
+        fence_question_answered(o, one->payload);
         fence_org_checked_in(o, p, one->at);
-    else if (fences_position(one->payload, one->at, &at))
-        fence_org_take(w->s, o, p, &at);
+        return;
+    case FENCE_HEARD_DUTY:
+        fence_org_checked_in(o, p, one->at);
+        return;
+    case FENCE_HEARD_NOTHING:
+    case FENCE_HEARD_RAISE:
+    case FENCE_HEARD_EVENT:
+        return;
+    }
 }
 
 /* Roles decide which zones are somebody's: they are looked up before a first position is judged. */
 static pg_verdict look_up(watch *w, fence_heard *all) {
     pg_verdict verdict = PG_DONE;
-    for (const fence_heard *one = all; one; one = one->next) {
+    for (const fence_heard *one = all; one; one = (const fence_heard *)one->item.next) {
         fence_org *o = org_of(w, one->org);
         if (o && o->held && one->kind == FENCE_HEARD_LOCATION)
-            (void)fence_org_person(o, text_of(one->person));
+            (void)fence_org_person(o, text_of(one->whose));
     }
     for (fence_org *o = w->orgs; o && w->s->c && verdict == PG_DONE; o = o->next) {
-        bool everybody = clock_ms() - o->refreshed_people_ms >= LOOK_UP_MS;
-        bool some = o->strangers || (o->unknown && clock_ms() - o->looked_up_at_ms >= STRANGER_MS);
-        if (o->held && (everybody || some))
-            verdict = fences_store_people(w->s, o, everybody);
+        bool everybody = fences_clock_ms() - o->refreshed_people_ms >= LOOK_UP_MS;
+        bool some = o->strangers || (o->unknown && fences_clock_ms() - o->looked_up_at_ms >= STRANGER_MS);
+        if (o->held && everybody)
+            verdict = fences_people_refresh(w->s, o);
+        if (o->held && some && verdict == PG_DONE)
+            verdict = fences_people_meet(w->s, o);
     }
     return verdict;
 }
 
 static pg_verdict listen(watch *w) {
-    size_t lost = 0, count = 0;
+    uint64_t lost = 0, count = 0;
     fence_heard *all = fences_ear_take(w->ear, &lost);
     pg_verdict verdict = look_up(w, all);
     while (all) {
@@ -91,23 +110,26 @@ static pg_verdict listen(watch *w) {
         fence_org *o = org_of(w, one->org);
         if (o && o->held) {
             judge(w, o, one);
-            count++;
+            count += one->kind == FENCE_HEARD_LOCATION;
+        } else if (o && one->kind == FENCE_HEARD_EVENT) {
+            fence_org_follow(o, text_of(one->whose), one->payload);
         }
-        all = one->next;
+        all = (fence_heard *)one->item.next;
         free(one);
     }
     service_count(w->s, "mayday_gateway_zone_positions_total", count);
-    if (lost)
-        service_count(w->s, "mayday_gateway_zone_positions_lost_total", lost);
+    if (lost > w->lost)
+        service_count(w->s, "mayday_gateway_zone_positions_lost_total", lost - w->lost);
+    w->lost = lost;
     return verdict;
 }
 
 static void pass(watch *w) {
     instant now = instant_now();
     size_t zones = 0, inside = 0, waiting = 0;
-    if (clock_ms() - w->passed_at_ms < PASS_MS)
+    if (fences_clock_ms() - w->passed_at_ms < PASS_MS)
         return;
-    w->passed_at_ms = clock_ms();
+    w->passed_at_ms = fences_clock_ms();
     for (fence_org *o = w->orgs; o; o = o->next) {
         if (!o->held)
             continue;
@@ -131,11 +153,12 @@ static bool is_deaf(watch *w, fence_org *o) {
         return false;
     }
     if (o->down_since_ms == 0)
-        o->down_since_ms = clock_ms();
-    return clock_ms() - o->down_since_ms >= DEAF_MS;
+        o->down_since_ms = fences_clock_ms();
+    return fences_clock_ms() - o->down_since_ms >= DEAF_MS;
 }
 
 static pg_verdict settle_lease(watch *w, fence_org *o) {
+    pg_verdict verdict = PG_DONE;
     bool deaf = is_deaf(w, o);
     if (o->locked && (deaf || !o->wanted))
         return fences_store_unlock(w->s, o);
@@ -143,9 +166,12 @@ static pg_verdict settle_lease(watch *w, fence_org *o) {
         o->held = o->recalled = false;
         fence_org_forget(o);
     }
-    if (!o->locked && o->wanted && o->down_since_ms == 0 && clock_ms() - o->tried_at_ms >= TRY_MS)
-        return fences_store_lock(w->s, o);
-    return PG_DONE;
+    if (!o->locked && o->wanted && o->down_since_ms == 0 && fences_clock_ms() - o->tried_at_ms >= TRY_MS)
+        verdict = fences_store_lock(w->s, o);
+    bool stale = !o->followed || fences_clock_ms() - o->followed_at_ms >= FOLLOW_MS;
+    if (verdict == PG_DONE && o->wanted && !o->held && o->down_since_ms == 0 && stale)
+        verdict = fences_store_follow(w->s, o);
+    return verdict;
 }
 
 static pg_verdict settle_leases(watch *w) {
@@ -166,21 +192,25 @@ static pg_verdict settle_leases(watch *w) {
 
 /* Who is still inside is stored now and then as well, with when they were seen. */
 static void refresh(fence_org *o) {
-    fence_stay stay;
-    if (clock_ms() - o->refreshed_at_ms < REFRESH_MS)
+    if (fences_clock_ms() - o->refreshed_at_ms < REFRESH_MS)
         return;
-    o->refreshed_at_ms = clock_ms();
+    o->refreshed_at_ms = fences_clock_ms();
     for (fence_person *p = o->people; p; p = p->hh.next)
-        if (fence_walker_stays(p->walker, &stay, 1) > 0)
+        if (fence_walker_inside(p->walker) > 0)
             p->dirty = true;
 }
 
 static pg_verdict finish(watch *w, fence_org *o, bool *ret_again) {
-    int64_t now = clock_ms();
+    int64_t now = fences_clock_ms();
+    pg_verdict verdict = fence_questions_look(w->s, o);
+    if (verdict != PG_DONE)
+        return verdict;
     bool said = fence_org_say(w->s, o, SAY_MOST);
     *ret_again = *ret_again || (said && o->unsaid);
+    if (!o->locked) /* another may have it by now, and what it stores is right */
+        return PG_DONE;
     refresh(o);
-    pg_verdict verdict = fences_store_save(w->s, o);
+    verdict = fences_store_save(w->s, o);
     if (verdict == PG_DONE && !o->unsaid && now - o->judged_at_ms >= JUDGED_MS) {
         o->judged_at_ms = now;
         verdict = fences_store_judged(w->s, o);
@@ -211,14 +241,33 @@ static pg_verdict step(service_context *s, void *state, bool *ret_again) {
 
 /* ---- without the database ---- */
 
+static void stand_in(watch *w, fence_org *o) {
+    bool alone = o->wanted && o->followed && bus_up(w->s->bus, text_of(o->name)) && o->judge &&
+                 fences_ear_alone(w->ear, text_of(o->name), text_of(o->judge), text_of(w->s->gateway));
+    int64_t now = fences_clock_ms();
+    if (!alone) {
+        o->alone_since_ms = 0;
+        return;
+    }
+    o->alone_since_ms = o->alone_since_ms ? o->alone_since_ms : now;
+    if (now - o->alone_since_ms < ALONE_MS)
+        return;
+    service_log(w->s, LOG_LEVEL_NOTICE, "stands in for %s: watches the zones of %s", o->judge, o->name);
+    o->held = o->stood_in = o->stirred = true;
+}
+
 static void go_on(watch *w) {
+    for (fence_org *o = w->orgs; o; o = o->next)
+        if (!o->held)
+            stand_in(w, o);
     (void)!listen(w);
     pass(w);
     for (fence_org *o = w->orgs; o; o = o->next) {
         if (!o->held)
             continue;
+        fence_questions_raise(w->s, o);
         (void)fence_org_say(w->s, o, SAY_FIRST);
-        if (o->stirred && clock_ms() - o->shelved_at_ms >= AWAY_MS) {
+        if (o->stirred && fences_clock_ms() - o->shelved_at_ms >= AWAY_MS) {
             o->recalled = false; /* from here on we know more than the database */
             fences_shelve(w->s, o, true);
         }
@@ -227,14 +276,14 @@ static void go_on(watch *w) {
 
 static void without(service_context *s, void *state, int ms) {
     watch *w = state;
-    int64_t until = clock_ms() + ms;
+    int64_t until = fences_clock_ms() + ms;
     w->s = s;
     if (!w->away)
         service_log(s, LOG_LEVEL_WARNING, "the database is away: zones are watched as they were last known");
     w->away = true;
-    while (clock_ms() < until && !service_stopping(s)) {
+    while (fences_clock_ms() < until && !service_stopping(s)) {
         go_on(w);
-        int64_t left = until - clock_ms();
+        int64_t left = until - fences_clock_ms();
         (void)poll(NULL, 0, (int)(left < 0 ? 0 : left < TURN_MS ? left : TURN_MS));
     }
 }

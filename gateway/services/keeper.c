@@ -1,7 +1,7 @@
 /* keeper.c - keeps time for what must happen when nobody does anything: an "Are you OK?" that got no answer,
  * or was answered with a call for help, becomes an alarm; an incident that was closed long enough ago is put
  * away; a clock that waits go by, and that was set; a timer that ran out asks its question
- * (gateway/timers.c).
+ * (gateway/timers/ask.c).
  *
  * An alarm is a raise like any other, published through the broker's journal. Its ids and words are fixed in
  * the database before it is sent (sql/0011_checks.sql), a claim there lasts for seconds and locks nothing:
@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "gateway/phrases.h"
 #include "gateway/service.h"
-#include "gateway/timers.h"
+#include "gateway/timers/ask.h"
 
 #include <stdio.h>
 #include <stdlib.h>

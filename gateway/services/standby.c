@@ -175,7 +175,7 @@ static void listen(standby *st) {
     if (!local_empty(st->s->local, TEXT("handed")))
         (void)!local_each(st->s->local, TEXT("handed"), take_handed, st);
     for (heard *one = ear_take(st->ear); one; one = next) {
-        next = one->next;
+        next = (heard *)one->item.next;
         switch (one->kind) {
         case HEARD_NOTHING:
             break;

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/uuid.h"
 #include "core/plan.h"
+#include "gateway/bus/funnel.h"
 #include "gateway/sending/carriers.h"
 #include "gateway/sending/client.h"
 #include "gateway/service.h"
@@ -144,7 +145,7 @@ typedef enum heard_kind {
 } heard_kind;
 
 typedef struct heard {
-    struct heard *next;
+    funnel_item item;
     heard_kind kind;
     char *org, *sender; /* sender "": not known */
     char alert[UUID_TEXT_LEN + 1];

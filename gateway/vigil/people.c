@@ -28,7 +28,7 @@ void concern_release(concern *c) {
     c->readings = json_free(c->readings);
 }
 
-static void roles_free(watched *p) {
+void watched_forget_roles(watched *p) {
     for (size_t i = 0; i < p->role_count; i++)
         free(p->roles[i]);
     free(p->roles);
@@ -39,7 +39,7 @@ static void roles_free(watched *p) {
 static void forget(vigil *v, watched *p) {
     HASH_DEL(v->people, p);
     (void)body_free(p->body);
-    roles_free(p);
+    watched_forget_roles(p);
     concern_release(&p->about);
     free(p->key);
     free(p);

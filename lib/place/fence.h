@@ -7,6 +7,9 @@
  * accuracy, or FENCE_DOUBT metres when it has none. Between two fixes that are surely outside the straight
  * way is looked at, so that who ran through between them is noticed; not when FENCE_GAP lies between them.
  *
+ * A fix that may be wrong by more than the zone is large, and by more than 100 m, decides nothing, and no way
+ * begins or ends at it.
+ *
  * Late and repeated fixes are left. One that nobody could have come to (faster than FENCE_FASTEST) waits for
  * the next: if that is near it, both count, and nobody passed through what lies between; else it is
  * forgotten.
@@ -92,7 +95,12 @@ typedef struct fence_stay {
 
 /* Where a walker is inside, by name of the zone; returns how many were written. */
 size_t fence_walker_stays(const fence_walker *w, fence_stay *ret_stays, size_t room);
-instant fence_walker_seen(const fence_walker *w); /* the last fix that counted; INT64_MIN: none */
+void fence_walker_leave(fence_walker *w, text zone);         /* somebody else saw it */
+size_t fence_walker_inside(const fence_walker *w);           /* of how many zones */
+instant fence_walker_seen(const fence_walker *w);            /* the last fix that counted; INT64_MIN: none */
+bool fence_walker_last(const fence_walker *w, fix *ret_fix); /* where that was; false: not known */
+/* Our own clock was ahead and went back: nothing that is known happened after `now`. */
+void fence_walker_rewind(fence_walker *w, instant now);
 /* Before the first fix: inside since then (`stay` NULL: nowhere), and fixes up to `seen` are late ones. 0 or
  * -ENOMEM.
  */

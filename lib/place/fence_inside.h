@@ -33,4 +33,37 @@ bool fence_zone_for(const fence_zone *z, text person, const text *roles, size_t 
 bool fences_find(const fences *f, text zone, size_t *ret_index);
 NODISCARD int fences_ready(fences *f); /* makes the tree if it must. 0 or -ENOMEM */
 
+/* ---- one person ---- */
+
+/* What a walker knows of one zone it is in, or so near that the next fix may decide. */
+typedef struct fence_record {
+    char zone[FENCE_ZONE_MAX + 1];
+    size_t index; /* of the walker's edition */
+    bool inside, gone;
+    instant since;    /* inside: since when */
+    instant in_since; /* not yet inside: all fixes since then say so; 0: none */
+    instant out_since;
+    bool has_out;
+    fix out; /* not yet inside: the last fix that was surely outside */
+    bool dwelled, checked, speeding;
+    instant fast_since, fast_at; /* too fast since then; and the last time */
+    double fastest;
+} fence_record;
+
+struct fence_walker {
+    fence_record *records;
+    size_t count, room;
+    uint64_t edition;
+    instant seen;
+    bool has_last, has_strange;
+    fix last, strange;
+};
+
+/* NULL: out of memory. */
+fence_record *fence_walker_add(fence_walker *w, text zone, size_t index);
+bool fence_walker_knows(const fence_walker *w, size_t index);
+void fence_walker_sweep(fence_walker *w); /* what is gone */
+/* After zones were changed: by name. A zone that is gone takes its record with it. */
+void fence_walker_align(const fences *f, fence_walker *w);
+
 #endif

@@ -12,6 +12,7 @@
 #define RINGS_MAX    1000
 #define LINE_MAX     1000
 #define LIST_MAX     100
+#define TITLE_MAX    400 /* bytes: 100 characters */
 #define DWELL_MAX    604800
 #define SPEED_MAX    350
 #define MARGIN_PART  0.1
@@ -305,6 +306,18 @@ static int read_name(fence_zone *z, char *why) {
     return z->name ? 0 : -ENOMEM;
 }
 
+/* What people see and hear: in messages that have their bounds. */
+static int read_title(fence_zone *z, char *why) {
+    const json *value;
+    if (!json_member(z->document, "name", &value))
+        return 0;
+    text name = json_string(value);
+    bool good = name.len > 0 && name.len <= TITLE_MAX && text_is_utf8(name);
+    for (size_t i = 0; good && i < name.len; i++)
+        good = (uint8_t)name.ptr[i] >= 0x20 && name.ptr[i] != 0x7f;
+    return good ? 0 : refuse(why, "name: must be a name of 1 to 100 characters");
+}
+
 static int read_schedule(fence_zone *z, char *why) {
     const json *value;
     char not [SCHEDULE_WHY_MAX] = "";
@@ -319,6 +332,8 @@ static int read_all(yard *y, fence_zone *z, char *why) {
                       "check_in", "for", "alarm", "alarm_on", "answer_within");
     if (fault == 0)
         fault = read_name(z, why);
+    if (fault == 0)
+        fault = read_title(z, why);
     if (fault == 0)
         fault = read_flags(z, why);
     if (fault == 0)

@@ -1,10 +1,7 @@
-/* fence_walk.c - see fence.h: one person's way among the zones. A walker keeps a record of each zone it is
- * in, or so near that the next fix may decide; of all others it keeps nothing. */
+/* fence_walk.c - see fence.h: one person's way among the zones, judged. */
 #include "place/fence_inside.h"
 
-#include <errno.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define DOUBT_LEAST 3.0   /* metres: no receiver is better than that for long, whatever it says */
@@ -12,29 +9,6 @@
 #define STEP_LEAST  (2 * INSTANT_SECOND)
 #define STEP_MOST   (60 * INSTANT_SECOND)
 #define SLOWER      0.9 /* of the limit: then it is over */
-
-typedef struct record {
-    char zone[FENCE_ZONE_MAX + 1];
-    size_t index; /* of the walker's edition */
-    bool inside, gone;
-    instant since;    /* inside: since when */
-    instant in_since; /* not yet inside: all fixes since then say so; 0: none */
-    instant out_since;
-    bool has_out;
-    fix out; /* not yet inside: the last fix that was surely outside */
-    bool dwelled, checked, speeding;
-    instant fast_since;
-    double fastest;
-} record;
-
-struct fence_walker {
-    record *records;
-    size_t count, room;
-    uint64_t edition;
-    instant seen;
-    bool has_last, has_strange;
-    fix last, strange;
-};
 
 typedef struct taking {
     fences *f;
@@ -46,72 +20,6 @@ typedef struct taking {
     fence_event *events;
     size_t said;
 } taking;
-
-int fence_walker_new(fence_walker **ret_walker) {
-    fence_walker *w = calloc(1, sizeof *w);
-    if (!w)
-        return -ENOMEM;
-    w->seen = INT64_MIN;
-    *ret_walker = w;
-    return 0;
-}
-
-fence_walker *fence_walker_free(fence_walker *w) {
-    if (w)
-        free(w->records);
-    free(w);
-    return NULL;
-}
-
-instant fence_walker_seen(const fence_walker *w) {
-    return w->seen;
-}
-
-/* ---- records ---- */
-
-static record *add(fence_walker *w, text zone, size_t index) {
-    if (w->count == w->room) {
-        size_t room = w->room ? w->room * 2 : 2;
-        record *grown = reallocarray(w->records, room, sizeof *grown);
-        if (!grown)
-            return NULL;
-        w->records = grown;
-        w->room = room;
-    }
-    record *r = &w->records[w->count++];
-    *r = (record){.index = index};
-    memcpy(r->zone, zone.ptr, zone.len);
-    return r;
-}
-
-static void sweep(fence_walker *w) {
-    size_t kept = 0;
-    for (size_t i = 0; i < w->count; i++)
-        if (!w->records[i].gone) {
-            if (kept != i)
-                w->records[kept] = w->records[i];
-            kept++;
-        }
-    w->count = kept;
-}
-
-/* After zones were changed: by name. A zone that is gone takes its record with it. */
-static void find_again(const fences *f, fence_walker *w) {
-    if (w->edition == f->edition)
-        return;
-    for (size_t i = 0; i < w->count; i++)
-        if (!fences_find(f, text_of(w->records[i].zone), &w->records[i].index))
-            w->records[i].gone = true;
-    w->edition = f->edition;
-    sweep(w);
-}
-
-static bool has_record(const fence_walker *w, size_t index) {
-    for (size_t i = 0; i < w->count; i++)
-        if (w->records[i].index == index)
-            return true;
-    return false;
-}
 
 /* ---- what is known of a fix ---- */
 
@@ -162,7 +70,7 @@ static fence_event *say(taking *t, fence_kind kind, const fence_zone *z, instant
     return e;
 }
 
-static void leave(taking *t, const fence_zone *z, record *r) {
+static void leave(taking *t, const fence_zone *z, fence_record *r) {
     bool unchecked = z->check_in && !r->checked;
     if (!room_for(t, unchecked ? 2 : 1))
         return;
@@ -172,14 +80,17 @@ static void leave(taking *t, const fence_zone *z, record *r) {
     r->gone = true;
 }
 
-static void dwell(taking *t, const fence_zone *z, record *r, instant now) {
-    if (z->dwell == 0 || r->dwelled || now - r->since < z->dwell || !room_for(t, 1))
+static void dwell(taking *t, const fence_zone *z, fence_record *r, instant now) {
+    instant due = r->since + z->dwell;
+    if (z->dwell == 0 || r->dwelled || now < due || !room_for(t, 1))
         return;
-    say(t, FENCE_DWELLED, z, r->since + z->dwell, r->since)->for_s = seconds(z->dwell);
+    if (r->out_since && r->out_since < due && now - r->out_since < FENCE_GAP)
+        return; /* they may have left before it was due: the next fix says so, if one comes */
+    say(t, FENCE_DWELLED, z, due, r->since)->for_s = seconds(z->dwell);
     r->dwelled = true;
 }
 
-static void watch_speed(taking *t, const fence_zone *z, record *r) {
+static void watch_speed(taking *t, const fence_zone *z, fence_record *r) {
     double speed = isnan(z->limit) ? NAN : speed_of(t);
     if (isnan(speed))
         return;
@@ -188,8 +99,9 @@ static void watch_speed(taking *t, const fence_zone *z, record *r) {
         r->fast_since = r->speeding ? r->fast_since : 0;
         return;
     }
-    if (!r->fast_since)
+    if (!r->fast_since || t->at->at - r->fast_at > STEP_MOST) /* of what was between, nothing is known */
         r->fast_since = t->at->at, r->fastest = speed;
+    r->fast_at = t->at->at;
     r->fastest = fmax(r->fastest, speed);
     if (r->speeding || t->at->at - r->fast_since < FENCE_SURE || !room_for(t, 1))
         return;
@@ -205,7 +117,7 @@ static bool is_vague(const fence_zone *z, double doubt) {
     return doubt > fmax(shape_size(z->where), VAGUE_LEAST);
 }
 
-static void stay(taking *t, const fence_zone *z, record *r, double depth) {
+static void stay(taking *t, const fence_zone *z, fence_record *r, double depth) {
     double doubt = doubt_of(t->at);
     if (-depth > z->margin + doubt) {
         r->out_since = r->out_since ? r->out_since : t->at->at;
@@ -219,7 +131,7 @@ static void stay(taking *t, const fence_zone *z, record *r, double depth) {
     watch_speed(t, z, r);
 }
 
-static void enter(taking *t, const fence_zone *z, record *r) {
+static void enter(taking *t, const fence_zone *z, fence_record *r) {
     if (!room_for(t, 1))
         return;
     say(t, FENCE_ENTERED, z, r->in_since, r->in_since);
@@ -232,8 +144,10 @@ static bool passed(const taking *t, const fence_zone *z, const fix *from) {
 }
 
 /* Not inside so far. */
-static void approach(taking *t, const fence_zone *z, record *r, double depth) {
+static void approach(taking *t, const fence_zone *z, fence_record *r, double depth) {
     double doubt = doubt_of(t->at);
+    if (is_vague(z, doubt))
+        return;
     if (-depth > doubt) { /* surely outside */
         r->gone = true;
         if (r->has_out && passed(t, z, &r->out)) {
@@ -243,8 +157,6 @@ static void approach(taking *t, const fence_zone *z, record *r, double depth) {
         }
         return;
     }
-    if (is_vague(z, doubt))
-        return;
     if (depth < 0) {
         r->in_since = 0;
         return;
@@ -258,7 +170,7 @@ static bool counts(const taking *t, const fence_zone *z) {
     return fence_zone_for(z, t->person, t->roles, t->role_count) && schedule_on(&z->when, t->at->at);
 }
 
-static void step(taking *t, record *r) {
+static void step(taking *t, fence_record *r) {
     const fence_zone *z = t->f->zones[r->index];
     double depth = shape_depth(z->where, spot_of(t->at));
     if (!counts(t, z))
@@ -275,25 +187,32 @@ static bool was_outside(const taking *t, const fence_zone *z) {
     return t->before && -shape_depth(z->where, spot_of(t->before)) > doubt_of(t->before);
 }
 
+/* Not near, or nobody knows: an order in which the costly questions are the rare ones. */
+static void pass_by(taking *t, const fence_zone *z) {
+    if (t->before && room_for(t, 1) && passed(t, z, t->before) && was_outside(t, z))
+        say(t, FENCE_PASSED, z, t->at->at, t->at->at);
+}
+
 /* A zone whose neighbourhood the way touched, and that there is no record of. */
 static void meet(void *context, size_t index) {
     taking *t = context;
     const fence_zone *z = t->f->zones[index];
     double doubt = doubt_of(t->at);
-    if (has_record(t->w, index) || !counts(t, z))
+    if (fence_walker_knows(t->w, index) || !counts(t, z))
         return;
     double depth = shape_depth(z->where, spot_of(t->at));
+    bool vague = is_vague(z, doubt);
     if (isnan(depth))
         return;
-    if (-depth > doubt) { /* passing: an order in which the costly questions are the rare ones */
-        if (t->before && room_for(t, 1) && passed(t, z, t->before) && was_outside(t, z))
-            say(t, FENCE_PASSED, z, t->at->at, t->at->at);
+    if (!vague && -depth > doubt) {
+        pass_by(t, z);
         return;
     }
-    record *r = is_vague(z, doubt) ? NULL : add(t->w, text_of(z->name), index);
+    bool outside = was_outside(t, z);
+    fence_record *r = vague && !outside ? NULL : fence_walker_add(t->w, text_of(z->name), index);
     if (!r)
         return;
-    r->has_out = was_outside(t, z);
+    r->has_out = outside;
     if (r->has_out)
         r->out = *t->before;
     approach(t, z, r, depth);
@@ -308,11 +227,13 @@ static void judge(taking *t, const fix *at, const fix *before) {
     for (size_t i = 0; i < w->count; i++)
         step(t, &w->records[i]);
     int fault = grove_along(t->f->trees, t->before ? spot_of(&from) : spot_of(&to), spot_of(&to), meet, t);
-    sweep(w);
+    fence_walker_sweep(w);
     if (fault < 0)
         return; /* the next way begins where this one did, so that nothing is missed */
-    w->last = to;
-    w->has_last = true;
+    if (!t->before || doubt_of(&to) <= VAGUE_LEAST) { /* the way begins where they surely were */
+        w->last = to;
+        w->has_last = true;
+    }
     w->has_strange = false;
     w->seen = to.at;
 }
@@ -323,7 +244,7 @@ size_t fences_take(fences *f, fence_walker *w, text person, const text *roles, s
         .f = f, .w = w, .person = person, .roles = roles, .role_count = role_count, .events = ret_events};
     if (!is_place(at) || at->at <= w->seen || fences_ready(f) < 0)
         return 0;
-    find_again(f, w);
+    fence_walker_align(f, w);
     if (!w->has_last || reachable(&w->last, at)) {
         judge(&t, at, w->has_last ? &w->last : NULL);
         return t.said;
@@ -342,52 +263,21 @@ size_t fences_take(fences *f, fence_walker *w, text person, const text *roles, s
 size_t fences_pass(fences *f, fence_walker *w, instant now, fence_event ret_events[FENCE_EVENTS_MAX]) {
     fix where = w->has_last ? w->last : fix_at(now, NAN, NAN);
     taking t = {.f = f, .w = w, .at = &where, .events = ret_events};
-    find_again(f, w);
+    fence_walker_align(f, w);
     for (size_t i = 0; i < w->count; i++) {
-        record *r = &w->records[i];
+        fence_record *r = &w->records[i];
         const fence_zone *z = f->zones[r->index];
         r->gone = !schedule_on(&z->when, now);
         if (r->inside && !r->gone)
             dwell(&t, z, r, now);
     }
-    sweep(w);
+    fence_walker_sweep(w);
     return t.said;
 }
 
 void fences_checked_in(fences *f, fence_walker *w, instant now) {
-    find_again(f, w);
+    fence_walker_align(f, w);
     for (size_t i = 0; i < w->count; i++)
         if (w->records[i].inside && now >= w->records[i].since)
             w->records[i].checked = true;
-}
-
-/* ---- across a restart ---- */
-
-size_t fence_walker_stays(const fence_walker *w, fence_stay *ret_stays, size_t room) {
-    size_t count = 0;
-    for (const record *r = w->records; r < w->records + w->count && count < room; r++) {
-        if (!r->inside)
-            continue;
-        fence_stay *s = &ret_stays[count++];
-        *s = (fence_stay){
-            .since = r->since, .dwelled = r->dwelled, .checked_in = r->checked, .speeding = r->speeding};
-        memcpy(s->zone, r->zone, sizeof s->zone);
-    }
-    return count;
-}
-
-int fence_walker_restore(fence_walker *w, const fence_stay *stay, instant seen) {
-    record *r = stay ? add(w, text_of(stay->zone), 0) : NULL;
-    if (stay && !r)
-        return -ENOMEM;
-    w->seen = seen > w->seen ? seen : w->seen;
-    w->edition = 0; /* its index is not known yet */
-    if (!stay)
-        return 0;
-    r->inside = true;
-    r->since = stay->since;
-    r->dwelled = stay->dwelled;
-    r->checked = stay->checked_in;
-    r->speeding = stay->speeding;
-    return 0;
 }

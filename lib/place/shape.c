@@ -53,8 +53,13 @@ yard *yard_free(yard *y) {
 
 /* ---- the plane ---- */
 
+/* How far east, the short way round: one step over the 180th meridian is one step. */
+static double east_of(const shape *s, spot at) {
+    return remainder(at.lon - s->middle.lon, 360);
+}
+
 static double metres_x(const shape *s, spot at) {
-    return (at.lon - s->middle.lon) * RADIAN * EARTH_M * s->squeeze;
+    return east_of(s, at) * RADIAN * EARTH_M * s->squeeze;
 }
 
 static double metres_y(const shape *s, spot at) {
@@ -91,6 +96,8 @@ static int lay_plane(shape *s, box b, char why[SHAPE_WHY_MAX]) {
         return refuse(why, "must lie between 85 degrees south and 85 degrees north");
     if (b.east - b.west > 180)
         return refuse(why, "must not cross the 180th meridian: make it two zones");
+    if (s->radius > 0)
+        return 0; /* bounded already; at its far end a degree is shorter than in its middle */
     if (metres_x(s, (spot){b.east, b.north}) * 2 > SHAPE_ACROSS_MAX ||
         metres_y(s, (spot){b.east, b.north}) * 2 > SHAPE_ACROSS_MAX)
         return refuse(why, "must not be more than 100 km across");
@@ -293,8 +300,8 @@ double shape_depth(const shape *s, spot at) {
  * far apart as half way between both, which is right to the second order. */
 static bool circle_crossed(const shape *s, spot from, spot to) {
     double m = RADIAN * EARTH_M;
-    double ax = (from.lon - s->middle.lon) * m * cos((from.lat + s->middle.lat) / 2 * RADIAN);
-    double bx = (to.lon - s->middle.lon) * m * cos((to.lat + s->middle.lat) / 2 * RADIAN);
+    double ax = east_of(s, from) * m * cos((from.lat + s->middle.lat) / 2 * RADIAN);
+    double bx = east_of(s, to) * m * cos((to.lat + s->middle.lat) / 2 * RADIAN);
     double ay = metres_y(s, from), by = metres_y(s, to);
     double dx = bx - ax, dy = by - ay, square = dx * dx + dy * dy;
     double part = square > 0 ? -(ax * dx + ay * dy) / square : 0;
@@ -304,8 +311,6 @@ static bool circle_crossed(const shape *s, spot from, spot to) {
 
 bool shape_crossed(const shape *s, spot from, spot to) {
     GEOSContextHandle_t geos = s->y->geos;
-    if (fabs(from.lon - to.lon) > 180)
-        return false; /* over the 180th meridian, where no zone is */
     if (s->radius > 0)
         return circle_crossed(s, from, to);
     GEOSCoordSequence *ends = project(s, (spot[]){from, to}, 2);
@@ -384,13 +389,11 @@ static void found(void *item, void *with) {
     v->visit(v->context, (size_t)(uintptr_t)item - 1);
 }
 
-int grove_along(const grove *g, spot from, spot to, grove_visit visit, void *context) {
+static int query(const grove *g, spot from, spot to, visitor *v) {
     GEOSContextHandle_t geos = g->y->geos;
     GEOSGeometry *way = NULL;
     double flat[] = {from.lon, from.lat, to.lon, to.lat};
-    if (g->count == 0)
-        return 0;
-    if (fabs(from.lon - to.lon) > 180 || (from.lon == to.lon && from.lat == to.lat)) {
+    if (from.lon == to.lon && from.lat == to.lat) {
         way = GEOSGeom_createPointFromXY_r(geos, to.lon, to.lat);
     } else {
         GEOSCoordSequence *ends = GEOSCoordSeq_copyFromBuffer_r(geos, flat, 2, 0, 0);
@@ -398,7 +401,18 @@ int grove_along(const grove *g, spot from, spot to, grove_visit visit, void *con
     }
     if (!way)
         return -ENOMEM;
-    GEOSSTRtree_query_r(geos, g->tree, way, found, &(visitor){visit, context});
+    GEOSSTRtree_query_r(geos, g->tree, way, found, v);
     GEOSGeom_destroy_r(geos, way);
     return 0;
+}
+
+int grove_along(const grove *g, spot from, spot to, grove_visit visit, void *context) {
+    visitor v = {visit, context};
+    double round = to.lon - from.lon > 180 ? -360 : to.lon - from.lon < -180 ? 360 : 0;
+    if (g->count == 0)
+        return 0;
+    int fault = query(g, from, (spot){to.lon + round, to.lat}, &v);
+    if (fault == 0 && round != 0) /* over the 180th meridian: zones lie on this side of it, or on that */
+        fault = query(g, (spot){from.lon - round, from.lat}, to, &v);
+    return fault;
 }

@@ -255,6 +255,10 @@ static void date_by_anchor(nmea *n, instant now) {
         n->anchor = at;
 }
 
+bool nmea_knows_date(const nmea *n) {
+    return n->anchor != 0;
+}
+
 /* ---- epochs ---- */
 
 /* Speed and course are in RMC already: VTG has no time, and may come before or after the rest. */

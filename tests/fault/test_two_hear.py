@@ -44,8 +44,8 @@ def test_two_gateways_that_hear_one_strap_ask_once_and_raise_one_alarm(site, ser
             alert = one_incident(site, "ann")
             assert len(ann.questions()) == 1
             assert site.rows("SELECT count(*) FROM mayday.check_watch WHERE person = 'ann'") == [(1,)]
-            assert site.rows("SELECT count(*) FROM mayday.notification WHERE alert = %s AND person = 'dora' AND purpose = 'raise'", [alert]) == [(1,)]
             assert len(sim.phone(DORA).wait_texts()) == 1
+            assert site.rows("SELECT count(*) FROM mayday.notification WHERE alert = %s AND person = 'dora' AND purpose = 'raise'", [alert]) == [(1,)]
             ann.close()
     finally:
         server.sql("DELETE FROM mayday.body_rules")

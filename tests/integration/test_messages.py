@@ -128,14 +128,14 @@ def user_property(name, value):
     return b"\x26" + string(name) + string(value)
 
 
-@pytest.mark.parametrize("leaf", ["raise", "action"])
-def test_who_sent_a_raise_or_an_action_is_a_property_and_the_last_one_is_ours(site, leaf):
+@pytest.mark.parametrize("leaf", ["raise", "action", "location"])
+def test_who_sent_a_raise_an_action_or_a_position_of_an_incident_is_a_property_and_the_last_one_is_ours(site, leaf):
     alert = m.uuid7()
     with site.client("dee", ["dispatcher"], version=5) as dee, site.client("ann", version=5) as ann:
         dee.subscribe(f"mayday/v1/acme/alert/+/{leaf}")
-        if leaf == "action":
+        if leaf != "raise":
             assert ann.publish(m.topic("alert", alert, "raise"), m.dump(m.raise_())) == 0
-        said = m.raise_() if leaf == "raise" else m.message(action="note", reason="behind the shed")
+        said = {"raise": m.raise_, "action": lambda: m.message(action="note", reason="behind the shed"), "location": m.location}[leaf]()
         ann.send_publish(m.topic("alert", alert, leaf), m.dump(said), properties=user_property("sender", "dee"))
         heard = dee.receive()
         assert json.loads(heard.payload)["id"] == said["id"]

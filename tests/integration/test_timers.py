@@ -257,6 +257,7 @@ def test_a_duress_word_in_the_text_is_a_call_for_help(timers, minutes):
     timers.settle("settle_timers", said)
     assert timers.state() == ("running" if minutes else "ended"), "as it was said"
     assert timers.alarms() == [("sam", True)], "once"
+    assert timers.sql("SELECT duress FROM mayday.check_watch WHERE check_id = %s", [said]) == [(True,)], "silently"
     timers.say(20, text="marigolds, many")
     assert timers.alarms() == [], "another word"
 

@@ -9,77 +9,9 @@ import pytest
 
 from support import messages as m
 from support.site import BUILD, wait_until
+from support.zones import Field, LAT, LON, circle, north
 
 MAYDAY = BUILD / "bin" / "mayday"
-LAT, LON = 47.0, 8.0
-METRE = 1 / 111195.0
-
-
-def north(metres):
-    return LAT + metres * METRE
-
-
-def circle(zone="yard", radius=100, **more):
-    return {"zone": zone, "shape": {"circle": {"lat": LAT, "lon": LON, "radius": radius}}, **more}
-
-
-class Field:
-    """An organisation of the test's own. Positions have times of the last minute and a half, each a little later than the one before."""
-
-    def __init__(self, site, org):
-        self.site, self.org, self.clock = site, org, time.time() - 90
-        self.dora = site.client("dora", ["dispatcher"], org=org)
-        assert self.dora.subscribe(*[f"mayday/v1/{org}/{filter_}" for filter_ in (
-            "zone/+/event", "role/dispatcher/broadcast", "alert/+/raise")]) == [1, 1, 1]
-        self.people = {}
-
-    def put(self, *zones):
-        for zone in zones:
-            self.site.rows("SELECT mayday.put_zone(%s, %s)", [self.org, json.dumps(zone)])
-
-    def gateway(self, id="gw1", **settings):
-        return self.site.gateway(id, gateway__organisations=self.org, **settings).start(self.org)
-
-    def watched(self, gateway):
-        wait_until(lambda: f"watches the zones of {self.org}" in gateway.log(), f"{gateway.id} watches")
-        return gateway
-
-    def loaded(self, gateway, zones, times=1):
-        wait_until(lambda: gateway.log().count(f"{self.org} has {zones} zones") == times, f"{zones} zones are loaded")
-
-    def person(self, who):
-        if who not in self.people:
-            self.people[who] = self.site.client(who, ["officer"], org=self.org)
-        return self.people[who]
-
-    def walks(self, who, *metres, step=6, **more):
-        """Positions so many metres north of the middle of the yard."""
-        for each in metres:
-            self.clock += step
-            body = m.location(lat=north(each), lon=LON, accuracy=5.0, **more)
-            body["ts"] = m.moment(self.clock)
-            assert self.person(who).publish(m.topic("user", who, "location", self.org), m.dump(body)) == 0
-
-    def hears(self):
-        p = self.dora.receive(30)
-        body = json.loads(p.payload)
-        return p.topic.split("/")[4], body.get("person"), body.get("event", body.get("text") or body.get("type"))
-
-    def inside(self):
-        return self.site.rows("SELECT zone, person FROM mayday.zone_inside WHERE org = %s ORDER BY 1, 2", [self.org])
-
-    def wait_inside(self, *want):
-        wait_until(lambda: self.inside() == list(want) or None, f"inside are {want}")
-
-    def events(self):
-        return self.site.rows("SELECT person, event FROM mayday.zone_event WHERE org = %s ORDER BY at, event", [self.org])
-
-    def wait_events(self, *want):
-        wait_until(lambda: self.events() == list(want) or None, f"stored are {want}")
-
-    def close(self):
-        for each in [self.dora, *self.people.values()]:
-            each.close()
 
 
 @pytest.fixture
@@ -168,13 +100,24 @@ def test_geojson_goes_in_and_comes_out(run, tmp_path):
     assert run("show", "geo", "disc").returncode == 1
 
 
+def nested(depth):
+    return [nested(depth - 1)] if depth else []
+
+
 @pytest.mark.parametrize("body, why", [
     ({"zone": "a/b", "shape": circle()["shape"]}, "zone: must be a name"),
     ({"type": "Polygon", "coordinates": []}, "make it a Feature"),
     ({"type": "Feature", "id": "x", "geometry": {"type": "Point", "coordinates": [8, 47]}, "properties": {}}, "needs the property 'radius'"),
     ([circle(), circle()], "there are two zones 'yard'"),
     ([circle("good"), circle("bad", radius=1)], "radius: must be a number from 5"),
-    ({"zone": "x", "shape": {"type": "Polygon", "coordinates": [[[179, 1], [-179, 1], [-179, 2], [179, 1]]]}}, "180th meridian")])
+    ({"zone": "x", "shape": {"type": "Polygon", "coordinates": [[[179, 1], [-179, 1], [-179, 2], [179, 1]]]}}, "180th meridian"),
+    ({"zone": "x", "shape": {"type": "Polygon", "coordinates": [[[8, 47], [8.01, 47.01], [8.01, 47], [8, 47.01], [8, 47]]]}}, "Self-intersection"),
+    ({"zone": "x", "shape": {"type": "Polygon", "coordinates": [[[8, 47]] * 20000]}}, "more than 1000 rings or 10000 positions"),
+    ([circle(f"z{i}") for i in range(10001)], "must hold 1 to 10000 zones"),
+    ({"type": "FeatureCollection", "features": None}, "must hold 1 to 10000 zones"),
+    ({"type": "FeatureCollection", "features": [None]}, "neither a zone nor GeoJSON"),
+    (nested(100), "no JSON"),
+    ("x" * (33 << 20), "cannot read")], ids=lambda v: v if isinstance(v, str) and len(v) < 60 else "file")
 def test_what_is_no_zone_is_refused_and_nothing_of_its_file_is_put(run, tmp_path, body, why):
     file = tmp_path / "bad.json"
     file.write_text(json.dumps(body))
@@ -276,7 +219,7 @@ def test_leaving_without_a_check_in_asks_notes_and_raises_as_the_zone_says(field
         assert [what for _, person, what in heard if person == "ann" and what not in ("left", "left_unchecked")] == [
             "ann: has not checked in and has left raise"]
         check = json.loads(checks.receive(30).payload)
-        assert check["reason"] == "timer" and check["respond_within"] == 30
+        assert check["reason"] == "zone" and check["respond_within"] == 30
         field.site.wait_rows("SELECT raised_by, type FROM mayday.alert WHERE org = %s", [("ann", "general")], [field.org])
         field.site.wait_rows("SELECT count(*) FROM mayday.check_watch WHERE org = %s AND person = 'ann'", [(1,)], [field.org])
 
@@ -296,13 +239,97 @@ def test_who_has_checked_in_leaves_in_peace(field):
 
 def test_a_zone_for_a_role_is_for_nobody_else(field):
     field.put(circle("theirs", **{"for": {"roles": ["responder"]}}), circle("ours", **{"for": {"roles": ["officer"]}}))
-    field.person("ann")
-    field.site.wait_rows("SELECT roles FROM mayday.person WHERE org = %s AND person = 'ann'", [(["officer"],)], [field.org])
+    field.known("ann")
     with field.gateway() as gateway:
         field.watched(gateway)
         field.walks("ann", 300, 0, 300, 310)
         assert [field.hears() for _ in range(2)] == [("ours", "ann", "entered"), ("ours", "ann", "left")]
     field.wait_events(("ann", "entered"), ("ann", "left"))
+
+
+def test_who_loses_a_zone_by_their_role_is_not_inside_any_more(field):
+    field.put(circle("ours", **{"for": {"roles": ["officer"]}}), circle("all"))
+    field.known("ann")
+    with field.gateway() as gateway:
+        field.watched(gateway)
+        field.walks("ann", 0)
+        assert sorted(field.hears() for _ in range(2)) == [("all", "ann", "entered"), ("ours", "ann", "entered")]
+        field.wait_inside(("all", "ann"), ("ours", "ann"))
+        field.put(circle("ours", **{"for": {"roles": ["responder"]}}))
+        field.loaded(gateway, 2, times=2)
+        field.walks("ann", 5)
+        field.wait_inside(("all", "ann"))
+    field.wait_events(("ann", "entered"), ("ann", "entered"))
+
+
+def test_positions_sent_to_an_incident_are_judged_and_said_of_who_sent_them(field):
+    field.put(circle())
+    alert = m.uuid7()
+    places = m.topic("alert", alert, "location", field.org)
+
+    def says(who, metres):
+        field.clock += 6
+        body = m.location(lat=north(metres), lon=LON, accuracy=5.0)
+        body["ts"] = m.moment(field.clock)
+        assert field.person(who).publish(places, m.dump(body)) == 0
+    assert field.person("ann").publish(m.topic("alert", alert, "raise", field.org), m.dump(m.raise_())) == 0
+    assert field.hears() == (alert, None, "panic")
+    first, second = field.gateway("gw1"), None
+    try:
+        field.watched(first)
+        says("ann", 300)
+        says("ann", 0)
+        assert field.hears() == ("yard", "ann", "entered")
+        field.wait_inside(("yard", "ann"))
+        first.kill()
+        says("ann", 300)  # while nobody judges: whoever comes finds them in the database
+        says("ann", 310)
+        field.site.wait_rows("SELECT count(*) FROM mayday.location WHERE org = %s AND alert IS NOT NULL", [(4,)], [field.org])
+        second = field.watched(field.gateway("gw2"))
+        assert field.hears() == ("yard", "ann", "left")
+        field.wait_inside()
+    finally:
+        first.stop()
+        if second:
+            second.stop()
+
+
+def test_a_clock_that_was_ahead_makes_nobody_deaf(field):
+    field.put(circle())
+    with field.gateway() as gateway:
+        field.watched(gateway)
+        field.clock = time.time() + 100
+        field.walks("ann", 0)
+        assert field.hears() == ("yard", "ann", "entered")
+
+        def left():
+            field.clock = time.time() - 6.5
+            field.walks("ann", 300)
+            return any(event == "left" for _, event in field.events())
+        wait_until(left, "positions of now count again")
+
+
+def test_organisations_hear_nothing_of_each_other(site, request):
+    ours, theirs = [Field(site, f"{request.node.name[:90]}-{n}") for n in (1, 2)]
+    theirs.put(circle("ours"), circle("theirs"))
+    ours.put(circle("ours", radius=60))
+    both = site.gateway("gw1", gateway__organisations=f"{ours.org} {theirs.org}")
+    try:
+        both.start(ours.org)
+        ours.watched(both)
+        theirs.watched(both)
+        ours.walks("ann", 300, 0)
+        assert ours.hears() == ("ours", "ann", "entered")
+        theirs.walks("ann", 300, 0)
+        assert sorted(theirs.hears() for _ in range(2)) == [("ours", "ann", "entered"), ("theirs", "ann", "entered")]
+        ours.walks("ann", 300, 310)
+        assert ours.hears() == ("ours", "ann", "left")
+        ours.wait_inside()
+        theirs.wait_inside(("ours", "ann"), ("theirs", "ann"))
+    finally:
+        both.stop()
+        ours.close()
+        theirs.close()
 
 
 def test_a_zone_that_is_none_hides_no_other(field):
@@ -329,69 +356,3 @@ def test_the_figures_of_the_zones_are_there(field):
                 text = answer.read().decode()
             return 'mayday_gateway_zone_events_total{event="entered"} 1' in text and "mayday_gateway_zone_people_inside 1" in text
         wait_until(shown, "the figures are there")
-
-
-# ---- without the database
-
-@pytest.fixture(scope="module")
-def mortal():
-    from support.mortal import mortal_server, open_folder
-    with open_folder() as folder, mortal_server(folder) as server:
-        yield server
-
-
-def test_without_the_database_zones_are_watched_as_they_were_and_it_is_brought_in_afterwards(mortal, tmp_path):
-    from support.site import Site
-    with Site(tmp_path / "site", mortal) as site:
-        field = Field(site, "acme")
-        field.put(circle())
-        with field.gateway() as gateway:
-            field.watched(gateway)
-            field.walks("ann", 0)
-            assert field.hears() == ("yard", "ann", "entered")
-            field.wait_inside(("yard", "ann"))
-            field.walks("ben", 300)
-            mortal.stop("immediate")
-            wait_until(lambda: "zones are watched as they were last known" in gateway.log(), "it knows")
-            field.walks("ben", 50)
-            assert field.hears() == ("yard", "ben", "entered")
-            field.walks("ann", 300, 310)
-            assert field.hears() == ("yard", "ann", "left")
-            mortal.start()
-            field.wait_inside(("yard", "ben"))
-            field.wait_events(("ann", "entered"), ("ben", "entered"), ("ann", "left"))
-        field.close()
-
-
-def test_killed_without_the_database_it_remembers_who_is_inside(mortal, tmp_path):
-    from support.site import Site
-    with Site(tmp_path / "site", mortal) as site:
-        field = Field(site, "acme")
-        field.put(circle(radius=120))
-        gateway = field.gateway()
-        try:
-            field.watched(gateway)
-            field.walks("eve", 300)
-            mortal.stop("immediate")
-            wait_until(lambda: "zones are watched as they were last known" in gateway.log(), "it knows")
-            field.walks("eve", 0)
-            assert field.hears() == ("yard", "eve", "entered")
-            shelf = f"file:{gateway.folder}/gateway-gw1.db?mode=ro"
-            wait_until(lambda: '"eve"' in shelved(shelf), "it is on the shelf")
-            gateway.kill()
-            gateway.start("acme")
-            wait_until(lambda: gateway.log().count("zones are watched as they were last known") == 2, "it goes on")
-            field.walks("eve", 10, 300, 310)
-            assert field.hears() == ("yard", "eve", "left"), "and not entered again"
-        finally:
-            gateway.stop()
-            mortal.start()
-        field.close()
-
-
-def shelved(path):
-    import sqlite3
-    with sqlite3.connect(path, uri=True) as db:
-        tables = [name for name, in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return "".join(str([bytes(v).decode(errors="replace") if isinstance(v, bytes) else v for v in row])
-                       for table in tables for row in db.execute(f"SELECT * FROM {table}"))

@@ -95,7 +95,7 @@ class Desk:
         self.console.subscribe(f"mayday/v1/{org}/user/+/vital_alert")
         self.console.subscribe(f"mayday/v1/{org}/user/+/reply")
         self.console.subscribe(f"mayday/v1/{org}/alert/#")
-        self.findings, self.raises, self.replies = [], [], []
+        self.findings, self.raises, self.replies, self.truths = [], [], [], {}
 
     def close(self):
         self.console.close()
@@ -111,7 +111,13 @@ class Desk:
                 self.raises.append((person, said))
             elif leaf == "reply":
                 self.replies.append((person, said))
+            elif leaf == "dispatch" and said:
+                self.truths[person] = said
         return self
+
+    def truth(self, alert):
+        """What dispatch sees of an incident."""
+        return self.hears().truths.get(alert, {})
 
     def sees(self, person, timeout=30, **wanted):
         """A finding about somebody, the newest that fits."""

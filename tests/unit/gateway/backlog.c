@@ -354,6 +354,38 @@ START_TEST(what_our_clock_timed_moves_when_it_is_set_and_what_devices_timed_does
 }
 END_TEST
 
+START_TEST(a_clock_that_is_set_again_and_again_moves_each_by_what_came_after_it) {
+    sample *some[8];
+    backlog *b = open_it();
+    put(b, 2, false);
+    put(b, 4, false);
+    wait_for_disk(b, 2);
+    backlog_shift(b, 1000 * INSTANT_SECOND);
+    put(b, 6, false);
+    wait_for_disk(b, 3);
+    backlog_shift(b, 50 * INSTANT_SECOND);
+    ck_assert_uint_eq(backlog_old(b, some, 1), 1);
+    ck_assert_int_eq(number_of(some[0]), 1052);
+    backlog_done(b, some[0], FATE_REFUSED); /* behind the others, with the time it has by now */
+    backlog_shift(b, -INSTANT_SECOND);
+    put(b, 8, false);
+    wait_for_disk(b, 4);
+    ck_assert_uint_eq(backlog_old(b, some, 8), 4);
+    ck_assert_int_eq(number_of(some[0]), 1053);
+    ck_assert_int_eq(number_of(some[1]), 55);
+    ck_assert_int_eq(number_of(some[2]), 1051);
+    ck_assert_int_eq(number_of(some[3]), 8);
+    for (int i = 0; i < 4; i++)
+        backlog_done(b, some[i], FATE_SENT);
+    wait_for_disk(b, 0);
+    put(b, 10, false);
+    wait_for_disk(b, 1);
+    ck_assert_uint_eq(backlog_old(b, some, 8), 1);
+    ck_assert_int_eq(number_of(some[0]), 10);
+    (void)backlog_close(b);
+}
+END_TEST
+
 START_TEST(a_damaged_file_is_set_aside_and_told) {
     int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     ck_assert_int_eq(write(fd, "no database, but long enough to be taken for one, surely", 56), 56);
@@ -392,6 +424,102 @@ START_TEST(a_file_only_its_owner_can_read) {
 }
 END_TEST
 
+START_TEST(an_alarm_that_is_refused_waits_behind_the_rest_and_is_never_given_up) {
+    sample *some[4];
+    backlog *b = open_it();
+    put(b, 1, true);
+    put(b, 2, false);
+    wait_for_disk(b, 2);
+    ck_assert_uint_eq(backlog_old(b, some, 1), 1);
+    ck_assert_int_eq(number_of(some[0]), 1);
+    backlog_done(b, some[0], FATE_REFUSED);
+    ck_assert_uint_eq(backlog_old(b, some, 4), 2); /* no longer in front */
+    ck_assert_int_eq(number_of(some[0]), 2);
+    backlog_done(b, some[0], FATE_SENT);
+    backlog_done(b, some[1], FATE_UNSENT);
+    for (unsigned tries = 1; tries < 2 * BACKLOG_TRIES_MAX; tries++) {
+        ck_assert_uint_eq(backlog_old(b, some, 4), 1);
+        ck_assert(some[0]->alarm && some[0]->tries == tries);
+        backlog_done(b, some[0], FATE_REFUSED);
+    }
+    ck_assert_uint_eq(look(b).given_up, 0);
+    ck_assert_uint_eq(backlog_old(b, some, 4), 1);
+    backlog_done(b, some[0], FATE_SENT);
+    wait_for_disk(b, 0);
+    (void)backlog_close(b);
+}
+END_TEST
+
+static int64_t id_ms(const sample *s) {
+    uuid id;
+    ck_assert_int_eq(uuid_parse(text_of(s->id), &id), 0);
+    return uuid7_unix_ms(&id);
+}
+
+START_TEST(an_id_made_by_a_wrong_clock_moves_with_its_sample) {
+    sample *some[4];
+    char before[UUID_TEXT_LEN + 1];
+    const int64_t years = INT64_C(4) * 365 * 86400 * INSTANT_SECOND;
+    backlog *b = open_it();
+    put(b, 2, false); /* ours */
+    put(b, 3, false);
+    wait_for_disk(b, 2);
+    put(b, 4, false);
+    ck_assert_uint_eq(backlog_live(b, some, 4), 1);
+    memcpy(before, some[0]->id, sizeof before);
+    backlog_shift(b, -years);
+    ck_assert_str_eq(some[0]->id, before); /* it may be being spelled */
+    backlog_done(b, some[0], FATE_UNSENT);
+    put(b, 6, false);
+    backlog_shift(b, -INSTANT_SECOND); /* so little needs no other id */
+    ck_assert_uint_eq(backlog_live(b, some, 4), 2);
+    ck_assert_int_eq(some[0]->at, T0 + 3 * INSTANT_SECOND - years);
+    ck_assert_int_eq(id_ms(some[0]), (T0 + 4 * INSTANT_SECOND - years) / 1000);
+    ck_assert_str_eq(some[0]->id + 14, before + 14); /* as unique as it was */
+    ck_assert_int_eq(id_ms(some[1]), T0 / 1000);
+    backlog_done(b, some[0], FATE_SENT);
+    backlog_done(b, some[1], FATE_SENT);
+    ck_assert_uint_eq(backlog_old(b, some, 4), 2);
+    ck_assert_int_eq(id_ms(some[0]), some[0]->at / 1000);
+    ck_assert_int_eq(id_ms(some[1]), T0 / 1000); /* the device's own time, and a right one */
+    (void)backlog_close(b);
+}
+END_TEST
+
+START_TEST(what_is_on_its_way_while_the_clock_is_set_moves_before_it_comes_again) {
+    sample *some[4];
+    backlog *b = open_it();
+    put(b, 2, false);
+    ck_assert_uint_eq(backlog_live(b, some, 4), 1);
+    backlog_shift(b, 1000 * INSTANT_SECOND);
+    ck_assert_int_eq(number_of(some[0]), 2);
+    wait_for_disk(b, 1); /* it was written meanwhile */
+    backlog_done(b, some[0], FATE_UNSENT);
+    ck_assert_uint_eq(backlog_old(b, some, 4), 1);
+    ck_assert_int_eq(number_of(some[0]), 1002);
+    (void)backlog_close(b);
+}
+END_TEST
+
+START_TEST(a_file_that_cannot_be_opened_is_tried_again) {
+    int numbers[8];
+    char away[96];
+    (void)snprintf(away, sizeof away, "%s/later", folder);
+    backlog *b = NULL;
+    backlog_options o = {
+        .state_dir = away, .gateway = "gw1", .max_bytes = 1 << 20, .wake = wake, .tell = tell};
+    ck_assert_int_eq(backlog_open(&o, &b), 0);
+    put(b, 1, false);
+    ck_assert(look(b).full);
+    ck_assert_int_eq(mkdir(away, 0700), 0);
+    wait_for_disk(b, 1);
+    ck_assert(!look(b).full);
+    ck_assert_msg(strstr(said, "open now"), "%s", said);
+    ck_assert_uint_eq(drain(b, numbers, 8, FATE_SENT), 1);
+    (void)backlog_close(b);
+}
+END_TEST
+
 Suite *suite_backlog(void) {
     Suite *s = suite_create("backlog");
     TCase *c = tcase_create("all");
@@ -409,9 +537,14 @@ Suite *suite_backlog(void) {
     tcase_add_test(c, closing_writes_what_is_in_memory_also_what_is_on_its_way);
     tcase_add_test(c, without_room_the_oldest_part_grows_coarse_and_alarms_and_the_newest_stay);
     tcase_add_test(c, what_our_clock_timed_moves_when_it_is_set_and_what_devices_timed_does_not);
+    tcase_add_test(c, a_clock_that_is_set_again_and_again_moves_each_by_what_came_after_it);
     tcase_add_test(c, a_damaged_file_is_set_aside_and_told);
     tcase_add_test(c, without_a_file_it_goes_on_in_memory_within_bounds);
     tcase_add_test(c, a_file_only_its_owner_can_read);
+    tcase_add_test(c, an_alarm_that_is_refused_waits_behind_the_rest_and_is_never_given_up);
+    tcase_add_test(c, an_id_made_by_a_wrong_clock_moves_with_its_sample);
+    tcase_add_test(c, what_is_on_its_way_while_the_clock_is_set_moves_before_it_comes_again);
+    tcase_add_test(c, a_file_that_cannot_be_opened_is_tried_again);
     suite_add_tcase(s, c);
     return s;
 }

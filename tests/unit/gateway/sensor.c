@@ -312,16 +312,46 @@ START_TEST(a_receiver_is_believed_while_the_clock_is_plainly_wrong_and_only_then
     int64_t step;
     instant wrong = 1000 * S;
     ck_assert_int_eq(edge_clock_now(&c, wrong, 10 * S, &step), wrong);
-    ck_assert_int_eq(edge_clock_hear(&c, wrong, NOW - S), 0); /* it is as wrong */
-    ck_assert_int_eq(edge_clock_hear(&c, wrong, NOW + 60 * S), NOW + 60 * S - wrong);
+    ck_assert_int_eq(edge_clock_hear(&c, wrong, NOW - S, true), 0); /* it is as wrong */
+    ck_assert_int_eq(edge_clock_hear(&c, wrong, NOW + 60 * S, true), NOW + 60 * S - wrong);
     ck_assert_int_eq(edge_clock_now(&c, wrong + S, 11 * S, &step), NOW + 61 * S);
     ck_assert_int_eq(step, 0);
-    ck_assert_int_eq(edge_clock_hear(&c, wrong + S, NOW + 62 * S), 0); /* that close is good enough */
+    ck_assert_int_eq(edge_clock_hear(&c, wrong + S, NOW + 62 * S, true), 0); /* that close is good enough */
     /* Somebody sets the clock: it agrees with what we knew, but for two seconds. */
     ck_assert_int_eq(edge_clock_now(&c, NOW + 64 * S, 12 * S, &step), NOW + 64 * S);
     ck_assert_int_eq(step, 2 * S);
-    ck_assert_int_eq(edge_clock_hear(&c, NOW + 64 * S, NOW + 7200 * S), 0); /* now the clock is */
+    ck_assert_int_eq(edge_clock_hear(&c, NOW + 64 * S, NOW + 7200 * S, true), 0); /* now the clock is */
     ck_assert_int_eq(edge_clock_now(&c, NOW + 65 * S, 13 * S, &step), NOW + 65 * S);
+}
+END_TEST
+
+START_TEST(a_receiver_that_insists_is_believed_while_nothing_has_set_the_clock) {
+    edge_clock c = {.floor = NOW};
+    int64_t step;
+    instant late = NOW + 60 * S; /* where the machine ended, and not what time it is */
+    (void)edge_clock_now(&c, late, 10 * S, &step);
+    ck_assert_int_eq(edge_clock_hear(&c, late, late + 9999 * S, false), 0); /* not yet awake */
+    for (int i = 1; i <= 4; i++)
+        ck_assert_int_eq(edge_clock_hear(&c, late + i * S, late + (i + 7200) * S, false), 0);
+    ck_assert_int_eq(edge_clock_hear(&c, late + 5 * S, late + 7205 * S, false), 7200 * S);
+    ck_assert_int_eq(edge_clock_now(&c, late + 6 * S, 16 * S, &step), late + 7206 * S);
+    ck_assert_int_eq(step, 0);
+    ck_assert_int_eq(edge_clock_hear(&c, late + 6 * S, late + 7206 * S, false), 0);
+    /* It is set in one step: nothing moves. */
+    ck_assert_int_eq(edge_clock_now(&c, late + 7207 * S, 17 * S, &step), late + 7207 * S);
+    ck_assert_int_eq(step, 0);
+    for (int i = 0; i < 20; i++) /* and then it is believed */
+        ck_assert_int_eq(edge_clock_hear(&c, late + 7207 * S, late + 9999 * S, true), 0);
+}
+END_TEST
+
+START_TEST(a_clock_that_was_set_little_by_little_needs_no_correction_any_more) {
+    edge_clock c = {.floor = NOW, .correction = 8 * S};
+    int64_t step;
+    (void)edge_clock_now(&c, NOW + 100 * S, 10 * S, &step);
+    ck_assert_int_eq(edge_clock_hear(&c, NOW + 100 * S, NOW + 100 * S, true), -8 * S);
+    ck_assert_int_eq(edge_clock_now(&c, NOW + 101 * S, 11 * S, &step), NOW + 101 * S);
+    ck_assert_int_eq(step, 0);
 }
 END_TEST
 
@@ -458,6 +488,8 @@ Suite *suite_sensor(void) {
     tcase_add_test(c, who_stands_still_says_where_only_now_and_then_and_who_moves_always);
     tcase_add_test(c, a_clock_that_is_set_makes_a_step_and_one_that_is_tuned_does_not);
     tcase_add_test(c, a_receiver_is_believed_while_the_clock_is_plainly_wrong_and_only_then);
+    tcase_add_test(c, a_receiver_that_insists_is_believed_while_nothing_has_set_the_clock);
+    tcase_add_test(c, a_clock_that_was_set_little_by_little_needs_no_correction_any_more);
     tcase_add_test(c, a_reading_is_spelled_as_its_message_wants_it);
     tcase_add_test(c, a_fix_is_spelled_as_its_message_wants_it);
     tcase_add_test(c, each_value_is_found_where_it_is_said_to_be);

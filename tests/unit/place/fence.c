@@ -1,6 +1,5 @@
+/* The border of a zone, and the ways through it. */
 #include "support.h"
-
-#include <errno.h>
 
 /* A square of 200 m around home, with a hole of 60 m in its middle. */
 static char *square_with_hole(const char *name) {
@@ -28,30 +27,6 @@ static char *two_squares(void) {
                        lon_of(550), lat_of(-50), lon_of(550), lat_of(50), lon_of(450), lat_of(50),
                        lon_of(450), lat_of(-50)) > 0);
     return spelled;
-}
-
-/* A road of 1 km to the east of home, 30 m wide, with a bend to the north. */
-static char *road(const char *more) {
-    char *spelled = NULL;
-    ck_assert(
-        asprintf(&spelled,
-                 "{\"zone\":\"road\",\"shape\":{\"corridor\":{\"line\":[[%.9f,%.9f],[%.9f,%.9f],[%.9f,%.9f]],"
-                 "\"width\":30}}%s}",
-                 lon_of(0), lat_of(0), lon_of(1000), lat_of(0), lon_of(1000), lat_of(500), more) > 0);
-    return spelled;
-}
-
-/* Straight on at `speed` metres a second, a fix each `every` seconds; goes on from `*second`. */
-static void walk(world *o, double *second, double east, double north, double to_east, double to_north,
-                 double speed, double every, double sigma, noise *n) {
-    double way = hypot(to_east - east, to_north - north), steps = floor(way / speed / every);
-    for (double i = 0; i <= steps; i++, *second += every) {
-        double part = steps > 0 ? i / steps : 0;
-        double x = east + part * (to_east - east), y = north + part * (to_north - north);
-        if (n)
-            x += sigma * normal(n), y += sigma * normal(n);
-        (void)take_fix(o, fix_in(*second, x, y, sigma > 0 ? 1.5 * sigma : NAN));
-    }
 }
 
 START_TEST(who_walks_through_a_circle_enters_once_and_leaves_once) {
@@ -132,26 +107,6 @@ START_TEST(one_is_outside_only_beyond_the_margin_and_for_two_fixes) {
     (void)take_fix(&o, fix_in(302, 575, 0, 10)); /* two, too near each other in time */
     assert_counts(&o, 1, 0, 0);
     (void)take_fix(&o, fix_in(305, 580, 0, 10));
-    assert_counts(&o, 1, 1, 0);
-    world_end(&o);
-}
-END_TEST
-
-START_TEST(a_fix_that_may_be_far_wrong_decides_nothing) {
-    CLEANUP(freep) char *zone = circle_zone("yard", 100, "");
-    world o;
-    world_begin(&o, zone);
-    for (int i = 0; i < 10; i++) /* by the cell of the network */
-        (void)take_fix(&o, fix_in(i * 10, 0, 0, 800));
-    assert_counts(&o, 0, 0, 0);
-    (void)take_fix(&o, fix_in(200, 5, 0, 6));
-    assert_counts(&o, 1, 0, 0);
-    for (int i = 0; i < 10; i++)
-        (void)take_fix(&o, fix_in(300 + i * 10, 600, 0, 800));
-    assert_counts(&o, 1, 0, 0);
-    (void)take_fix(&o, fix_in(500, 600, 0, 6));
-    (void)take_fix(&o, fix_in(505, 600, 0, 800)); /* neither for nor against */
-    (void)take_fix(&o, fix_in(510, 600, 0, 6));
     assert_counts(&o, 1, 1, 0);
     world_end(&o);
 }
@@ -255,266 +210,6 @@ START_TEST(who_leaves_a_road_by_its_bend_has_left) {
 }
 END_TEST
 
-START_TEST(late_and_repeated_fixes_are_left) {
-    CLEANUP(freep) char *zone = circle_zone("yard", 100, "");
-    world o;
-    world_begin(&o, zone);
-    (void)take_fix(&o, fix_in(100, 0, 0, 5));
-    assert_counts(&o, 1, 0, 0);
-    for (int i = 0; i < 5; i++) /* what waited on a device, from before */
-        ck_assert_uint_eq(take_fix(&o, fix_in(i * 20, 500, 0, 5)), 0);
-    ck_assert_uint_eq(take_fix(&o, fix_in(100, 0, 0, 5)), 0);
-    (void)take_fix(&o, fix_in(110, 200, 0, 5));
-    for (int i = 0; i < 5; i++) /* one fix five times is not five fixes */
-        (void)take_fix(&o, fix_in(110, 200, 0, 5));
-    assert_counts(&o, 1, 0, 0);
-    ck_assert_int_eq(fence_walker_seen(o.w), T0 + 110 * INSTANT_SECOND);
-    world_end(&o);
-}
-END_TEST
-
-START_TEST(an_impossible_jump_is_nothing_unless_the_next_fix_agrees) {
-    CLEANUP(freep) char *home = circle_zone("home", 100, "");
-    world o;
-    world_begin(&o, home);
-    put_zone(&o, "{\"zone\":\"far\",\"shape\":{\"circle\":{\"lat\":0,\"lon\":0,\"radius\":500}}}");
-    (void)take_fix(&o, fix_in(0, 0, 0, 5));
-    fix island = fix_at(T0 + 10 * INSTANT_SECOND, 0, 0); /* what a receiver says before it knows */
-    (void)take_fix(&o, island);
-    (void)take_fix(&o, fix_in(20, 0, 0, 5));
-    assert_counts(&o, 1, 0, 0);
-    island.at = T0 + 30 * INSTANT_SECOND;
-    (void)take_fix(&o, island);
-    island.at = T0 + 40 * INSTANT_SECOND;
-    (void)take_fix(&o, island); /* it is so, however one came there */
-    ck_assert_uint_eq(o.by_kind[FENCE_ENTERED], 2);
-    ck_assert_uint_eq(o.by_kind[FENCE_LEFT], 1);
-    ck_assert_uint_eq(o.by_kind[FENCE_PASSED], 0);
-    world_end(&o);
-}
-END_TEST
-
-START_TEST(values_that_are_no_place_are_left) {
-    CLEANUP(freep) char *zone = circle_zone("yard", 100, "");
-    const double bad[][2] = {{NAN, 8}, {47, NAN}, {INFINITY, 8}, {47, -INFINITY}, {91, 8}, {47, 181}};
-    world o;
-    world_begin(&o, zone);
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-        ck_assert_uint_eq(take_fix(&o, fix_at(T0 + (instant)i, bad[i][0], bad[i][1])), 0);
-    ck_assert_int_eq(fence_walker_seen(o.w), INT64_MIN);
-    fix odd = fix_in(10, 0, 0, -5); /* an accuracy and a speed that mean nothing */
-    odd.speed = NAN;
-    ck_assert_uint_eq(take_fix(&o, odd), 1);
-    world_end(&o);
-}
-END_TEST
-
-START_TEST(who_stays_long_enough_dwells_once_with_fixes_or_without) {
-    CLEANUP(freep) char *zone = circle_zone("yard", 100, ",\"dwell\":600");
-    for (int silent = 0; silent < 2; silent++) {
-        world o;
-        world_begin(&o, zone);
-        (void)take_fix(&o, fix_in(0, 0, 0, 5));
-        for (int i = 1; i <= 30; i++)
-            if (silent)
-                count_up(&o, fences_pass(o.f, o.w, T0 + i * 60 * INSTANT_SECOND, o.events));
-            else
-                (void)take_fix(&o, fix_in(i * 60, i % 7, 0, 5));
-        ck_assert_uint_eq(o.by_kind[FENCE_DWELLED], 1);
-        world_end(&o);
-    }
-    world o;
-    world_begin(&o, zone);
-    (void)take_fix(&o, fix_in(0, 0, 0, 5));
-    count_up(&o, fences_pass(o.f, o.w, T0 + 599 * INSTANT_SECOND, o.events));
-    ck_assert_uint_eq(o.count, 0);
-    count_up(&o, fences_pass(o.f, o.w, T0 + 700 * INSTANT_SECOND, o.events));
-    ck_assert_uint_eq(o.count, 1);
-    ck_assert(o.events[0].kind == FENCE_DWELLED && o.events[0].for_s == 600);
-    ck_assert_int_eq(o.events[0].at, T0 + 600 * INSTANT_SECOND);
-    world_end(&o);
-}
-END_TEST
-
-START_TEST(leaving_without_a_check_in_is_told_apart) {
-    CLEANUP(freep) char *zone = circle_zone("yard", 100, ",\"check_in\":true");
-    const struct {
-        double checked; /* when; 0: never */
-        size_t unchecked;
-    } rows[] = {{0, 1}, {-10, 1}, {30, 0}};
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        world o;
-        world_begin(&o, zone);
-        (void)take_fix(&o, fix_in(0, 0, 0, 5));
-        if (rows[i].checked != 0)
-            fences_checked_in(o.f, o.w, T0 + (instant)rows[i].checked * INSTANT_SECOND);
-        (void)take_fix(&o, fix_in(60, 300, 0, 5));
-        (void)take_fix(&o, fix_in(70, 310, 0, 5));
-        assert_counts(&o, 1, 1, 0);
-        ck_assert_msg(o.by_kind[FENCE_LEFT_UNCHECKED] == rows[i].unchecked, "row %zu", i);
-        world_end(&o);
-    }
-}
-END_TEST
-
-START_TEST(who_is_too_fast_is_told_once_until_they_were_slow) {
-    CLEANUP(freep) char *zone = road(",\"speed_limit\":10");
-    world o;
-    world_begin(&o, zone);
-    const double speeds[] = {8,  12, 9, 12, 13, 14, 12, 12, 12, 12, 9.5,
-                             12, 12, 8, 12, 12, 12, 12, 12, 12, 12};
-    double east = 0, top = 0, lasted = 0;
-    for (size_t i = 0; i < ARRAY_LEN(speeds); i++) {
-        fix at = fix_in((double)i, east += 5, 0, 4);
-        at.speed = speeds[i];
-        (void)take_fix(&o, at);
-        for (size_t k = 0; k < o.count; k++)
-            if (o.events[k].kind == FENCE_SPEEDING)
-                top = fmax(top, o.events[k].speed), lasted = o.events[k].for_s;
-    }
-    ck_assert_uint_eq(o.by_kind[FENCE_SPEEDING], 2);
-    ck_assert(top == 14 && lasted == 5);
-    world_end(&o);
-}
-END_TEST
-
-START_TEST(speed_is_taken_from_the_way_when_the_device_does_not_say) {
-    CLEANUP(freep) char *zone = road(",\"speed_limit\":10");
-    for (int fast = 0; fast < 2; fast++) {
-        world o;
-        double second = 0;
-        world_begin(&o, zone);
-        walk(&o, &second, 10, 0, 900, 0, fast ? 25 : 9, 5, 0, NULL);
-        ck_assert_uint_eq(o.by_kind[FENCE_SPEEDING], fast ? 1 : 0);
-        world_end(&o);
-    }
-}
-END_TEST
-
-START_TEST(a_zone_is_for_those_it_names) {
-    const struct {
-        const char *more;
-        size_t entered;
-    } rows[] = {
-        {",\"for\":{\"roles\":[\"officer\"]}", 1},
-        {",\"for\":{\"roles\":[\"nurse\"]}", 0},
-        {",\"for\":{\"people\":[\"bob\",\"ann\"]}", 1},
-        {",\"for\":{\"people\":[\"bob\"]}", 0},
-        {",\"for\":{\"people\":[\"bob\"],\"roles\":[\"nurse\",\"officer\"]}", 1},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        CLEANUP(freep) char *zone = circle_zone("yard", 100, rows[i].more);
-        world o;
-        world_begin(&o, zone);
-        (void)take_fix(&o, fix_in(0, 0, 0, 5));
-        ck_assert_msg(o.by_kind[FENCE_ENTERED] == rows[i].entered, "%s", rows[i].more);
-        world_end(&o);
-    }
-}
-END_TEST
-
-/* 2026-11-21 is a Saturday; home's clock is an hour ahead of UTC. */
-START_TEST(outside_its_hours_a_zone_is_not_there) {
-    CLEANUP(freep)
-    char *zone = circle_zone("yard", 100,
-                             ",\"schedule\":{\"timezone\":\"Europe/Zurich\",\"days\":[\"sat\"],"
-                             "\"from\":\"22:00\",\"to\":\"06:00\"}");
-    const struct {
-        const char *at;
-        double east;
-        size_t entered, left;
-    } rows[] = {
-        {"2026-11-21T20:59:59.000Z", 0, 0, 0},
-        {"2026-11-21T21:00:00.000Z", 0, 1, 0},
-        {"2026-11-22T04:59:59.000Z", 0, 1, 0},
-        {"2026-11-22T05:00:00.000Z", 0, 1, 0}, /* its hours are over */
-        {"2026-11-22T05:10:00.000Z", 500, 1, 0},
-        {"2026-11-22T05:20:00.000Z", 500, 1, 0},
-        {"2026-11-28T22:00:00.000Z", 0, 2, 0},
-        {"2026-11-28T22:10:00.000Z", 500, 2, 0},
-        {"2026-11-28T22:20:00.000Z", 500, 2, 1},
-    };
-    world o;
-    world_begin(&o, zone);
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        fix at = fix_in(0, rows[i].east, 0, 5);
-        ck_assert_int_eq(instant_parse(text_of(rows[i].at), &at.at), 0);
-        (void)take_fix(&o, at);
-        ck_assert_msg(o.by_kind[FENCE_ENTERED] == rows[i].entered && o.by_kind[FENCE_LEFT] == rows[i].left,
-                      "%s", rows[i].at);
-    }
-    world_end(&o);
-}
-END_TEST
-
-START_TEST(a_zone_that_is_changed_keeps_who_is_inside) {
-    CLEANUP(freep) char *small = circle_zone("yard", 100, "");
-    CLEANUP(freep) char *wide = circle_zone("yard", 1000, "");
-    CLEANUP(freep) char *other = circle_zone("a", 100, "");
-    fence_stay stays[4];
-    world o;
-    world_begin(&o, small);
-    (void)take_fix(&o, fix_in(0, 0, 0, 5));
-    put_zone(&o, wide);
-    put_zone(&o, other); /* sorts before it */
-    (void)take_fix(&o, fix_in(60, 10, 0, 5));
-    ck_assert_uint_eq(o.by_kind[FENCE_ENTERED], 2); /* "a" alone was new */
-    (void)take_fix(&o, fix_in(120, 500, 0, 5));
-    (void)take_fix(&o, fix_in(180, 500, 0, 5));
-    ck_assert_uint_eq(o.by_kind[FENCE_LEFT], 1); /* "a" again */
-    ck_assert_uint_eq(fence_walker_stays(o.w, stays, 4), 1);
-    ck_assert_str_eq(stays[0].zone, "yard");
-    put_zone(&o, small);
-    (void)take_fix(&o, fix_in(240, 500, 0, 5));
-    (void)take_fix(&o, fix_in(300, 500, 0, 5));
-    ck_assert_uint_eq(o.by_kind[FENCE_LEFT], 2);
-    fences_drop(o.f, TEXT("a"));
-    fences_drop(o.f, TEXT("a"));
-    ck_assert_uint_eq(fences_count(o.f), 1);
-    ck_assert(fences_zone(o.f, TEXT("yard")) && !fences_zone(o.f, TEXT("a")));
-    world_end(&o);
-}
-END_TEST
-
-START_TEST(a_zone_that_is_dropped_is_left_silently) {
-    CLEANUP(freep) char *zone = circle_zone("yard", 100, "");
-    fence_stay stay;
-    world o;
-    world_begin(&o, zone);
-    (void)take_fix(&o, fix_in(0, 0, 0, 5));
-    fences_drop(o.f, TEXT("yard"));
-    (void)take_fix(&o, fix_in(60, 500, 0, 5));
-    (void)take_fix(&o, fix_in(120, 500, 0, 5));
-    assert_counts(&o, 1, 0, 0);
-    ck_assert_uint_eq(fence_walker_stays(o.w, &stay, 1), 0);
-    world_end(&o);
-}
-END_TEST
-
-START_TEST(a_restart_forgets_nobody_who_is_inside) {
-    CLEANUP(freep) char *zone = circle_zone("yard", 100, ",\"dwell\":600,\"check_in\":true");
-    world before, after;
-    fence_stay stays[4];
-    world_begin(&before, zone);
-    world_begin(&after, zone);
-    (void)take_fix(&before, fix_in(0, 0, 0, 5));
-    fences_checked_in(before.f, before.w, T0 + INSTANT_SECOND);
-    (void)take_fix(&before, fix_in(600, 0, 0, 5));
-    ck_assert_uint_eq(before.by_kind[FENCE_DWELLED], 1);
-    ck_assert_uint_eq(fence_walker_stays(before.w, stays, 4), 1);
-    ck_assert_int_eq(fence_walker_restore(after.w, &stays[0], fence_walker_seen(before.w)), 0);
-    (void)take_fix(&after, fix_in(600, 0, 0, 5)); /* told again by a broker */
-    (void)take_fix(&after, fix_in(1300, 0, 0, 5));
-    ck_assert_uint_eq(after.by_kind[FENCE_ENTERED] + after.by_kind[FENCE_DWELLED], 0);
-    (void)take_fix(&after, fix_in(1400, 300, 0, 5));
-    (void)take_fix(&after, fix_in(1410, 300, 0, 5));
-    assert_counts(&after, 0, 1, 0);
-    ck_assert_uint_eq(after.by_kind[FENCE_LEFT_UNCHECKED], 0);
-    world_end(&before);
-    world_end(&after);
-}
-END_TEST
-
 START_TEST(more_events_than_there_is_room_for_come_with_the_next_fix) {
     world o;
     world_begin(&o, NULL);
@@ -576,25 +271,12 @@ Suite *suite_fence(void) {
     tcase_add_test(c, entering_is_told_with_the_zone_the_time_and_the_fix);
     tcase_add_test(c, noise_at_the_border_makes_one_entering_and_one_leaving);
     tcase_add_test(c, one_is_outside_only_beyond_the_margin_and_for_two_fixes);
-    tcase_add_test(c, a_fix_that_may_be_far_wrong_decides_nothing);
     tcase_add_test(c, who_runs_through_between_two_fixes_has_passed);
     tcase_add_test(c, a_fix_in_doubt_on_the_way_does_not_hide_a_passing);
     tcase_add_test(c, the_straight_way_says_nothing_after_a_long_silence);
     tcase_add_test(c, who_is_in_the_hole_is_outside);
     tcase_add_test(c, both_parts_of_a_zone_are_the_zone);
     tcase_add_test(c, who_leaves_a_road_by_its_bend_has_left);
-    tcase_add_test(c, late_and_repeated_fixes_are_left);
-    tcase_add_test(c, an_impossible_jump_is_nothing_unless_the_next_fix_agrees);
-    tcase_add_test(c, values_that_are_no_place_are_left);
-    tcase_add_test(c, who_stays_long_enough_dwells_once_with_fixes_or_without);
-    tcase_add_test(c, leaving_without_a_check_in_is_told_apart);
-    tcase_add_test(c, who_is_too_fast_is_told_once_until_they_were_slow);
-    tcase_add_test(c, speed_is_taken_from_the_way_when_the_device_does_not_say);
-    tcase_add_test(c, a_zone_is_for_those_it_names);
-    tcase_add_test(c, outside_its_hours_a_zone_is_not_there);
-    tcase_add_test(c, a_zone_that_is_changed_keeps_who_is_inside);
-    tcase_add_test(c, a_zone_that_is_dropped_is_left_silently);
-    tcase_add_test(c, a_restart_forgets_nobody_who_is_inside);
     tcase_add_test(c, more_events_than_there_is_room_for_come_with_the_next_fix);
     tcase_add_test(c, a_thousand_zones_are_told_apart_as_a_plain_loop_does);
     suite_add_tcase(s, c);

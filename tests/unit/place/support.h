@@ -106,4 +106,28 @@ static inline char *circle_zone(const char *name, double radius, const char *mor
     return spelled;
 }
 
+/* A road of 1 km to the east of home, 30 m wide, with a bend to the north. */
+static inline char *road(const char *more) {
+    char *spelled = NULL;
+    ck_assert(
+        asprintf(&spelled,
+                 "{\"zone\":\"road\",\"shape\":{\"corridor\":{\"line\":[[%.9f,%.9f],[%.9f,%.9f],[%.9f,%.9f]],"
+                 "\"width\":30}}%s}",
+                 lon_of(0), lat_of(0), lon_of(1000), lat_of(0), lon_of(1000), lat_of(500), more) > 0);
+    return spelled;
+}
+
+/* Straight on at `speed` metres a second, a fix each `every` seconds; goes on from `*second`. */
+static inline void walk(world *o, double *second, double east, double north, double to_east, double to_north,
+                        double speed, double every, double sigma, noise *n) {
+    double way = hypot(to_east - east, to_north - north), steps = floor(way / speed / every);
+    for (double i = 0; i <= steps; i++, *second += every) {
+        double part = steps > 0 ? i / steps : 0;
+        double x = east + part * (to_east - east), y = north + part * (to_north - north);
+        if (n)
+            x += sigma * normal(n), y += sigma * normal(n);
+        (void)take_fix(o, fix_in(*second, x, y, sigma > 0 ? 1.5 * sigma : NAN));
+    }
+}
+
 #endif

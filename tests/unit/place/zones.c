@@ -78,6 +78,9 @@ START_TEST(what_is_no_zone_is_refused_with_a_sentence) {
         {"{\"zone\":\"a\",\"shape\":{\"corridor\":{\"line\":[[8,47],[8.1,47]]}}}", "a line and a width"},
         {"{\"zone\":\"a\",\"shape\":{\"corridor\":{\"line\":[[8,47],[8.1,47]],\"width\":4}}}",
          "width: must be"},
+        {"{\"zone\":\"a\",\"name\":\"\"," CIRCLE "}", "name: must be a name"},
+        {"{\"zone\":\"a\",\"name\":7," CIRCLE "}", "name: must be a name"},
+        {"{\"zone\":\"a\",\"name\":\"a\\nb\"," CIRCLE "}", "name: must be a name"},
         {"{\"zone\":\"a\",\"dwell\":0," CIRCLE "}", "dwell: must be a number from 1"},
         {"{\"zone\":\"a\",\"speed_limit\":1000," CIRCLE "}", "speed_limit: must be"},
         {"{\"zone\":\"a\",\"check_in\":1," CIRCLE "}", "check_in: must be true or false"},
@@ -186,6 +189,25 @@ START_TEST(depth_is_in_metres_inside_and_outside) {
 }
 END_TEST
 
+START_TEST(a_corridor_that_goes_nowhere_is_refused_or_round) {
+    CLEANUP(json_freep)
+    json *body =
+        parsed_json("{\"zone\":\"a\",\"shape\":{\"corridor\":{\"line\":[[8,47],[8,47]],\"width\":100}}}");
+    char why[FENCE_WHY_MAX] = "";
+    world o;
+    world_begin(&o, NULL);
+    int fault = fences_put(o.f, body, why);
+    if (fault == 0) {
+        (void)take_fix(&o, fix_in(0, 80, 0, 5));
+        assert_counts(&o, 0, 0, 0);
+        (void)take_fix(&o, fix_in(60, 20, 0, 5));
+        assert_counts(&o, 1, 0, 0);
+    }
+    ck_assert_msg(fault == 0 || (fault == -EBADMSG && *why), "%d %s", fault, why);
+    world_end(&o);
+}
+END_TEST
+
 /* ---- time ---- */
 
 static instant moment(const char *spelled) {
@@ -215,6 +237,9 @@ START_TEST(clocks_on_walls_are_right_through_the_years) {
         {"Africa/Johannesburg", "2090-06-01T00:00:00.000Z", 7200},
         {"Asia/Kathmandu", "2026-06-01T00:00:00.000Z", 20700},
         {"Etc/GMT+5", "2026-06-01T00:00:00.000Z", -18000},
+        {"Europe/Dublin", "2061-01-01T00:00:00.000Z", 0}, /* where winter is the exception */
+        {"Europe/Dublin", "2061-07-01T00:00:00.000Z", 3600},
+        {"America/Nuuk", "2061-07-01T00:00:00.000Z", -3600}, /* turns on the day before, by its rule */
         {"UTC", "2026-06-01T00:00:00.000Z", 0},
         {"Europe/Zurich", "1970-01-01T00:00:00.000Z", 3600},
     };
@@ -304,6 +329,7 @@ Suite *suite_zones(void) {
     tcase_add_test(c, a_zone_that_is_refused_leaves_the_one_that_was_there);
     tcase_add_test(c, short_memory_is_said_and_leaks_nothing);
     tcase_add_test(c, depth_is_in_metres_inside_and_outside);
+    tcase_add_test(c, a_corridor_that_goes_nowhere_is_refused_or_round);
     tcase_add_test(c, clocks_on_walls_are_right_through_the_years);
     tcase_add_test(c, hours_go_by_the_wall_clock_when_it_is_put_back_or_forward);
     tcase_add_test(c, a_time_zone_file_that_is_none_is_refused);

@@ -385,6 +385,18 @@ START_TEST(no_beginning_of_a_line_is_read_beyond_its_end_or_gives_another_fix) {
 }
 END_TEST
 
+START_TEST(whose_date_it_is_can_be_asked) {
+    CLEANUP(nmea_freep) nmea *n = fresh();
+    fix f;
+    instant now = at("2026-04-08T11:59:00.000Z");
+    (void)say(n, gga("120000.00", 1, "1.0"), now, &f);
+    ck_assert_int_eq(say(n, gga("120001.00", 1, "1.0"), now, &f), SENSE_GOOD);
+    ck_assert(!nmea_knows_date(n)); /* the host's */
+    (void)say(n, rmc("120002.00", "A", "080426"), now, &f);
+    ck_assert(nmea_knows_date(n));
+}
+END_TEST
+
 START_TEST(no_memory_is_said) {
     nmea *n = NULL;
     heap_allow(0);
@@ -415,6 +427,7 @@ Suite *suite_nmea(void) {
     tcase_add_test(t, after_lost_bytes_the_last_sentence_of_a_line_counts);
     tcase_add_test(t, a_line_without_checksum_is_taken_where_that_is_allowed);
     tcase_add_test(t, no_beginning_of_a_line_is_read_beyond_its_end_or_gives_another_fix);
+    tcase_add_test(t, whose_date_it_is_can_be_asked);
     tcase_add_test(t, no_memory_is_said);
     suite_add_tcase(s, t);
     return s;

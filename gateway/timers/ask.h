@@ -1,7 +1,7 @@
-/* timers.h - asks those who set a timer whether they are OK, once it has run out (sql/0023_timers.sql). A
+/* ask.h - asks those who set a timer whether they are OK, once it has run out (sql/0023_timers.sql). A
  * part of the service keeper, on its thread. */
-#ifndef MAYDAY_GATEWAY_TIMERS_H
-#define MAYDAY_GATEWAY_TIMERS_H
+#ifndef MAYDAY_GATEWAY_TIMERS_ASK_H
+#define MAYDAY_GATEWAY_TIMERS_ASK_H
 
 #include "gateway/service.h"
 

@@ -1,7 +1,7 @@
-/* timers.c - see timers.h. The id of each question is fixed in the database when the timer is set and its
+/* ask.c - see ask.h. The id of each question is fixed in the database when the timer is set and its
  * words when it is claimed, a claim lasts for seconds and locks nothing: whoever dies in between, another try
  * sends the same message again, which changes nothing more. From then on it is a check like any other. */
-#include "gateway/timers.h"
+#include "gateway/timers/ask.h"
 
 #include <stdio.h>
 
