@@ -13,17 +13,19 @@
 #include "core/topic.h"
 #include "gateway/peers.h"
 
-#define HEARD_MAX   100000
-#define CHECKS_MAX  10000
-#define PAYLOAD_MAX 4096
-#define BEHIND      (120 * INSTANT_SECOND) /* so late a live position may be, or a clock, to be believed */
-#define AHEAD       (2 * INSTANT_SECOND)   /* so far ahead of ours a clock */
+#define HEARD_MAX  100000
+#define CHECKS_MAX 10000
+#define BYTES_MAX  (256u << 20)
+#define PLACE_MAX  4096
+#define REPLY_MAX  (64u << 10)            /* its text may be long */
+#define BEHIND     (120 * INSTANT_SECOND) /* so late a live position may be, or a clock, to be believed */
+#define AHEAD      (2 * INSTANT_SECOND)   /* so far ahead of ours a clock */
 
 struct fences_ear {
     peers *online;
     pthread_mutex_t lock;
     fence_heard *first, **end;
-    size_t count, lost;
+    size_t count, bytes, lost;
 };
 
 static fence_heard *make(fence_heard_kind kind, text org, text whose, text payload) {
@@ -46,15 +48,16 @@ static fence_heard *make(fence_heard_kind kind, text org, text whose, text paylo
 }
 
 static void hear(fences_ear *e, fence_heard_kind kind, text org, text whose, text payload) {
-    if (payload.len > PAYLOAD_MAX || whose.len == 0)
+    if (payload.len > (kind == FENCE_HEARD_REPLY ? REPLY_MAX : PLACE_MAX) || whose.len == 0)
         return;
     fence_heard *one = make(kind, org, whose, payload);
     size_t room = HEARD_MAX + (kind == FENCE_HEARD_LOCATION ? 0 : CHECKS_MAX);
     (void)pthread_mutex_lock(&e->lock);
-    if (one && e->count < room) {
+    if (one && e->count < room && e->bytes < BYTES_MAX) {
         *e->end = one;
         e->end = &one->next;
         e->count++;
+        e->bytes += sizeof *one + payload.len;
         one = NULL;
     } else {
         e->lost++;
@@ -163,7 +166,7 @@ fence_heard *fences_ear_take(fences_ear *e, size_t *ret_lost) {
     *ret_lost = e->lost;
     e->first = NULL;
     e->end = &e->first;
-    e->count = e->lost = 0;
+    e->count = e->bytes = e->lost = 0;
     (void)pthread_mutex_unlock(&e->lock);
     return all;
 }
