@@ -417,7 +417,7 @@ void vigil_replied(vigil *v, watched *p, const json *reply) {
         act(v, p, does);
     }
     count_of(v, "ok");
-    if (text_equal(answer, TEXT("ok")) && vigil_limits(v, p))
+    if (vigil_limits(v, p)) /* an answer in words, too: else something new would pass for the same */
         body_excuse(p->body, vigil_limits(v, p), instant_now());
 }
 
@@ -446,6 +446,7 @@ void vigil_over(vigil *v, watched *p, text alert) {
         return;
     p->alert[0] = '\0';
     act(v, p, distress_next(&p->talk, &v->times, DISTRESS_OVER, vigil_now(v)));
+    body_close(p->body, instant_now());
 }
 
 /* ---- time ---- */
