@@ -47,7 +47,7 @@ uint64_t bus_generation(bus *b, text org); /* grows each time its connection is 
  * it short: no other connection moves meanwhile. It must call nothing of the bus. At most BUS_LISTENERS_MAX,
  * with literals as filters; -ENOSPC. Our own messages come, too. QoS 0: what must not be missed is in the
  * database. */
-#define BUS_LISTENERS_MAX 32 /* one of them the bus's own */
+#define BUS_LISTENERS_MAX 40 /* one of them the bus's own */
 typedef void (*bus_seen)(void *context, text org, text topic, text payload, text sender, bool retained);
 NODISCARD int bus_listen(bus *b, const char *filter, bus_seen seen, void *context);
 
