@@ -25,6 +25,7 @@
 #include "gateway/bus/funnel.h"
 #include "gateway/edge/intake.h"
 #include "gateway/service.h"
+#include "gateway/standby/handed.h"
 
 #define VIGIL_PEOPLE_MAX 20000
 #define VIGIL_ORGS_MAX   1000

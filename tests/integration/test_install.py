@@ -64,7 +64,8 @@ def test_the_package_holds_everything_once(root):
         "usr/lib/systemd/system/mosquitto.service.d/mayday.conf", "usr/lib/systemd/system/mayday-prune.service",
         "usr/lib/systemd/system/mayday-prune.timer", "usr/share/man/man1/mayday.1.gz",
         "usr/share/man/man5/mayday.conf.5.gz", "usr/share/man/man8/mosquitto_mayday.8.gz",
-        "usr/share/bash-completion/completions/mayday", "usr/share/doc/mosquitto-mayday/operations.md", "usr/share/doc/mosquitto-mayday/escalation.md"}
+        "usr/share/bash-completion/completions/mayday", "usr/share/mayday/sensors.json"}
+    expected |= {f"usr/share/doc/mosquitto-mayday/{p.name}" for p in (REPO / "docs").glob("*.md") if p.stem not in ("benchmarks", "tour")}
     expected |= {f"usr/share/mayday/{p.relative_to(REPO)}" for p in (REPO / "schemas").rglob("*.json")}
     expected |= {f"usr/share/mayday/plans/{p.name}" for p in (REPO / "examples" / "plans").glob("*.json")}
     expected |= {f"usr/share/mayday/sql/{p.name}" for p in (REPO / "sql").glob("*.sql")}
