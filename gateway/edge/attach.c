@@ -30,6 +30,10 @@ text sensor_person(const sensor *s) {
     return text_of(s->person);
 }
 
+int64_t sensor_patience(const sensor *s) {
+    return s->manners.silent_ms;
+}
+
 instant sensor_now(sensor *s) {
     return edge_now(s->e);
 }
@@ -152,6 +156,15 @@ static void send_up(sensor *s, track *t, const sensed *one, bool ours, const cha
     s->report.published++;
 }
 
+/* All else in this process goes by the machine's clock: a reading of years before or after it would be none
+ * of now there. */
+static void put_by_machine(sensed *here, int64_t correction) {
+    if (here->kind == SENSED_FIX)
+        here->fix.at -= correction;
+    else
+        here->reading.at -= correction;
+}
+
 static void pump(sensor *s, track *t, pace *p, bool ours, int64_t ms) {
     static sensed here, up; /* the edge's thread alone; they are large */
     char id[UUID_TEXT_LEN + 1];
@@ -159,6 +172,7 @@ static void pump(sensor *s, track *t, pace *p, bool ours, int64_t ms) {
     if (verdict == PACE_WAIT || !make_id(edge_now(s->e), id))
         return;
     s->report.judged++;
+    put_by_machine(&here, s->e->clock.correction);
     if (intake_put(s->e->o.intake, text_of(s->org), text_of(t->person), &here, id) == INTAKE_REFUSED)
         complain(s, "nobody watches what it says: there is no room");
     if (verdict == PACE_PUBLISH)

@@ -1,7 +1,10 @@
 /* backlog_file.c - see backlog_inside.h: the backlog's SQLite file.
  *
  * Numbers grow and are never used again, so what is read behind a number is in the order it was written, and
- * a number that was dropped stays dropped. */
+ * a number that was dropped stays dropped.
+ *
+ * When the clock is set, what stands there keeps the time it was written with, and `moved` says by how much
+ * all up to a number is off: a line, where a day's readings would be written anew. */
 #include "gateway/edge/backlog_inside.h"
 
 #include <errno.h>
@@ -21,7 +24,13 @@ static const char tables[] =
     "CREATE TABLE IF NOT EXISTS sample (number INTEGER PRIMARY KEY AUTOINCREMENT, alarm INTEGER NOT NULL,"
     " ours INTEGER NOT NULL, run INTEGER NOT NULL, at INTEGER NOT NULL, tries INTEGER NOT NULL,"
     " id BLOB NOT NULL, org BLOB NOT NULL, topic BLOB NOT NULL, body BLOB NOT NULL);"
-    "CREATE INDEX IF NOT EXISTS sample_alarm ON sample (number) WHERE alarm = 1;";
+    "CREATE INDEX IF NOT EXISTS sample_alarm ON sample (number) WHERE alarm = 1;"
+    "CREATE TABLE IF NOT EXISTS moved (run INTEGER NOT NULL, until INTEGER NOT NULL, step INTEGER NOT NULL);";
+
+/* The time of a sample. */
+#define AT                                                                                                   \
+    "at + CASE ours WHEN 1 THEN coalesce((SELECT sum(step) FROM moved WHERE moved.run = sample.run"          \
+    " AND until >= sample.number), 0) ELSE 0 END"
 
 typedef enum statement {
     BEGIN,
@@ -33,6 +42,7 @@ typedef enum statement {
     READ_ALARMS,
     READ_REST,
     SHIFT,
+    SETTLE,
     THIN,
     CHUNK,
     COUNT,
@@ -48,13 +58,15 @@ static const char *const words[STATEMENTS] = {
             " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     [DROP] = "DELETE FROM sample WHERE number = ?1",
     [PUT_BACK] = "INSERT INTO sample (alarm, ours, run, at, tries, id, org, topic, body)"
-                 " SELECT CASE alarm WHEN 0 THEN 0 ELSE 2 END, ours, run, at, tries + 1, id, org, topic, "
+                 " SELECT CASE alarm WHEN 0 THEN 0 ELSE 2 END, ours, run, " AT ", tries + 1, id, org, topic, "
                  "body FROM sample WHERE number = ?1",
-    [READ_ALARMS] = "SELECT number, alarm, ours, at, tries, id, org, topic, body FROM sample"
+    [READ_ALARMS] = "SELECT number, alarm, ours, " AT ", tries, id, org, topic, body FROM sample"
                     " WHERE alarm = 1 AND number > ?1 ORDER BY number LIMIT ?2",
-    [READ_REST] = "SELECT number, alarm, ours, at, tries, id, org, topic, body FROM sample"
+    [READ_REST] = "SELECT number, alarm, ours, " AT ", tries, id, org, topic, body FROM sample"
                   " WHERE number > ?1 AND alarm <> 1 ORDER BY number LIMIT ?2",
-    [SHIFT] = "UPDATE sample SET at = at + ?1 WHERE run = ?2 AND ours = 1",
+    [SHIFT] = "INSERT INTO moved (run, until, step) SELECT ?2, number, ?1 FROM sample"
+              " ORDER BY number DESC LIMIT 1",
+    [SETTLE] = "DELETE FROM moved WHERE until < coalesce((SELECT min(number) FROM sample), until + 1)",
     /* Each person's by itself: the thinned past has everybody in it. */
     [THIN] = "DELETE FROM sample WHERE number IN (SELECT number FROM (SELECT number, row_number() OVER"
              " (PARTITION BY org, topic ORDER BY number) AS place FROM sample"
@@ -63,7 +75,7 @@ static const char *const words[STATEMENTS] = {
     [CHUNK] = "SELECT max(number), count(*) FROM"
               " (SELECT number FROM sample WHERE number > ?1 AND alarm = 0 ORDER BY number LIMIT ?2)",
     [COUNT] = "SELECT count(*) FROM sample",
-    [OLDEST] = "SELECT at FROM sample ORDER BY number LIMIT 1",
+    [OLDEST] = "SELECT " AT " FROM sample ORDER BY number LIMIT 1",
 };
 
 struct backlog_file {
@@ -77,7 +89,7 @@ struct backlog_file {
 static const sqlite_shape shape = {
     .manners = "PRAGMA cache_size = -1024; PRAGMA journal_size_limit = 4194304",
     .tables = tables,
-    .version = 1,
+    .version = 2,
     .words = words,
     .count = STATEMENTS,
 };
@@ -218,6 +230,8 @@ int backlog_file_drop(backlog_file *f, const int64_t *numbers, size_t count) {
         fault = run(f, DROP);
         gone += fault == 0 ? (uint64_t)sqlite3_changes(f->db) : 0;
     }
+    if (fault == 0)
+        fault = run(f, SETTLE);
     fault = end(f, fault);
     if (fault == 0)
         atomic_fetch_sub(&f->count, gone);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/topic.h"
+#include "gateway/peers.h"
 
 #define HEARD_MAX   100000
 #define CHECKS_MAX  10000
@@ -18,6 +19,7 @@
 #define AHEAD       (2 * INSTANT_SECOND)   /* so far ahead of ours a clock */
 
 struct fences_ear {
+    peers *online;
     funnel *heard;
 };
 
@@ -85,20 +87,42 @@ static void hear_raise(void *context, text org, text topic, text payload, text s
         hear(context, FENCE_HEARD_RAISE, org, about(topic), (text){NULL, 0});
 }
 
+/* What another gateway says: whoever may have to stand in for it knows who is inside. */
+static void hear_event(void *context, text org, text topic, text payload, text sender, bool retained) {
+    (void)sender;
+    if (!retained && payload.len)
+        hear(context, FENCE_HEARD_EVENT, org, about(topic), payload);
+}
+
+static void hear_status(void *context, text org, text topic, text payload, text sender, bool retained) {
+    const fences_ear *e = context;
+    (void)sender;
+    (void)retained;
+    peers_heard(e->online, org, topic, payload);
+}
+
+bool fences_ear_alone(fences_ear *e, text org, text judge, text self) {
+    return !peers_online(e->online, org, judge) && peers_elders(e->online, org, self) == 0;
+}
+
 int fences_ear_open(bus *b, fences_ear **ret_ear) {
     static const struct {
         const char *filter;
         bus_seen seen;
-    } rows[] = {{"user/+/location", hear_location},
-                {"alert/+/location", hear_incident},
-                {"user/+/reply", hear_reply},
-                {"user/+/duty", hear_duty},
-                {"alert/+/raise", hear_raise}};
+    } rows[] = {{"user/+/location", hear_location}, {"alert/+/location", hear_incident},
+                {"user/+/reply", hear_reply},       {"user/+/duty", hear_duty},
+                {"alert/+/raise", hear_raise},      {"zone/+/event", hear_event},
+                {"gateway/+/status", hear_status}};
     fences_ear *e = calloc(1, sizeof *e);
-    if (!e)
+    if (e)
+        e->online = peers_new();
+    if (!e || !e->online) {
+        free(e);
         return -ENOMEM;
+    }
     int fault = funnel_new(NULL, &e->heard);
     if (fault < 0) {
+        (void)peers_free(e->online);
         free(e);
         return fault;
     }
@@ -113,6 +137,7 @@ fences_ear *fences_ear_close(fences_ear *e) {
     if (!e)
         return NULL;
     (void)funnel_free(e->heard);
+    (void)peers_free(e->online);
     free(e);
     return NULL;
 }

@@ -107,9 +107,11 @@ static int make_tables(sqlite3 *db, const sqlite_shape *shape) {
     return code == SQLITE_OK ? run(db, "COMMIT") : code; /* else closing it rolls back */
 }
 
-static int prepare(sqlite3 *db, const sqlite_shape *shape, sqlite3_stmt **statements) {
+static int prepare(sqlite3 *db, const sqlite_shape *shape, bool alone, sqlite3_stmt **statements) {
     int64_t version = 0;
-    int code = prove(db);
+    int code = run(db, alone ? "PRAGMA locking_mode = EXCLUSIVE" : NULL);
+    if (code == SQLITE_OK)
+        code = prove(db);
     if (code == SQLITE_OK)
         code = run(db, manners);
     if (code == SQLITE_OK)
@@ -135,6 +137,19 @@ static int make_file(const char *path) {
     return 0;
 }
 
+static int open_so(const char *path, const sqlite_shape *shape, bool alone, sqlite3 **db,
+                   sqlite3_stmt **statements) {
+    int code =
+        sqlite3_open_v2(path, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_busy_timeout(*db, BUSY_MS);
+    if (code == SQLITE_OK)
+        code = prepare(*db, shape, alone, statements);
+    if (code != SQLITE_OK)
+        sqlite_shut(db, statements, shape->count);
+    return code;
+}
+
 static int open_once(const char *path, const sqlite_shape *shape, sqlite3 **db, sqlite3_stmt **statements,
                      char why[SQLITE_WHY_MAX]) {
     int fault = make_file(path);
@@ -142,18 +157,15 @@ static int open_once(const char *path, const sqlite_shape *shape, sqlite3 **db, 
         (void)snprintf(why, SQLITE_WHY_MAX, "%s: %s", path, strerror(-fault));
         return fault;
     }
-    int code =
-        sqlite3_open_v2(path, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
-    if (code == SQLITE_OK)
-        code = sqlite3_busy_timeout(*db, BUSY_MS);
-    if (code == SQLITE_OK)
-        code = prepare(*db, shape, statements);
+    int code = open_so(path, shape, false, db, statements);
+    /* A full disk has no room for the memory that is shared with those who look in: then nobody can. */
+    if ((code & 0xFF) == SQLITE_IOERR || (code & 0xFF) == SQLITE_FULL || (code & 0xFF) == SQLITE_CANTOPEN)
+        code = open_so(path, shape, true, db, statements);
     if (code == SQLITE_OK)
         return 0;
     (void)snprintf(why, SQLITE_WHY_MAX, "%s: %s", path,
                    code == SQLITE_MISMATCH ? "it is of another version of mayday-gateway"
                                            : sqlite3_errstr(code));
-    sqlite_shut(db, statements, shape->count);
     return sqlite_fault(code);
 }
 

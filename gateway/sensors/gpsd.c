@@ -8,6 +8,7 @@
 #include <gps.h>
 #include <math.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,9 +175,24 @@ static int on_input(sd_event_source *source, int fd, uint32_t revents, void *sta
     return 0;
 }
 
+/* We say nothing once connected: a machine that has gone without a word would be listened to for ever. */
+static void watch_peer(int fd) {
+    static const struct {
+        int level, option, value;
+    } wanted[] = {{SOL_SOCKET, SO_KEEPALIVE, 1},
+                  {IPPROTO_TCP, TCP_KEEPIDLE, 15},
+                  {IPPROTO_TCP, TCP_KEEPINTVL, 5},
+                  {IPPROTO_TCP, TCP_KEEPCNT, 3},
+                  {IPPROTO_TCP, TCP_USER_TIMEOUT, 30000}}; /* of connecting, too */
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
+        (void)setsockopt(fd, wanted[i].level, wanted[i].option, &wanted[i].value, sizeof wanted[i].value);
+}
+
 static void seek(gpsd *g) {
     g->fd = socket(g->at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int fault = g->fd < 0 ? -errno : 0;
+    if (fault == 0)
+        watch_peer(g->fd);
     if (fault == 0 && connect(g->fd, (const struct sockaddr *)&g->at, g->at_len) < 0 && errno != EINPROGRESS)
         fault = -errno;
     if (fault == 0)

@@ -8,7 +8,9 @@
  * said again after a fault: whoever dies in between, it is one message, and nobody enters twice.
  *
  * Without the database the one that judged goes on, with the zones it has; it keeps who is inside on its
- * shelf. Another may judge as well meanwhile, if it alone lost the database: both say the same. */
+ * shelf. When it dies then, the first of those left stands in: they know who is inside from the database as
+ * it was, and from what was said since. Another may judge as well, if one alone lost the database: both say
+ * the same. */
 #include <poll.h>
 #include <stdlib.h>
 
@@ -27,6 +29,8 @@ extern const service service_fences;
 #define SHELVE_MS   10000
 #define AWAY_MS     1000
 #define REFRESH_MS  60000
+#define FOLLOW_MS   60000
+#define ALONE_MS    3000 /* so long nobody may be there to judge, before we do */
 #define SAY_MOST    1024
 #define SAY_FIRST   64
 
@@ -49,6 +53,8 @@ static fence_org *org_of(watch *w, const char *name) {
 /* ---- what was heard ---- */
 
 static void judge(watch *w, fence_org *o, const fence_heard *one) {
+    if (one->kind == FENCE_HEARD_EVENT)
+        return; /* our own */
     if (one->kind == FENCE_HEARD_RAISE) {
         fence_question_raised(o, text_of(one->whose));
         return;
@@ -71,6 +77,7 @@ static void judge(watch *w, fence_org *o, const fence_heard *one) {
         return;
     case FENCE_HEARD_NOTHING:
     case FENCE_HEARD_RAISE:
+    case FENCE_HEARD_EVENT:
         return;
     }
 }
@@ -104,6 +111,8 @@ static pg_verdict listen(watch *w) {
         if (o && o->held) {
             judge(w, o, one);
             count += one->kind == FENCE_HEARD_LOCATION;
+        } else if (o && one->kind == FENCE_HEARD_EVENT) {
+            fence_org_follow(o, text_of(one->whose), one->payload);
         }
         all = (fence_heard *)one->item.next;
         free(one);
@@ -149,6 +158,7 @@ static bool is_deaf(watch *w, fence_org *o) {
 }
 
 static pg_verdict settle_lease(watch *w, fence_org *o) {
+    pg_verdict verdict = PG_DONE;
     bool deaf = is_deaf(w, o);
     if (o->locked && (deaf || !o->wanted))
         return fences_store_unlock(w->s, o);
@@ -157,8 +167,11 @@ static pg_verdict settle_lease(watch *w, fence_org *o) {
         fence_org_forget(o);
     }
     if (!o->locked && o->wanted && o->down_since_ms == 0 && fences_clock_ms() - o->tried_at_ms >= TRY_MS)
-        return fences_store_lock(w->s, o);
-    return PG_DONE;
+        verdict = fences_store_lock(w->s, o);
+    bool stale = !o->followed || fences_clock_ms() - o->followed_at_ms >= FOLLOW_MS;
+    if (verdict == PG_DONE && o->wanted && !o->held && o->down_since_ms == 0 && stale)
+        verdict = fences_store_follow(w->s, o);
+    return verdict;
 }
 
 static pg_verdict settle_leases(watch *w) {
@@ -228,7 +241,25 @@ static pg_verdict step(service_context *s, void *state, bool *ret_again) {
 
 /* ---- without the database ---- */
 
+static void stand_in(watch *w, fence_org *o) {
+    bool alone = o->wanted && o->followed && bus_up(w->s->bus, text_of(o->name)) && o->judge &&
+                 fences_ear_alone(w->ear, text_of(o->name), text_of(o->judge), text_of(w->s->gateway));
+    int64_t now = fences_clock_ms();
+    if (!alone) {
+        o->alone_since_ms = 0;
+        return;
+    }
+    o->alone_since_ms = o->alone_since_ms ? o->alone_since_ms : now;
+    if (now - o->alone_since_ms < ALONE_MS)
+        return;
+    service_log(w->s, LOG_LEVEL_NOTICE, "stands in for %s: watches the zones of %s", o->judge, o->name);
+    o->held = o->stood_in = o->stirred = true;
+}
+
 static void go_on(watch *w) {
+    for (fence_org *o = w->orgs; o; o = o->next)
+        if (!o->held)
+            stand_in(w, o);
     (void)!listen(w);
     pass(w);
     for (fence_org *o = w->orgs; o; o = o->next) {

@@ -519,8 +519,8 @@ static void recall(void *context, text name, text spelled) {
                                                       : t->s->settings->timer_answer_ms * 1000);
     l->said_at = set < now ? set : now;
     l->due_at = due < longest ? due : longest;
-    l->again = l->state == LONE_ASKED && !l->help && !l->unasked && !l->alarm;
-    if (l->again && l->due_at < now + LATE_WIND)
+    l->again = l->state == LONE_ASKED && (l->unasked || (!l->help && !l->alarm));
+    if (l->again && !l->unasked && l->due_at < now + LATE_WIND)
         l->due_at = now + LATE_WIND;
     l->kept = true;
 }

@@ -112,7 +112,8 @@ static bool is_ours_now(const timers *t, const lone *l) {
 }
 
 static bool wants_question(const timers *t, const lone *l) {
-    return l->state == LONE_RUNNING ? is_ours_now(t, l) : l->state == LONE_ASKED && l->again && t->away_since;
+    return l->state == LONE_RUNNING ? is_ours_now(t, l)
+                                    : l->state == LONE_ASKED && l->again && (t->away_since || l->unasked);
 }
 
 /* Whom the broker was not there for could not answer. */
@@ -194,8 +195,8 @@ static void question(timers *t, lone *l, bool up, batch *b) {
     if (l->ask && up) {
         put(b, l, "user", l->person, "check", l->ask);
     } else if (!up && l->state == LONE_RUNNING && now - l->ask_from > answer_seconds(t) * INSTANT_SECOND) {
-        l->unasked = true;
         timers_move(t, l, LONE_ASKED, now);
+        l->unasked = l->again = true; /* it is asked with the alarm, so that both are stored */
     }
 }
 
@@ -225,7 +226,7 @@ static void gather(timers *t, batch *b) {
         bool up = bus_up(t->s->bus, lone_org(l));
         if (wants_question(t, l))
             question(t, l, up, b);
-        else if (wants_alarm(t, l, up))
+        if (b->count < BATCH && l->state == LONE_ASKED && (!l->again || l->unasked) && wants_alarm(t, l, up))
             alarm_for(t, l, up, b);
     }
 }
@@ -261,7 +262,7 @@ void timers_speak(timers *t) {
         return;
     gather(t, &b);
     size_t sent = b.count > 0 ? bus_publish(t->s->bus, b.messages, b.count, SPEAK_MS) : 0;
-    for (size_t i = 0; i < b.count; i++) {
+    for (size_t i = 0; i < b.count; i++) { /* of one person the question comes first */
         settle(t, b.of[i], &b.messages[i]);
         buf_release(&b.topics[i]);
     }

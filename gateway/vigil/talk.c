@@ -275,7 +275,8 @@ void vigil_replied(vigil *v, watched *p, const json *reply) {
         p->unjudged = true;
         p->talk.remind_at = 0;
         vigil_shelve_talk(v, p);
-    } else if (close_talk(v, p) && text_equal(answer, TEXT("ok")) && vigil_limits(v, p)) {
+    } else if (close_talk(v, p) &&
+               vigil_limits(v, p)) { /* in words, too: else something new would pass for it */
         body_excuse(p->body, vigil_limits(v, p), instant_now());
     }
 }
@@ -318,6 +319,7 @@ void vigil_over(vigil *v, watched *p, text alert) {
         return;
     p->alert[0] = '\0';
     act(v, p, distress_next(&p->talk, &v->times, DISTRESS_OVER, vigil_now(v)));
+    body_close(p->body, instant_now());
 }
 
 /* ---- time ---- */

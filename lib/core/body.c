@@ -47,7 +47,7 @@ static void shift(instant *t, int64_t by) {
 static void move_back(body *b, int64_t by) {
     instant *const all[] = {&b->clock,   &b->heard,    &b->judged,     &b->same_since, &b->motion_at,
                             &b->pace_at, &b->moved_at, &b->active_at,  &b->effort_at,  &b->contact_at,
-                            &b->fall_at, &b->still_at, &b->trouble_at, &b->excused_at};
+                            &b->fall_at, &b->still_at, &b->trouble_at, &b->excused_at, &b->closed_at};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         shift(all[i], by);
     for (size_t i = 0; i < VITALS; i++) {
@@ -198,6 +198,10 @@ void body_excuse(body *b, const body_limits *l, instant now) {
         }
     }
     b->excused_at = at;
+}
+
+void body_close(body *b, instant now) {
+    b->closed_at = now;
 }
 
 /* ---- what is known ---- */

@@ -185,6 +185,40 @@ def test_a_question_outlives_a_gateway_that_is_killed_without_the_database(morta
         field.close()
 
 
+def test_another_gateway_stands_in_for_one_that_dies_without_the_database(mortal, tmp_path):
+    with Site(tmp_path / "site", mortal) as site:
+        field = Field(site, "alone")
+        field.put(circle())
+        first, second = field.gateway("gw1"), None
+        try:
+            field.watched(first)
+            field.walks("ann", 0)
+            assert field.hears() == ("yard", "ann", "entered")
+            field.wait_inside(("yard", "ann"))
+            second = field.gateway("gw2")
+            field.walks("ben", 0)  # gw2 has learned of the one from the database, and hears of the other
+            assert field.hears() == ("yard", "ben", "entered")
+            field.wait_inside(("yard", "ann"), ("yard", "ben"))
+            mortal.stop("immediate")
+            wait_until(lambda: AWAY in first.log() and AWAY in second.log(), "both know")
+            assert "stands in" not in second.log(), "one judges"
+            field.walks("ann", 5)
+            first.kill()
+            wait_until(lambda: "stands in for gw1" in second.log(), "the other stands in")
+            field.walks("ann", 300, 310)
+            assert field.hears() == ("yard", "ann", "left")
+            field.walks("cleo", 300, 0)
+            assert field.hears() == ("yard", "cleo", "entered")
+            mortal.start()
+            field.wait_inside(("yard", "ben"), ("yard", "cleo"))
+            field.wait_events(("ann", "entered"), ("ben", "entered"), ("ann", "left"), ("cleo", "entered"))
+        finally:
+            first.stop()
+            if second:
+                second.stop()
+        field.close()
+
+
 def shelved(path):
     import sqlite3
     with sqlite3.connect(path, uri=True) as db:

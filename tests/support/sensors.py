@@ -74,7 +74,8 @@ class Line:
 class Gpsd:
     """A real gpsd with a receiver of ours at its line, which says where it is ten times a second."""
 
-    def __init__(self, folder, port):
+    def __init__(self, folder, port, env=None):
+        self.env = {**os.environ, **(env or {})}
         self.program = shutil.which("gpsd") or shutil.which("gpsd", path="/usr/sbin")
         if not self.program:
             pytest.skip("gpsd is not installed")
@@ -94,7 +95,7 @@ class Gpsd:
                 pass
 
     def start(self):
-        self.process = subprocess.Popen([self.program, "-N", "-n", "-S", str(self.port), os.ttyname(self.line.near)], cwd=self.folder,
+        self.process = subprocess.Popen([self.program, "-N", "-n", "-S", str(self.port), os.ttyname(self.line.near)], cwd=self.folder, env=self.env,
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 30
         while True:

@@ -30,6 +30,7 @@ class Mayday:
     def __init__(self, lab, home, broker, postgres):
         self.lab, self.home, self.broker, self.postgres = lab, home, broker, postgres
         self.port = broker.port
+        self.gateway_at = None  # the address it was configured for
 
     def stored(self, table="location"):
         return self.postgres.sql(f"SELECT count(*) FROM mayday.{table}")
@@ -218,16 +219,12 @@ class Lab:
 
     @contextlib.contextmanager
     def gateway(self, mayday, sections=None):
-        """The gateway of that broker and database, up; the value is its HTTP address. `sections`: more of its configuration."""
-        token, address = os.path.join(mayday.home, "gateway.token"), f"127.0.0.1:{free_port()}"
-        with open(token, "w") as f:
-            f.write(self.token(mayday.home, "gw", "gateway"))
-        os.chmod(token, 0o600)
-        with open(os.path.join(mayday.home, "mayday.conf"), "a") as f:
-            f.write(f"[gateway]\nid = gw\nbroker_port = {mayday.port}\ntoken_file = {token}\nhttp = {address}\n"
-                    f"database = {mayday.postgres.conninfo('mayday_gateway')}\n")
-            for name, values in (sections or {}).items():
-                f.write(f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in values.items()))
+        """The gateway of that broker and database, up; the value is its HTTP address. `sections`: more of its configuration. Once more
+        without it: the same again."""
+        if sections is None and mayday.gateway_at:
+            address = mayday.gateway_at
+        else:
+            address = mayday.gateway_at = self._configure_gateway(mayday, sections)
         with open(os.path.join(mayday.home, "gateway.log"), "wb") as log:
             process = subprocess.Popen([self.find("sbin/mayday-gateway"), "--config",
                                         os.path.join(mayday.home, "mayday.conf")], stdout=log, stderr=log)
@@ -237,6 +234,18 @@ class Lab:
             yield address
         finally:
             end(process)
+
+    def _configure_gateway(self, mayday, sections):
+        token, address = os.path.join(mayday.home, "gateway.token"), f"127.0.0.1:{free_port()}"
+        with open(token, "w") as f:
+            f.write(self.token(mayday.home, "gw", "gateway"))
+        os.chmod(token, 0o600)
+        with open(os.path.join(mayday.home, "mayday.conf"), "a") as f:
+            f.write(f"[gateway]\nid = gw\nbroker_port = {mayday.port}\ntoken_file = {token}\nhttp = {address}\n"
+                    f"database = {mayday.postgres.conninfo('mayday_gateway')}\n")
+            for name, values in (sections or {}).items():
+                f.write(f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in values.items()))
+        return address
 
     @staticmethod
     def _gateway_is_up(mayday, process):

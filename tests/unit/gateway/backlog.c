@@ -354,6 +354,38 @@ START_TEST(what_our_clock_timed_moves_when_it_is_set_and_what_devices_timed_does
 }
 END_TEST
 
+START_TEST(a_clock_that_is_set_again_and_again_moves_each_by_what_came_after_it) {
+    sample *some[8];
+    backlog *b = open_it();
+    put(b, 2, false);
+    put(b, 4, false);
+    wait_for_disk(b, 2);
+    backlog_shift(b, 1000 * INSTANT_SECOND);
+    put(b, 6, false);
+    wait_for_disk(b, 3);
+    backlog_shift(b, 50 * INSTANT_SECOND);
+    ck_assert_uint_eq(backlog_old(b, some, 1), 1);
+    ck_assert_int_eq(number_of(some[0]), 1052);
+    backlog_done(b, some[0], FATE_REFUSED); /* behind the others, with the time it has by now */
+    backlog_shift(b, -INSTANT_SECOND);
+    put(b, 8, false);
+    wait_for_disk(b, 4);
+    ck_assert_uint_eq(backlog_old(b, some, 8), 4);
+    ck_assert_int_eq(number_of(some[0]), 1053);
+    ck_assert_int_eq(number_of(some[1]), 55);
+    ck_assert_int_eq(number_of(some[2]), 1051);
+    ck_assert_int_eq(number_of(some[3]), 8);
+    for (int i = 0; i < 4; i++)
+        backlog_done(b, some[i], FATE_SENT);
+    wait_for_disk(b, 0);
+    put(b, 10, false);
+    wait_for_disk(b, 1);
+    ck_assert_uint_eq(backlog_old(b, some, 8), 1);
+    ck_assert_int_eq(number_of(some[0]), 10);
+    (void)backlog_close(b);
+}
+END_TEST
+
 START_TEST(a_damaged_file_is_set_aside_and_told) {
     int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     ck_assert_int_eq(write(fd, "no database, but long enough to be taken for one, surely", 56), 56);
@@ -505,6 +537,7 @@ Suite *suite_backlog(void) {
     tcase_add_test(c, closing_writes_what_is_in_memory_also_what_is_on_its_way);
     tcase_add_test(c, without_room_the_oldest_part_grows_coarse_and_alarms_and_the_newest_stay);
     tcase_add_test(c, what_our_clock_timed_moves_when_it_is_set_and_what_devices_timed_does_not);
+    tcase_add_test(c, a_clock_that_is_set_again_and_again_moves_each_by_what_came_after_it);
     tcase_add_test(c, a_damaged_file_is_set_aside_and_told);
     tcase_add_test(c, without_a_file_it_goes_on_in_memory_within_bounds);
     tcase_add_test(c, a_file_only_its_owner_can_read);
