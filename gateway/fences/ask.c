@@ -196,7 +196,7 @@ static int spell_raise(const fence_question *q, const fence_person *p, json *to)
     return fault < 0 ? fault : put_place(to, p);
 }
 
-static int raise_for(service_context *s, fence_org *o, const fence_question *q) {
+static int raise_for(fence_org *o, const fence_question *q) {
     fence_message m = {.topic = BUF(TOPIC_LIMIT), .payload = BUF(PAYLOAD_LIMIT)};
     CLEANUP(json_freep) json *body = json_new_object();
     fence_person *p = fence_org_person(o, text_of(q->person));
@@ -222,7 +222,7 @@ static void raise_overdue(service_context *s, fence_org *o, int64_t by_ms) {
         next = q->next;
         if (!is_overdue(q, by_ms))
             continue;
-        int fault = raise_for(s, o, q);
+        int fault = raise_for(o, q);
         if (fault < 0) {
             service_log(s, LOG_LEVEL_ERROR, "%s: an alarm can't be made: %s; trying again", o->name,
                         strerror(-fault));
