@@ -375,6 +375,7 @@ int body_rules_parse(const json *document, body_rules **ret_rules, char ret_why[
         fault = whole(&(reader){r, {ret_why, BODY_WHY_MAX}}, document, &r->org);
     if (fault < 0)
         return fault;
+    body_rules_sort(r);
     *ret_rules = r;
     r = NULL;
     return 0;
@@ -385,9 +386,17 @@ int body_rules_default(body_rules **ret_rules) {
     return body_rules_parse(NULL, ret_rules, why);
 }
 
+static void resolved_release(resolved *from) {
+    for (resolved *at = from, *next; at; at = next) {
+        next = at->next;
+        free(at);
+    }
+}
+
 static void layer_release(layer *l) {
     free(l->name);
     free(l->patches);
+    resolved_release(l->resolved);
 }
 
 static void layers_release(layers *l) {
@@ -403,10 +412,7 @@ body_rules *body_rules_free(body_rules *r) {
     layer_release(&r->org);
     layers_release(&r->roles);
     layers_release(&r->people);
-    for (resolved *at = r->resolved, *next; at; at = next) {
-        next = at->next;
-        free(at);
-    }
+    resolved_release(r->resolved);
     for (size_t i = 0; i < r->source_count; i++)
         free(r->sources[i]);
     free(r->sources);
