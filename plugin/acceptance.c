@@ -75,10 +75,16 @@ static bool is_action(const msg_type *type) {
     return type->family == ADDRESS_ALERT && type->limit == MSG_ACTION;
 }
 
+/* Why it asks: dispatch has one reason, of its own. */
+static bool asks_for_mayday(const msg_type *type, const json *body) {
+    return strcmp(type->name, "check") == 0 && !text_equal(json_get_string(body, "reason"), TEXT("dispatch"));
+}
+
 /* What only Mayday's own daemon says, though others may publish there too: pages of missed messages, a raise
- * for somebody who cannot, the readings of a body, and what somebody answered by phone. */
+ * for somebody who cannot, the readings of a body, a question about one, and what somebody answered by phone.
+ */
 static bool claims_to_be_mayday(const msg_type *type, const json *body) {
-    return type->kind ||
+    return type->kind || asks_for_mayday(type, body) ||
            (type->limit == MSG_RAISE && (json_get(body, "person") || json_get(body, "readings"))) ||
            (is_action(type) && json_get(body, "by"));
 }
@@ -145,10 +151,12 @@ static void join_raiser(host *h, const session *s, const address *where, const j
                   person.ptr ? person : text_of(s->who->subject), hidden ? RELATION_PAST : RELATION_RAISER);
 }
 
-/* Whoever hears these has to know whose they are: many send to one incident. */
+/* Whoever hears these has to know whose they are: many send to one incident, and dispatch answers for others.
+ */
 static bool names_sender(const msg_type *type) {
-    return type->family == ADDRESS_ALERT &&
-           (type->limit == MSG_RAISE || type->limit == MSG_ACTION || strcmp(type->leaf, "location") == 0);
+    if (type->family != ADDRESS_ALERT)
+        return strcmp(type->name, "reply") == 0;
+    return type->limit == MSG_RAISE || type->limit == MSG_ACTION || strcmp(type->leaf, "location") == 0;
 }
 
 /* Of a payload that its schema has accepted. */

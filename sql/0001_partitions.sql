@@ -100,8 +100,9 @@ BEGIN
                    + ('1 ' || t.span)::interval) AT TIME ZONE 'UTC' <= oldest
             ORDER BY c.relname
         LOOP
-            IF t.name = 'location' THEN -- what was sent to an incident stays as long as incidents do
-                EXECUTE format('INSERT INTO mayday.location_kept SELECT * FROM mayday.%I WHERE alert IS NOT NULL
+            IF t.name = 'location' THEN -- what belongs to an incident stays as long as incidents do
+                EXECUTE format('INSERT INTO mayday.location_kept SELECT * FROM mayday.%I
+                                WHERE alert IS NOT NULL OR mayday.is_evidence(org, person, at)
                                 ON CONFLICT (id) DO NOTHING', dropped);
             END IF;
             EXECUTE format('DROP TABLE mayday.%I', dropped);
@@ -111,7 +112,7 @@ BEGIN
         END LOOP;
         IF t.name = 'location' THEN
             INSERT INTO mayday.location_kept SELECT * FROM mayday.location_default d
-            WHERE d.alert IS NOT NULL AND d.received_at < oldest ON CONFLICT (id) DO NOTHING;
+            WHERE (d.alert IS NOT NULL OR mayday.is_evidence(d.org, d.person, d.at)) AND d.received_at < oldest ON CONFLICT (id) DO NOTHING;
         END IF;
         IF to_regclass(format('mayday.%I', t.name || '_default')) IS NOT NULL THEN
             EXECUTE format('DELETE FROM mayday.%I WHERE received_at < $1', t.name || '_default') USING oldest;

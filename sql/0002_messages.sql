@@ -207,7 +207,9 @@ CREATE TABLE mayday.reply (
     position geography(Point, 4326),
     accuracy real,
     place jsonb, -- the location, all of it, as it was sent
-    pin_verdict text -- 'right', 'wrong', 'duress': judged in the transaction that stores it; NULL: there was none to judge
+    -- Judged in the transaction that stores it:
+    pin_verdict text, -- 'right', 'wrong', 'duress'; NULL: there was none to judge
+    for_them boolean NOT NULL DEFAULT false -- sent by dispatch, who heard from them otherwise
 ) PARTITION BY RANGE (id);
 COMMENT ON TABLE mayday.reply IS 'The answers to checks.';
 CREATE INDEX ON mayday.reply (org, person, at DESC);

@@ -11,6 +11,7 @@ CREATE TABLE mayday.check_watch (
     received_at timestamptz, -- it reached a device of the person
     answered_at timestamptz, -- the first answer
     answer text,             -- 'ok', 'help' or 'text': the last; but help stays help
+    answered_by text,        -- whose answer that is: the person's own, or of dispatch for them
     answer_text text,
     answer_position geography(Point, 4326),
     duress boolean NOT NULL DEFAULT false, -- they called for help so that whoever is beside them does not notice
@@ -41,36 +42,30 @@ CREATE TABLE mayday.reply_unmatched (
     at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- Whose answer counts as another's: the policy lets dispatch alone send one, who heard from them otherwise.
-CREATE FUNCTION mayday.answers_for(in_org text, in_sender text) RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
-    SELECT EXISTS (SELECT FROM mayday.person p WHERE p.org = in_org AND p.person = in_sender AND 'dispatcher' = ANY (p.roles))
-$$;
-
--- An answer counts when it is the person's own, or dispatch answers for them; a late one too. A call for help is due at once, and nothing takes it
--- back: who can force one answer out of somebody can force another. Called when this check has an alarm already, it is
--- a new one, which joins the incident of the first if that is still open.
+-- An answer counts when it is the person's own, or dispatch answers for them; a late one too. A call for help is due at
+-- once, and nothing takes it back: who can force one answer out of somebody can force another. Called when this check
+-- has an alarm already, it is a new one, which joins the incident of the first if that is still open.
 CREATE FUNCTION mayday.settle_replies(ids uuid[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
 BEGIN
     WITH own AS MATERIALIZED (
-        SELECT w.check_id, r.id, r.text, r.position,
+        SELECT w.check_id, r.id, r.sender, r.text, r.position,
                CASE WHEN d.duress THEN 'help' ELSE r.answer END AS answer, d.duress,
                greatest(mayday.happened_at(r.at, r.received_at, r.offline), w.sent_at) AS at
         FROM mayday.reply r JOIN mayday.check_watch w
             ON w.check_id = r.check_id AND w.org = r.org AND w.person = r.person
-               AND (w.person = r.sender OR mayday.answers_for(r.org, r.sender))
+               AND (w.person = r.sender OR r.for_them)
         CROSS JOIN LATERAL (SELECT r.pin_verdict IS NOT DISTINCT FROM 'duress'
                                    OR mayday.calls_for_help(r.org, r.person, r.text) AS duress) d
         WHERE r.id = ANY (ids) AND (r.pin_verdict IS DISTINCT FROM 'wrong' OR r.answer = 'help' OR d.duress)
     ), said AS MATERIALIZED (
         -- The one that counts of each check: the last, but a call for help before all others.
-        SELECT DISTINCT ON (o.check_id) o.check_id, o.answer, o.text, o.position,
+        SELECT DISTINCT ON (o.check_id) o.check_id, o.answer, o.sender, o.text, o.position,
                min(o.at) OVER (PARTITION BY o.check_id) AS first_at,
                bool_or(o.duress) OVER (PARTITION BY o.check_id) AS duress
         FROM own o ORDER BY o.check_id, (o.answer = 'help') DESC, o.at DESC, o.id DESC
     ), judged AS MATERIALIZED (
-        SELECT w.check_id, s.first_at, s.answer, s.text, s.position, s.duress, s.answer = 'help' AS help,
+        SELECT w.check_id, s.first_at, s.answer, s.sender, s.text, s.position, s.duress, s.answer = 'help' AS help,
                w.answer = 'help' AND s.answer <> 'help' AS kept,
                s.answer = 'help' AND w.alarm IS NOT NULL AS once_more
         FROM mayday.check_watch w JOIN said s USING (check_id)
@@ -80,6 +75,7 @@ BEGIN
         received_at = least(w.received_at, j.first_at),
         answered_at = least(w.answered_at, j.first_at),
         answer = CASE WHEN j.kept THEN w.answer ELSE j.answer END,
+        answered_by = CASE WHEN j.kept THEN w.answered_by ELSE j.sender END,
         answer_text = CASE WHEN j.kept THEN w.answer_text ELSE j.text END,
         answer_position = CASE WHEN j.kept THEN w.answer_position ELSE j.position END,
         duress = w.duress OR j.duress,
@@ -97,6 +93,12 @@ BEGIN
         PERFORM pg_notify('mayday_keeper', '');
     END IF;
 
+    -- Who answers for another says so under their own name.
+    PERFORM mayday.record_audit(r.org, 'check.answered_for', r.sender, r.person, NULL,
+                                jsonb_build_object('check', r.check_id, 'answer', r.answer, 'message', r.id))
+    FROM mayday.reply r JOIN mayday.check_watch w ON w.check_id = r.check_id AND w.org = r.org AND w.person = r.person
+    WHERE r.id = ANY (ids) AND r.for_them;
+
     INSERT INTO mayday.reply_unmatched (id, check_id)
     SELECT r.id, r.check_id FROM mayday.reply r
     WHERE r.id = ANY (ids) AND r.check_id IS NOT NULL
@@ -105,7 +107,11 @@ BEGIN
 END
 $$;
 
--- What a PIN in an answer was worth; see lib/store/effect_reply.c.
+-- What an answer is worth, by its sender's roles when it was sent, and by its PIN; see lib/store/effect_reply.c.
+CREATE FUNCTION mayday.reply_for_them(in_id uuid) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+    UPDATE mayday.reply r SET for_them = true WHERE r.id = in_id AND r.sender <> r.person
+$$;
 CREATE FUNCTION mayday.reply_judged(in_id uuid, in_verdict text) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
     UPDATE mayday.reply r SET pin_verdict = in_verdict WHERE r.id = in_id
@@ -270,6 +276,13 @@ BEGIN
     IF EXISTS (SELECT FROM mayday.raise r WHERE r.alert = NEW.id AND r.org = NEW.org AND r.readings IS NOT NULL) THEN
         why := 'vitals';
     END IF;
+    -- Asked by a gateway without the database, and stored together with its alarm.
+    IF why IS NULL AND EXISTS (
+        SELECT FROM mayday.person_check k
+        WHERE k.org = NEW.org AND k.person = NEW.raised_by AND k.reason = 'timer' AND k.received_at > NEW.received_at - interval '2 days'
+          AND mayday.derived_id('timer/' || k.org || '/' || k.id || '/alert', mayday.uuid_time(k.id)) = NEW.id) THEN
+        why := 'check';
+    END IF;
     NEW.cause := coalesce(why, NEW.cause);
     RETURN NEW;
 END
@@ -286,7 +299,8 @@ LANGUAGE sql STABLE PARALLEL SAFE SET search_path FROM CURRENT AS $$
     SELECT k.at, k.received_at, 'check', k.id, k.org, k.sender,
            jsonb_strip_nulls(jsonb_build_object('person', k.person, 'text', k.text, 'reason', k.reason,
                'respond_within', k.respond_within, 'received_at', mayday.spell(w.received_at),
-               'answered_at', mayday.spell(w.answered_at), 'answer', w.answer, 'due_at', mayday.spell(w.due_at),
+               'answered_at', mayday.spell(w.answered_at), 'answer', w.answer,
+               'answered_by', nullif(w.answered_by, w.person), 'due_at', mayday.spell(w.due_at),
                'alarmed_at', mayday.spell(w.alarmed_at),
                'alarm', CASE WHEN w.alarmed_at IS NOT NULL THEN w.alarm_alert END))
     FROM mayday.check_watch w JOIN mayday.person_check k ON k.id = w.check_id WHERE w.check_id = ANY (checks)
@@ -321,7 +335,7 @@ $$;
 GRANT SELECT ON mayday.check_watch TO mayday_gateway, mayday_console;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA mayday FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION mayday.settle_checks(uuid[]), mayday.settle_replies(uuid[]), mayday.settle_receipts(uuid[]),
-    mayday.reply_judged(uuid, text)
+    mayday.reply_judged(uuid, text), mayday.reply_for_them(uuid)
     TO mayday_plugin;
 GRANT EXECUTE ON FUNCTION mayday.claim_checks(text[], boolean, integer, interval),
     mayday.spell_alarm(uuid, uuid, text, text, text, text), mayday.mark_alarmed(uuid, uuid, text) TO mayday_gateway;

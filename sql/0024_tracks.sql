@@ -39,11 +39,15 @@ $$;
 CREATE FUNCTION mayday.track_within(in_org text, in_person text, from_time timestamptz, to_time timestamptz,
     lat double precision DEFAULT NULL, lon double precision DEFAULT NULL, metres double precision DEFAULT NULL)
 RETURNS SETOF mayday.location
-LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
-    SELECT * FROM mayday.location l
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+BEGIN
+    RETURN QUERY SELECT * FROM (
+        SELECT * FROM mayday.location
+        UNION ALL SELECT * FROM mayday.location_kept k WHERE NOT EXISTS (SELECT FROM mayday.location x WHERE x.id = k.id)) l
     WHERE l.org = in_org AND l.person = in_person AND l.at >= from_time AND l.at < to_time
       AND (metres IS NULL OR ST_DWithin(l.position, ST_SetSRID(ST_MakePoint(lon, lat), 4326)::geography, metres))
-    ORDER BY l.at, l.id
+    ORDER BY l.at, l.id;
+END
 $$;
 
 -- Who was in an area, or within so many metres of it, between two times: first and last seen there, how many fixes, how
@@ -219,7 +223,9 @@ CREATE TABLE mayday.retention_day (
     part text NOT NULL,      -- the partition
     thinned_up_to text,      -- the last person
     thinned boolean NOT NULL DEFAULT false,
+    dropped boolean NOT NULL DEFAULT false,
     removed bigint NOT NULL DEFAULT 0,
+    arrived bigint,          -- what the server had counted of rows that came to it, when this began
     PRIMARY KEY (org, part)
 );
 
@@ -237,6 +243,7 @@ BEGIN
     ON CONFLICT (org) DO UPDATE SET full_days = in_full, thin_days = in_thin, changed_at = now()
         WHERE (r.full_days, r.thin_days) <> (in_full, in_thin);
     IF FOUND THEN
+        UPDATE mayday.retention_day k SET dropped = false WHERE k.org = in_org; -- what is thinned stays thin
         PERFORM mayday.record_audit(in_org, 'retention.set', mayday.audit_actor(NULL), NULL, NULL,
             mayday.audit_hand() || jsonb_build_object('full_days', in_full, 'thin_days', in_thin));
         PERFORM pg_notify('mayday_janitor', '');
@@ -246,44 +253,64 @@ BEGIN
 END
 $$;
 
--- Removes what is too old, `at_most` rows or one person's day more; returns how many they were. Less than `at_most`: there
--- is nothing more to do for now. What was sent to an incident (`alert`) stays. Of several gateways one does it.
-CREATE FUNCTION mayday.tidy(at_most integer) RETURNS integer
+CREATE INDEX ON mayday.alert (org, raised_by, raised_at);
+
+-- Does somebody's sample belong to an incident of theirs? From what led to it until it was closed, a week at most.
+CREATE FUNCTION mayday.is_evidence(in_org text, in_person text, moment timestamptz) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM mayday.alert a WHERE a.org = in_org AND a.raised_by = in_person
+                     AND a.raised_at BETWEEN moment - interval '7 days' AND moment + interval '30 minutes'
+                     AND moment <= coalesce(a.closed_at, 'infinity'))
+$$;
+
+-- Removes what is too old, `at_most` rows or one person's day more, for two seconds at most; `more`: it is not done yet.
+-- What was sent to an incident (`alert`) stays, and so do the samples of who was in one. Of several gateways one does it.
+--
+-- A day that is done is left alone until rows come to it, late ones of a device that was away: that the server counts.
+CREATE FUNCTION mayday.tidy(at_most integer, OUT removed integer, OUT more boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
     d record;
     who text;
     n integer;
-    removed integer := 0;
+    until timestamptz := clock_timestamp() + interval '2 seconds';
     spare text;
 BEGIN
+    removed := 0;
+    more := false;
     IF NOT pg_try_advisory_xact_lock(hashtext('mayday.tidy')) THEN
-        RETURN 0;
+        RETURN;
     END IF;
     FOR d IN
         SELECT r.org, t.name, c.relname AS part,
-               r.thin_days < x.age AS drops, coalesce(k.thinned, false) AS thinned, k.thinned_up_to AS up_to
+               r.thin_days < x.age AS drops, x.arrived,
+               CASE WHEN k.thinned THEN NULL ELSE k.thinned_up_to END AS up_to, -- a day once more begins anew
+               CASE WHEN k.thinned OR k.thinned_up_to IS NULL THEN x.arrived ELSE k.arrived END AS since
         FROM mayday.retention r
         CROSS JOIN (VALUES ('location'), ('vitals')) AS t (name)
         JOIN pg_inherits i ON i.inhparent = ('mayday.' || t.name)::regclass
         JOIN pg_class c ON c.oid = i.inhrelid AND c.relname ~ (t.name || '_[0-9]{8}$')
-        CROSS JOIN LATERAL (SELECT (now() AT TIME ZONE 'UTC')::date - to_date(right(c.relname, 8), 'YYYYMMDD') - 1 AS age) x
+        CROSS JOIN LATERAL (SELECT (now() AT TIME ZONE 'UTC')::date - to_date(right(c.relname, 8), 'YYYYMMDD') - 1 AS age,
+                                   pg_stat_get_tuples_inserted(c.oid) AS arrived) x
         LEFT JOIN mayday.retention_day k ON k.org = r.org AND k.part = c.relname
-        WHERE r.full_days < x.age AND (r.thin_days < x.age OR NOT coalesce(k.thinned, false))
+        WHERE r.full_days < x.age
+          AND (k.org IS NULL OR k.arrived IS DISTINCT FROM x.arrived
+               OR CASE WHEN r.thin_days < x.age THEN NOT k.dropped ELSE NOT (k.thinned OR k.dropped) END)
         ORDER BY c.relname, r.org
     LOOP
-        spare := CASE d.name WHEN 'location' THEN 'AND alert IS NULL' ELSE '' END;
+        more := removed >= at_most OR clock_timestamp() > until;
+        EXIT WHEN more;
+        spare := CASE d.name WHEN 'location' THEN 'AND alert IS NULL ' ELSE '' END
+                 || 'AND NOT mayday.is_evidence(org, person, at)';
         IF d.drops THEN
             EXECUTE format('DELETE FROM mayday.%I WHERE id IN (SELECT id FROM mayday.%I WHERE org = $1 %s LIMIT $2)',
                            d.part, d.part, spare) USING d.org, at_most - removed;
             GET DIAGNOSTICS n = ROW_COUNT;
+            INSERT INTO mayday.retention_day AS k (org, part, removed, dropped, arrived)
+            VALUES (d.org, d.part, n, n < at_most - removed, d.arrived)
+            ON CONFLICT (org, part) DO UPDATE SET removed = k.removed + n, dropped = excluded.dropped, arrived = d.arrived;
             removed := removed + n;
-            IF n > 0 THEN
-                INSERT INTO mayday.retention_day AS k (org, part, removed) VALUES (d.org, d.part, n)
-                ON CONFLICT (org, part) DO UPDATE SET removed = k.removed + n;
-            END IF;
-            CONTINUE WHEN removed < at_most;
-            EXIT;
+            CONTINUE;
         END IF;
         LOOP
             EXECUTE format('SELECT person FROM mayday.%I WHERE org = $1 AND ($2::text IS NULL OR person > $2) ORDER BY person LIMIT 1',
@@ -298,35 +325,41 @@ BEGIN
                 removed := removed + n;
             END IF;
             d.up_to := coalesce(who, d.up_to);
-            INSERT INTO mayday.retention_day AS k (org, part, thinned_up_to, thinned, removed)
-            VALUES (d.org, d.part, d.up_to, who IS NULL, n)
-            ON CONFLICT (org, part) DO UPDATE SET thinned_up_to = d.up_to, thinned = who IS NULL, removed = k.removed + n;
-            EXIT WHEN who IS NULL OR removed >= at_most;
+            INSERT INTO mayday.retention_day AS k (org, part, thinned_up_to, thinned, removed, arrived)
+            VALUES (d.org, d.part, d.up_to, who IS NULL, n, d.since)
+            ON CONFLICT (org, part) DO UPDATE SET thinned_up_to = d.up_to, thinned = who IS NULL, removed = k.removed + n,
+                arrived = d.since;
+            EXIT WHEN who IS NULL;
+            more := removed >= at_most OR clock_timestamp() > until;
+            EXIT WHEN more;
         END LOOP;
-        EXIT WHEN removed >= at_most;
+        EXIT WHEN more;
     END LOOP;
-    IF removed < at_most THEN
+    IF NOT more THEN
         -- Ids of no day: a device with an absurd clock. Their age is that of their arrival.
         FOR d IN SELECT r.org, r.thin_days, t.name FROM mayday.retention r CROSS JOIN (VALUES ('location'), ('vitals')) AS t (name)
         LOOP
             EXECUTE format('DELETE FROM mayday.%I WHERE id IN (SELECT id FROM mayday.%I WHERE org = $1 AND received_at < $2 %s LIMIT $3)',
-                           d.name || '_default', d.name || '_default', CASE d.name WHEN 'location' THEN 'AND alert IS NULL' ELSE '' END)
+                           d.name || '_default', d.name || '_default', CASE d.name WHEN 'location' THEN 'AND alert IS NULL ' ELSE '' END
+                    || 'AND NOT mayday.is_evidence(org, person, at)')
                 USING d.org, now() - make_interval(days => d.thin_days + 1), greatest(at_most - removed, 0);
             GET DIAGNOSTICS n = ROW_COUNT;
             removed := removed + n;
         END LOOP;
         DELETE FROM mayday.retention_day k WHERE to_regclass('mayday.' || quote_ident(k.part)) IS NULL;
+        more := removed >= at_most;
     END IF;
-    RETURN removed;
 END
 $$;
 
 -- ---- What belongs to incidents stays as long as they do
 
--- When a day of positions goes, those that were sent to an incident come here (mayday.drop_partitions).
+-- When a day of positions goes, those that were sent to an incident, or are of who was in one, come here
+-- (mayday.drop_partitions).
 CREATE TABLE mayday.location_kept (LIKE mayday.location INCLUDING DEFAULTS INCLUDING CONSTRAINTS, PRIMARY KEY (id));
-COMMENT ON TABLE mayday.location_kept IS 'Positions that were sent to an incident, kept as long as incidents are.';
+COMMENT ON TABLE mayday.location_kept IS 'Positions that belong to an incident, kept as long as incidents are.';
 CREATE INDEX ON mayday.location_kept (alert, at);
+CREATE INDEX ON mayday.location_kept (org, person, at);
 
 GRANT SELECT ON mayday.retention, mayday.location_kept TO mayday_gateway, mayday_console;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA mayday FROM PUBLIC;

@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/uuid.h"
+#include "gateway/bus/funnel.h"
 #include "gateway/service.h"
 #include "place/fence.h"
 
@@ -21,21 +22,26 @@ typedef enum fence_heard_kind {
     FENCE_HEARD_REPLY,
     FENCE_HEARD_DUTY,
     FENCE_HEARD_RAISE,
+    FENCE_HEARD_EVENT,
 } fence_heard_kind;
 
 typedef struct fence_heard {
-    struct fence_heard *next;
+    funnel_item item;
     fence_heard_kind kind;
     instant at;
-    const char *org, *whose; /* the person, or of a raise the incident; in the same piece of memory */
-    text payload;            /* of a location, a reply */
+    const char *org,
+        *whose;   /* the person, the incident of a raise, the zone of an event; in the same memory */
+    text payload; /* of a location, a reply, an event */
 } fence_heard;
 
 typedef struct fences_ear fences_ear;
 NODISCARD int fences_ear_open(bus *b, fences_ear **ret_ear);
 fences_ear *fences_ear_close(fences_ear *e); /* takes NULL, returns NULL; after the bus has ended */
-/* All that was heard, in its order, each to free(); and how many did not fit in since the last time. */
-fence_heard *fences_ear_take(fences_ear *e, size_t *ret_lost);
+/* All that was heard, in its order, each to free(); and how many did not fit in since it was opened. */
+fence_heard *fences_ear_take(fences_ear *e, uint64_t *ret_lost);
+
+/* Is neither the one that judges online, nor a gateway that comes before us? */
+bool fences_ear_alone(fences_ear *e, text org, text judge, text self);
 
 /* A position as judged: what came live happened when its device says, if that is about now; what waited on
  * the device likewise, but never after it was heard. False when it is none. */
@@ -91,6 +97,9 @@ typedef struct fence_org {
     bool wanted;     /* it has zones */
     bool held;       /* we judge it */
     bool locked;     /* by our connection; it may be lost, and then `held` stays until another judges */
+    char *judge;     /* the gateway that judges, as the database last had it; NULL: not known */
+    bool followed;   /* who is inside is known, though another judges */
+    bool stood_in;   /* we judge for `judge`, because it is gone and the database is away */
     bool recalled;   /* what we know of it is what we kept on the shelf, from when the database was away */
     bool strangers;  /* some people came who were not looked up yet */
     bool unknown;    /* of some the database knew nothing when they were */
@@ -105,7 +114,7 @@ typedef struct fence_org {
     fence_said *unsaid, **unsaid_end;
     size_t unsaid_count, inside;
     int64_t down_since_ms, judged_at_ms, looked_up_at_ms, refreshed_people_ms, tried_at_ms, shelved_at_ms,
-        refreshed_at_ms, directory_at_ms; /* monotonic */
+        refreshed_at_ms, directory_at_ms, followed_at_ms, alone_since_ms; /* monotonic */
 } fence_org;
 
 fence_org *fence_org_new(text name);     /* NULL: out of memory */
@@ -185,6 +194,9 @@ int64_t fences_clock_ms(void); /* monotonic */
 NODISCARD pg_verdict fences_store_look(service_context *s, fence_org **orgs); /* editions; loads zones */
 NODISCARD pg_verdict fences_store_lock(service_context *s, fence_org *o);     /* sets `locked`, `held` */
 NODISCARD pg_verdict fences_store_unlock(service_context *s, fence_org *o);
+/* Learns who is inside, while another judges. */
+NODISCARD pg_verdict fences_store_follow(service_context *s, fence_org *o);
+void fence_org_follow(fence_org *o, text zone, text event); /* and what it says meanwhile */
 NODISCARD pg_verdict fences_store_save(service_context *s, fence_org *o);
 NODISCARD pg_verdict fences_store_judged(service_context *s, const fence_org *o);
 void fences_shelve(service_context *s, fence_org *o, bool away);

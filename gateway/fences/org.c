@@ -56,6 +56,7 @@ void fence_org_forget(fence_org *o) {
     }
     o->unsaid_end = &o->unsaid;
     o->unsaid_count = o->inside = 0;
+    o->followed = o->stood_in = false;
     fence_questions_forget(o);
     HASH_ITER(hh, o->people, p, next) {
         HASH_DEL(o->people, p);
@@ -71,6 +72,7 @@ fence_org *fence_org_free(fence_org *o) {
     (void)fences_free(o->zones);
     (void)json_free(o->documents);
     free(o->name);
+    free(o->judge);
     free(o);
     return NULL;
 }
@@ -141,6 +143,25 @@ int fence_org_load(fence_org *o, const json *documents, fence_bad bad, void *con
     o->wanted = json_length(documents) > 0;
     o->stirred = true;
     return 0;
+}
+
+/* ---- while another judges ---- */
+
+void fence_org_follow(fence_org *o, text zone, text event) {
+    CLEANUP(json_freep) json *body = NULL;
+    fence_stay stay = {0};
+    if (!o->followed || json_parse_once(event, &body) != JSON_OK || zone.len > FENCE_ZONE_MAX)
+        return;
+    text id = json_get_string(body, "person");
+    fence_kind kind = fence_kind_of(json_get_string(body, "event"));
+    fence_person *p = id.len ? fence_org_person(o, id) : NULL;
+    if (!p || instant_parse(json_get_string(body, "ts"), &stay.since) < 0)
+        return;
+    if (kind == FENCE_ENTERED || kind == FENCE_LEFT)
+        fence_walker_leave(p->walker, zone);
+    memcpy(stay.zone, zone.ptr, zone.len);
+    if (kind == FENCE_ENTERED || kind == FENCE_LEFT)
+        (void)!fence_walker_restore(p->walker, kind == FENCE_ENTERED ? &stay : NULL, stay.since);
 }
 
 /* ---- what there is to say ---- */

@@ -67,9 +67,19 @@ static fence_org *find(fence_org *orgs, text name) {
     return orgs;
 }
 
+static void note_judge(fence_org *o, const pg_rows *rows, size_t i) {
+    if (o->stood_in || pg_is_null(rows, i, 2) || (o->judge && strcmp(o->judge, pg_value(rows, i, 2)) == 0))
+        return;
+    free(o->judge);
+    o->judge = text_copy(text_of(pg_value(rows, i, 2)));
+}
+
 pg_verdict fences_store_look(service_context *s, fence_org **orgs) {
     CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
-    pg_verdict verdict = pg_query(s->c, "SELECT e.org, e.edition FROM mayday.zone_edition e", 0, NULL, &rows);
+    pg_verdict verdict = pg_query(s->c,
+                                  "SELECT e.org, e.edition, j.gateway FROM mayday.zone_edition e "
+                                  "LEFT JOIN mayday.zone_judge j USING (org)",
+                                  0, NULL, &rows);
     for (size_t i = 0; verdict == PG_DONE && i < pg_rows_count(rows); i++) {
         text name = text_of(pg_value(rows, i, 0));
         int64_t edition = 0;
@@ -80,6 +90,7 @@ pg_verdict fences_store_look(service_context *s, fence_org **orgs) {
         }
         if (!o || text_to_i64(text_of(pg_value(rows, i, 1)), 0, INT64_MAX, &edition) < 0)
             continue;
+        note_judge(o, rows, i);
         if (o->edition != edition)
             verdict = load_zones(s, o, edition);
     }
@@ -109,6 +120,19 @@ static int bring_back(fence_org *o, const pg_rows *rows, size_t i) {
     return fence_walker_restore(p->walker, is_true(rows, i, 7) ? NULL : &stay, moment_of(rows, i, 3));
 }
 
+static void dirty_all(fence_org *o) {
+    for (fence_person *p = o->people; p; p = p->hh.next)
+        p->dirty = true;
+}
+
+/* We know better. */
+static bool is_dirty(const fence_org *o, text id) {
+    fence_person *p = NULL;
+    HASH_FIND(hh, o->people, id.ptr, id.len, p);
+    return p && p->dirty;
+}
+
+/* All but those who are dirty. */
 static pg_verdict restore(service_context *s, fence_org *o) {
     static const char sql[] = "SELECT p.person, p.zone, " MICROSECONDS("p.since") ", " MICROSECONDS(
         "p.seen") ","
@@ -118,7 +142,7 @@ static pg_verdict restore(service_context *s, fence_org *o) {
     const char *with[] = {o->name};
     pg_verdict verdict = pg_query(s->c, sql, 1, with, &rows);
     for (size_t i = 0; verdict == PG_DONE && i < pg_rows_count(rows); i++)
-        if (bring_back(o, rows, i) < 0)
+        if (!is_dirty(o, text_of(pg_value(rows, i, 0))) && bring_back(o, rows, i) < 0)
             return PG_RETRY; /* no memory: taken over next time */
     return verdict;
 }
@@ -154,29 +178,40 @@ static pg_verdict replay(service_context *s, fence_org *o) {
     return verdict;
 }
 
-static void dirty_all(fence_org *o) {
-    for (fence_person *p = o->people; p; p = p->hh.next)
-        p->dirty = true;
+static pg_verdict learn(service_context *s, fence_org *o) {
+    fence_org_forget(o);
+    pg_verdict verdict = restore(s, o);
+    return verdict == PG_DONE ? fence_questions_restore(s, o) : verdict;
 }
 
-static pg_verdict begin_judging(service_context *s, fence_org *o, bool last_was_us) {
+pg_verdict fences_store_follow(service_context *s, fence_org *o) {
+    pg_verdict verdict = learn(s, o);
+    if (verdict == PG_DONE)
+        verdict = fences_people_refresh(s, o);
+    o->followed = verdict == PG_DONE;
+    o->followed_at_ms = fences_clock_ms();
+    return verdict;
+}
+
+static pg_verdict begin_judging(service_context *s, fence_org *o, const char *last) {
+    const char *expected = !o->stood_in ? s->gateway : o->judge ? o->judge : "";
+    bool goes_on = o->held && !o->recalled && strcmp(last, expected) == 0; /* nobody else judged meanwhile */
     pg_verdict verdict = PG_DONE;
-    if (o->held && last_was_us && !o->recalled) {
-        dirty_all(o); /* nobody else judged meanwhile, and we know more than the database */
+    if (goes_on) { /* and we know more than the database; unless we began with nothing */
+        dirty_all(o);
+        verdict = o->stood_in && !o->followed ? restore(s, o) : PG_DONE;
     } else {
         o->held = false;
-        fence_org_forget(o);
-        verdict = restore(s, o);
-        if (verdict == PG_DONE)
-            verdict = fence_questions_restore(s, o);
-        if (verdict == PG_DONE)
-            verdict = replay(s, o);
-        if (verdict != PG_DONE)
-            return verdict;
-        service_log(s, LOG_LEVEL_NOTICE, "watches the zones of %s", o->name);
+        verdict = learn(s, o);
     }
+    if (verdict == PG_DONE) /* also by one that goes on: it may have been killed for a while */
+        verdict = replay(s, o);
+    if (verdict != PG_DONE)
+        return verdict;
+    if (!goes_on)
+        service_log(s, LOG_LEVEL_NOTICE, "watches the zones of %s", o->name);
     o->held = true;
-    o->recalled = false;
+    o->recalled = o->stood_in = o->followed = false;
     return fences_store_judged(s, o);
 }
 
@@ -191,14 +226,15 @@ pg_verdict fences_store_lock(service_context *s, fence_org *o) {
     if (verdict != PG_DONE)
         return verdict;
     if (!is_true(rows, 0, 0)) {
-        if (o->held)
+        if (o->held) {
             service_log(s, LOG_LEVEL_NOTICE, "another gateway watches the zones of %s now", o->name);
+            fence_org_forget(o);
+        }
         o->held = o->recalled = false;
-        fence_org_forget(o);
         return PG_DONE;
     }
     o->locked = true;
-    return begin_judging(s, o, strcmp(pg_value(rows, 0, 1), s->gateway) == 0);
+    return begin_judging(s, o, pg_value(rows, 0, 1));
 }
 
 pg_verdict fences_store_unlock(service_context *s, fence_org *o) {

@@ -15,15 +15,13 @@
 extern const sensor_kind sensor_kind_bluetooth;
 
 #define CONNECT_S     45 /* BlueZ itself gives up before */
-#define CALL_S        15
 #define RESOLVE_MS    30000
-#define AGAIN_MS      1000
-#define AGAIN_MOST_MS 60000
+#define EXPORT_MS     3000  /* BlueZ may say that it knows the services before it says which */
+#define AGAIN_MOST_MS 20000 /* a cuff may be heard for half a minute after it measured, and then no more */
 #define HEARD_MS      5000  /* one that advertises is tried so often at least */
-#define STUBBORN_MS   8000  /* failed so often, it is disconnected though somebody else connected it */
-#define MISSING_MS    30000 /* what could not be subscribed to, of one that says other things */
+#define STUBBORN_MS   8000  /* failed so often, it is disconnected though somebody else has it */
 
-static void say(bt_strap *st, sensor_state state, const char *why) {
+void bt_strap_says(bt_strap *st, sensor_state state, const char *why) {
     (void)snprintf(st->why, sizeof st->why, "%s", why);
     sensor_says(st->s, state, st->why);
 }
@@ -81,6 +79,8 @@ static bool is_taken(const bt_strap *st, const bt_device *d) {
 }
 
 static const char *unfit(const bt_strap *st, const bt_device *d) {
+    if (d->blocked)
+        return "it is blocked (see bluetoothctl, unblock)";
     if (st->only_paired && !d->paired)
         return "it is not paired (see bluetoothctl, pair)";
     if (!*st->address && !d->paired && !d->trusted)
@@ -88,7 +88,12 @@ static const char *unfit(const bt_strap *st, const bt_device *d) {
     return is_taken(st, d) ? "another sensor has it already" : NULL;
 }
 
-/* The same device may be known to several adapters: one that is connected is preferred. NULL, and why. */
+static bool is_better(const bt_device *d, const bt_device *than) {
+    return d->connected != than->connected ? d->connected : d->heard_ms > than->heard_ms;
+}
+
+/* The same device may be known to several adapters: one that is connected is preferred, then the one that
+ * was heard last. NULL, and why. */
 static bt_device *find(bt_strap *st, char ret_why[SENSOR_WHY_MAX]) {
     bt_device *found = NULL;
     const char *why = "is not there";
@@ -109,7 +114,7 @@ static bt_device *find(bt_strap *st, char ret_why[SENSOR_WHY_MAX]) {
                            found->address, d->address);
             return NULL;
         }
-        if (!found || d->connected)
+        if (!found || is_better(d, found))
             found = d;
     }
     st->lacks_it = !found && strcmp(why, "is not there") == 0;
@@ -121,18 +126,6 @@ static bt_device *find(bt_strap *st, char ret_why[SENSOR_WHY_MAX]) {
 
 /* ---- letting go ---- */
 
-static void drop_links(bt_strap *st, bool stop) {
-    for (size_t i = 0; i < st->link_count; i++) {
-        bt_link *l = &st->links[i];
-        l->notify = sd_bus_slot_unref(l->notify);
-        l->read = sd_bus_slot_unref(l->read);
-        if (stop && l->notifies && l->state != BT_LINK_FAILED)
-            bt_tell(st->hub, l->path, BT_CHARACTERISTIC, "StopNotify");
-        free(l->path);
-    }
-    st->link_count = 0;
-}
-
 static void leave_device(bt_strap *st) {
     st->call = sd_bus_slot_unref(st->call);
     free(st->device);
@@ -142,20 +135,21 @@ static void leave_device(bt_strap *st) {
 }
 
 void bt_strap_drop(bt_strap *st, const char *why) {
-    drop_links(st, false);
+    bt_links_release(st, INT64_MAX);
+    bt_links_drop(st, false);
     leave_device(st);
     st->lacks_it = false;
     st->due_ms = 0;
-    st->backoff_ms = AGAIN_MS;
-    say(st, SENSOR_SEEKING, why);
+    st->backoff_ms = BT_AGAIN_MS;
+    bt_strap_says(st, SENSOR_SEEKING, why);
 }
 
 /* Twice as long each time, and not all of them at the same moment. */
-static void fail(bt_strap *st, int64_t ms, const char *why) {
+void bt_strap_fail(bt_strap *st, int64_t ms, const char *why) {
     char sentence[SENSOR_WHY_MAX];
     bool there = st->phase >= BT_RESOLVING;
     uint32_t noise = (uint32_t)ms * UINT32_C(2654435761) + (uint32_t)(uintptr_t)st;
-    drop_links(st, there);
+    bt_links_drop(st, there);
     if (st->ours || st->call || (there && st->backoff_ms >= STUBBORN_MS))
         bt_tell(st->hub, st->device, BT_DEVICE, "Disconnect");
     leave_device(st);
@@ -163,136 +157,7 @@ static void fail(bt_strap *st, int64_t ms, const char *why) {
     st->due_ms = ms + st->backoff_ms + st->backoff_ms * (int64_t)(noise % 256) / 1024;
     st->backoff_ms = st->backoff_ms * 2 > AGAIN_MOST_MS ? AGAIN_MOST_MS : st->backoff_ms * 2;
     (void)snprintf(sentence, sizeof sentence, "%.100s: %.150s", label(st), why);
-    say(st, SENSOR_SEEKING, sentence);
-}
-
-/* ---- what it says ---- */
-
-static void judge(bt_strap *st, const gatt_characteristic *is, const unsigned char *bytes, size_t len) {
-    static sensed one; /* the edge's thread alone; it is large */
-    sense_verdict verdict = bytes ? is->decode(bytes, len, sensor_now(st->s), &one) : SENSE_MALFORMED;
-    if (verdict != SENSE_GOOD) {
-        sensor_refused(st->s, verdict);
-        return;
-    }
-    if (one.kind != SENSED_BATTERY)
-        st->backoff_ms = AGAIN_MS; /* it works */
-    sensor_sensed(st->s, &one);
-}
-
-void bt_strap_value(bt_hub *h, const char *path, const unsigned char *bytes, size_t len) {
-    for (bt_strap *st = h->straps; st; st = st->next) {
-        if (!st->device || !bt_beneath(path, st->device))
-            continue;
-        for (size_t i = 0; i < st->link_count; i++)
-            if (st->links[i].state != BT_LINK_FAILED && strcmp(st->links[i].path, path) == 0)
-                judge(st, st->links[i].is, bytes, len);
-        return; /* a device is one person's */
-    }
-}
-
-void bt_strap_removed(bt_hub *h, const char *characteristic) {
-    for (bt_strap *st = h->straps; st; st = st->next)
-        for (size_t i = 0; i < st->link_count; i++)
-            st->changed |= strcmp(st->links[i].path, characteristic) == 0;
-}
-
-void bt_strap_battery(bt_hub *h, const char *device, unsigned char percent) {
-    const gatt_characteristic *battery = gatt_by_uuid(0x2A19);
-    for (bt_strap *st = h->straps; battery && st; st = st->next)
-        if (st->device && st->phase >= BT_RESOLVING && strcmp(st->device, device) == 0)
-            judge(st, battery, &percent, 1);
-}
-
-/* ---- subscribing ---- */
-
-static bool is_battery(const bt_link *l) {
-    return l->is->uuid == 0x2A19;
-}
-
-/* Once every answer is there. Without the battery a sensor is one all the same; with it alone it is none. */
-static void count_answers(bt_strap *st) {
-    char why[SENSOR_WHY_MAX];
-    size_t on = 0;
-    const bt_link *missing = NULL;
-    for (size_t i = 0; i < st->link_count; i++) {
-        const bt_link *l = &st->links[i];
-        if (l->state == BT_LINK_ASKED)
-            return;
-        if (is_battery(l))
-            continue;
-        on += l->state == BT_LINK_ON;
-        missing = l->state == BT_LINK_FAILED ? l : missing;
-    }
-    int64_t ms = bt_hub_ms(st->hub);
-    if (!on) {
-        (void)snprintf(why, sizeof why, "it does not let itself be listened to: %.150s", st->why);
-        fail(st, ms, why);
-        return;
-    }
-    st->phase = BT_LISTENING;
-    st->due_ms = missing ? ms + MISSING_MS : 0;
-    if (missing)
-        (void)snprintf(why, sizeof why, "no %.80s: %.150s", missing->is->name, st->why);
-    say(st, SENSOR_OPEN, missing ? why : "");
-}
-
-static int on_subscribed(sd_bus_message *m, void *the_link, sd_bus_error *unused) {
-    bt_link *l = the_link;
-    bt_strap *st = l->strap;
-    (void)unused;
-    l->notify = sd_bus_slot_unref(l->notify);
-    l->state = sd_bus_message_is_method_error(m, NULL) ? BT_LINK_FAILED : BT_LINK_ON;
-    if (l->state == BT_LINK_FAILED && !is_battery(l))
-        bt_why(sd_bus_message_get_error(m), st->why);
-    if (st->phase == BT_SUBSCRIBING)
-        count_answers(st);
-    bt_hub_poke(st->hub);
-    return 0;
-}
-
-static int on_read(sd_bus_message *m, void *the_link, sd_bus_error *unused) {
-    bt_link *l = the_link;
-    const unsigned char *bytes = NULL;
-    size_t len = 0;
-    (void)unused;
-    l->read = sd_bus_slot_unref(l->read);
-    if (!sd_bus_message_is_method_error(m, NULL) && bt_tree_value(m, &bytes, &len) == 0)
-        judge(l->strap, l->is, bytes, len);
-    return 0;
-}
-
-static void subscribe_to(bt_strap *st, bt_link *l) {
-    l->state = BT_LINK_FAILED;
-    if (l->notifies && bt_call(st->hub, l->path, BT_CHARACTERISTIC, "StartNotify", CALL_S, on_subscribed, l,
-                               &l->notify) == 0)
-        l->state = BT_LINK_ASKED;
-    if (is_battery(l) && l->reads)
-        (void)bt_call(st->hub, l->path, BT_CHARACTERISTIC, "ReadValue", CALL_S, on_read, l, &l->read);
-}
-
-static void subscribe(bt_strap *st, int64_t ms) {
-    bool measures = false;
-    st->changed = false;
-    st->why[0] = '\0';
-    for (const bt_characteristic *c = st->hub->tree.characteristics; c; c = c->next) {
-        if (!bt_beneath(c->path, st->device) || st->link_count == BT_LINKS_MAX)
-            continue;
-        bt_link *l = &st->links[st->link_count];
-        *l = (bt_link){
-            .strap = st, .path = strdup(c->path), .is = c->is, .notifies = c->notifies, .reads = c->reads};
-        if (!l->path)
-            continue;
-        st->link_count++;
-        measures |= l->notifies && !is_battery(l);
-    }
-    if (!measures) {
-        fail(st, ms, "it measures nothing that is understood here");
-        return;
-    }
-    st->phase = BT_SUBSCRIBING;
-    for (size_t i = 0; i < st->link_count; i++)
-        subscribe_to(st, &st->links[i]);
+    bt_strap_says(st, SENSOR_SEEKING, sentence);
 }
 
 /* ---- connecting ---- */
@@ -301,16 +166,18 @@ static int on_connected(sd_bus_message *m, void *the_strap, sd_bus_error *unused
     bt_strap *st = the_strap;
     char why[SENSOR_WHY_MAX];
     (void)unused;
-    bool fine = !sd_bus_message_is_method_error(m, NULL) ||
-                sd_bus_message_is_method_error(m, "org.bluez.Error.AlreadyConnected");
+    bool others = sd_bus_message_is_method_error(m, "org.bluez.Error.AlreadyConnected");
     st->call = sd_bus_slot_unref(st->call);
-    if (fine) {
+    if (!sd_bus_message_is_method_error(m, NULL)) {
         st->ours = true;
-    } else if (st->phase == BT_CONNECTING) {
-        /* unanswered, BlueZ goes on trying unless it is told; refused, it may be another gateway's attempt */
-        st->ours = sd_bus_message_is_method_error(m, SD_BUS_ERROR_NO_REPLY);
+    } else if (!others && st->phase == BT_CONNECTING) {
+        /* Unanswered, BlueZ goes on trying unless it is told. Refused, it may be the attempt of another
+         * gateway, or of one that has died meanwhile: that one ends only when somebody says so. */
+        st->ours = sd_bus_message_is_method_error(m, SD_BUS_ERROR_NO_REPLY) ||
+                   (sd_bus_message_is_method_error(m, "org.bluez.Error.InProgress") &&
+                    st->backoff_ms >= STUBBORN_MS);
         bt_why(sd_bus_message_get_error(m), why);
-        fail(st, bt_hub_ms(st->hub), why);
+        bt_strap_fail(st, bt_hub_ms(st->hub), why);
     }
     bt_hub_poke(st->hub);
     return 0;
@@ -319,6 +186,16 @@ static int on_connected(sd_bus_message *m, void *the_strap, sd_bus_error *unused
 static void resolve(bt_strap *st, int64_t ms) {
     st->phase = BT_RESOLVING;
     st->due_ms = ms + RESOLVE_MS;
+    st->known_ms = 0;
+}
+
+static void await_services(bt_strap *st, const bt_device *d, int64_t ms) {
+    if (d->resolved && !st->known_ms)
+        st->known_ms = ms;
+    if (d->resolved && (bt_links_measure(st) || ms >= st->known_ms + EXPORT_MS))
+        bt_links_subscribe(st, d, ms);
+    else if (!d->resolved && ms >= st->due_ms)
+        bt_strap_fail(st, ms, "it does not say what services it has");
 }
 
 static bool is_due(const bt_strap *st, const bt_device *d, int64_t ms) {
@@ -336,40 +213,30 @@ static void begin(bt_strap *st, const bt_device *d, int64_t ms) {
     }
     st->phase = BT_CONNECTING;
     st->due_ms = ms + (CONNECT_S + 1) * INT64_C(1000);
-    say(st, SENSOR_SEEKING, "it is being connected");
+    bt_strap_says(st, SENSOR_SEEKING, "it is being connected");
     if (bt_call(st->hub, st->device, BT_DEVICE, "Connect", CONNECT_S, on_connected, st, &st->call) < 0)
-        fail(st, ms, "it can't be called");
-}
-
-static void listen(bt_strap *st, int64_t ms) {
-    if (!st->due_ms || ms < st->due_ms)
-        return;
-    st->due_ms = 0;
-    st->phase = BT_SUBSCRIBING;
-    for (size_t i = 0; i < st->link_count; i++)
-        if (st->links[i].state == BT_LINK_FAILED && !is_battery(&st->links[i]))
-            subscribe_to(st, &st->links[i]);
-    count_answers(st);
+        bt_strap_fail(st, ms, "it can't be called");
 }
 
 void bt_strap_turn(bt_strap *st, int64_t ms) {
     char why[SENSOR_WHY_MAX] = "";
+    bt_links_release(st, ms);
     bt_device *d = st->device ? bt_tree_device(&st->hub->tree, st->device) : NULL;
     if (st->device && !d) {
-        drop_links(st, false);
+        bt_links_drop(st, false);
         leave_device(st);
         st->due_ms = 0;
     }
     if (!d && !(d = find(st, why))) {
-        say(st, SENSOR_SEEKING, why);
+        bt_strap_says(st, SENSOR_SEEKING, why);
         return;
     }
     if (st->phase >= BT_RESOLVING && !d->connected) {
-        fail(st, ms, "the connection was lost");
+        bt_strap_fail(st, ms, "the connection was lost");
         return;
     }
     if (st->phase >= BT_SUBSCRIBING && st->changed) {
-        fail(st, ms, "its services have changed");
+        bt_strap_fail(st, ms, "its services have changed");
         return;
     }
     switch (st->phase) {
@@ -380,18 +247,15 @@ void bt_strap_turn(bt_strap *st, int64_t ms) {
         if (d->connected)
             resolve(st, ms);
         else if (ms >= st->due_ms)
-            fail(st, ms, "it is connected, as BlueZ says, and is not");
+            bt_strap_fail(st, ms, "it is connected, as BlueZ says, and is not");
         return;
     case BT_RESOLVING:
-        if (d->resolved)
-            subscribe(st, ms);
-        else if (ms >= st->due_ms)
-            fail(st, ms, "it does not say what services it has");
+        await_services(st, d, ms);
         return;
     case BT_SUBSCRIBING:
         return;
     case BT_LISTENING:
-        listen(st, ms);
+        bt_links_tend(st, ms);
         return;
     }
 }
@@ -402,9 +266,10 @@ static void close_bluetooth(void *state) {
     bt_strap *st = state;
     if (!st)
         return;
+    bt_links_release(st, INT64_MAX); /* it is still this person's */
     if (st->device && (st->ours || st->call))
         bt_hub_let_go(st->hub, st->device);
-    drop_links(st, st->device != NULL);
+    bt_links_drop(st, st->device != NULL);
     leave_device(st);
     if (st->hub)
         bt_hub_leave(st);
@@ -428,7 +293,7 @@ static int open_bluetooth(sensor *s, sd_event *loop, const json *options, void *
     if (!st)
         return -ENOMEM;
     st->s = s;
-    st->backoff_ms = AGAIN_MS;
+    st->backoff_ms = BT_AGAIN_MS;
     st->only_paired = paired && json_boolean(paired);
     copy(options, "address", st->address, sizeof st->address);
     copy(options, "name", st->name, sizeof st->name);

@@ -38,12 +38,13 @@ void bt_hub_poke(bt_hub *h) {
 /* ---- calls ---- */
 
 static const struct {
-    const char *name, *why;
+    const char *name, *why; /* of the error, or its message where the name is everybody's */
 } sentences[] = {
     {"org.bluez.Error.NotPermitted", "it wants to be paired first (see bluetoothctl, pair)"},
     {"org.bluez.Error.NotAuthorized", "it wants to be paired first (see bluetoothctl, pair)"},
     {"org.bluez.Error.NotReady", "the adapter is not ready"},
     {"org.bluez.Error.InProgress", "somebody else is at it"},
+    {"le-connection-abort-by-local", "no connection came about: out of reach, or somebody else has it"},
     {"org.freedesktop.DBus.Error.NoReply", "BlueZ does not answer"},
     {"org.freedesktop.DBus.Error.Timeout", "BlueZ does not answer"},
     {"org.freedesktop.DBus.Error.ServiceUnknown", "BlueZ (bluetoothd) is not running"},
@@ -54,13 +55,13 @@ static const struct {
 
 void bt_why(const sd_bus_error *fault, char ret_why[SENSOR_WHY_MAX]) {
     const char *name = fault && fault->name ? fault->name : "unknown";
+    const char *message = fault && fault->message ? fault->message : "";
     for (size_t i = 0; i < ARRAY_LEN(sentences); i++)
-        if (strcmp(sentences[i].name, name) == 0) {
+        if (strcmp(sentences[i].name, name) == 0 || strcmp(sentences[i].name, message) == 0) {
             (void)snprintf(ret_why, SENSOR_WHY_MAX, "%s", sentences[i].why);
             return;
         }
-    (void)snprintf(ret_why, SENSOR_WHY_MAX, "%.120s (%.80s)", fault && fault->message ? fault->message : "",
-                   name);
+    (void)snprintf(ret_why, SENSOR_WHY_MAX, "%.120s (%.80s)", message, name);
 }
 
 /* BlueZ is never started by our asking: who switched it off meant it. */

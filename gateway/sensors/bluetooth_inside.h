@@ -1,6 +1,7 @@
 /* bluetooth_inside.h - what the files of the kind `bluetooth` share; nobody else includes it.
  *
- *   bluetooth.c       one sensor: find its device, connect, subscribe, decode, and all of it again
+ *   bluetooth.c       one sensor: find its device, connect, and all of it again
+ *   bluetooth_links.c what of a device is listened to, and what it says
  *   bluetooth_hub.c   what all of them share: the connection with D-Bus, the list of objects, the discovery
  *   bluetooth_tree.c  the objects of BlueZ that concern us, as it last said
  *
@@ -51,7 +52,8 @@ typedef struct bt_device {
     struct bt_device *next;
     char *path;
     char address[BT_ADDRESS + 1], name[BT_NAME + 1];
-    bool connected, resolved, paired, trusted;
+    bool connected, resolved, paired, trusted, blocked;
+    int percentage;   /* of its battery, as BlueZ says it; -1: it does not */
     int64_t heard_ms; /* when it last advertised */
 } bt_device;
 
@@ -141,11 +143,20 @@ typedef struct bt_link {
     char *path;
     const gatt_characteristic *is;
     bt_link_state state;
-    bool notifies, reads;
+    bool notifies, reads, asked; /* asked: it was tried */
     sd_bus_slot *notify, *read;
 } bt_link;
 
+/* What a characteristic says that dates its values. */
+typedef struct bt_dated {
+    gatt_dates dates;
+    sensed *held; /* until it is known whether another is newer */
+    int64_t since_ms, due_ms;
+} bt_dated;
+
 #define BT_LINKS_MAX 16
+#define BT_KINDS_MAX 16   /* of characteristics */
+#define BT_AGAIN_MS  1000 /* after what went wrong once */
 
 struct bt_strap {
     struct bt_strap *next;
@@ -157,20 +168,37 @@ struct bt_strap {
     char *device;  /* its path, from connecting on */
     bool ours;     /* we connected it */
     bool changed;  /* what is listened to has gone from the device */
+    bool grown;    /* there is perhaps more to be listened to */
     bool lacks_it; /* BlueZ knows no such device: discover */
     sd_bus_slot *call;
     int64_t due_ms, failed_ms, backoff_ms;
+    int64_t known_ms;           /* since when BlueZ knows its services; 0: it does not */
+    int64_t spoke_ms, quiet_ms; /* when it last measured something; asked again when silent for so long */
     bt_link links[BT_LINKS_MAX];
     size_t link_count;
+    bt_dated dated[BT_KINDS_MAX]; /* as gatt_characteristics */
+    instant booted;               /* by the clock; when that leaps, what was dated tells nothing any more */
     char why[SENSOR_WHY_MAX];
 };
 
 void bt_strap_turn(bt_strap *st, int64_t ms);
-void bt_strap_drop(bt_strap *st, const char *why); /* BlueZ, or the whole bus, has gone */
-void bt_strap_value(bt_hub *h, const char *path, const unsigned char *bytes, size_t len);
-void bt_strap_removed(bt_hub *h, const char *characteristic);
-void bt_strap_battery(bt_hub *h, const char *device, unsigned char percent);
+void bt_strap_says(bt_strap *st, sensor_state state, const char *why);
+void bt_strap_fail(bt_strap *st, int64_t ms, const char *why); /* the device is left, and tried again later */
+void bt_strap_drop(bt_strap *st, const char *why);             /* BlueZ, or the whole bus, has gone */
 bool bt_strap_wants(const bt_strap *st, const char *address, const char *name);
 bool bt_strap_uses(const bt_strap *st, const bt_adapter *a);
+
+/* ---- what it listens to ---- */
+
+bool bt_links_measure(const bt_strap *st); /* its device has a characteristic that measures something */
+void bt_links_subscribe(bt_strap *st, const bt_device *d, int64_t ms);
+void bt_links_tend(bt_strap *st, int64_t ms); /* what is missing, new or silent */
+void bt_links_drop(bt_strap *st, bool stop);
+void bt_links_release(bt_strap *st, int64_t ms); /* what was held for long enough */
+/* What BlueZ says, to whom it concerns. `bytes` NULL: a value that is none. */
+void bt_links_value(bt_hub *h, const char *path, const unsigned char *bytes, size_t len);
+void bt_links_battery(bt_hub *h, const char *device, unsigned char percent);
+void bt_links_added(bt_hub *h, const char *characteristic);
+void bt_links_removed(bt_hub *h, const char *characteristic);
 
 #endif

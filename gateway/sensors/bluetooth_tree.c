@@ -16,8 +16,8 @@
 
 /* What was said of one object by one interface. */
 typedef struct said {
-    const char *address, *name, *alias, *uuid;                      /* NULL: not said */
-    int powered, connected, resolved, paired, trusted, discovering; /* -1: not said */
+    const char *address, *name, *alias, *uuid;                               /* NULL: not said */
+    int powered, connected, resolved, paired, trusted, blocked, discovering; /* -1: not said */
     bool rssi, notifies, reads;
     int percentage;
     const unsigned char *value; /* NULL: not said, or not to be read */
@@ -30,6 +30,7 @@ static const said nothing = {.powered = -1,
                              .resolved = -1,
                              .paired = -1,
                              .trusted = -1,
+                             .blocked = -1,
                              .discovering = -1,
                              .percentage = -1};
 
@@ -46,6 +47,7 @@ static const struct {
     {"ServicesResolved", "b", offsetof(said, resolved)},
     {"Paired", "b", offsetof(said, paired)},
     {"Trusted", "b", offsetof(said, trusted)},
+    {"Blocked", "b", offsetof(said, blocked)},
     {"Discovering", "b", offsetof(said, discovering)},
 };
 
@@ -202,6 +204,7 @@ static bt_device *new_device(bt_tree *t, const char *path) {
         free(d);
         return NULL;
     }
+    d->percentage = -1;
     d->next = t->devices;
     t->devices = d;
     t->device_count++;
@@ -227,6 +230,7 @@ static void take_device(bt_hub *h, const char *path, const said *s, bool whole) 
     put_bool(&d->resolved, s->resolved);
     put_bool(&d->paired, s->paired);
     put_bool(&d->trusted, s->trusted);
+    put_bool(&d->blocked, s->blocked);
     if (s->rssi)
         d->heard_ms = bt_hub_ms(h);
     bt_hub_poke(h);
@@ -248,9 +252,9 @@ static void take_characteristic(bt_hub *h, const char *path, const said *s, bool
     const gatt_characteristic *is = known(s->uuid);
     if (!whole) {
         if (c && s->value)
-            bt_strap_value(h, path, s->value, s->value_len);
+            bt_links_value(h, path, s->value, s->value_len);
         else if (c && s->strange)
-            bt_strap_value(h, path, NULL, 0);
+            bt_links_value(h, path, NULL, 0);
         return;
     }
     if (!c && is && t->characteristic_count < CHARACTERISTICS_MAX && (c = calloc(1, sizeof *c))) {
@@ -262,18 +266,24 @@ static void take_characteristic(bt_hub *h, const char *path, const said *s, bool
         t->characteristics = c;
         t->characteristic_count++;
     }
-    if (c && is) {
-        c->is = is;
-        c->notifies = s->notifies;
-        c->reads = s->reads;
-    }
+    if (!c || !is)
+        return;
+    c->is = is;
+    c->notifies = s->notifies;
+    c->reads = s->reads;
+    bt_links_added(h, path);
+    bt_hub_poke(h);
 }
 
-/* BlueZ keeps the battery service of many devices to itself, and says what it reads there. */
+/* BlueZ keeps the battery service of many devices to itself, and says what it reads there: often before
+ * anybody listens. */
 static void take_battery(bt_hub *h, const char *path, const said *s, bool whole) {
+    bt_device *d = bt_tree_device(&h->tree, path);
     (void)whole;
-    if (s->percentage >= 0)
-        bt_strap_battery(h, path, (unsigned char)s->percentage);
+    if (!d || s->percentage < 0)
+        return;
+    d->percentage = s->percentage;
+    bt_links_battery(h, path, (unsigned char)s->percentage);
 }
 
 static const struct {
@@ -394,7 +404,10 @@ int bt_tree_take_removed(bt_hub *h, sd_bus_message *m) {
     while (got >= 0 && (got = sd_bus_message_read_basic(m, 's', &interface)) > 0) {
         bool adapter = strcmp(interface, BT_ADAPTER) == 0;
         if (strcmp(interface, BT_CHARACTERISTIC) == 0)
-            bt_strap_removed(h, path);
+            bt_links_removed(h, path);
+        bt_device *d = strcmp(interface, BT_BATTERY) == 0 ? bt_tree_device(&h->tree, path) : NULL;
+        if (d)
+            d->percentage = -1;
         if (adapter)
             drop_adapters(&h->tree, path, false);
         if (adapter || strcmp(interface, BT_DEVICE) == 0)

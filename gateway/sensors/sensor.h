@@ -53,6 +53,8 @@ typedef enum sensor_state {
  * sensor`. */
 void sensor_says(sensor *s, sensor_state state, const char *why);
 
+int64_t sensor_patience(const sensor *s); /* ms: silent for longer, it is reported */
+
 const char *sensor_name(const sensor *s);
 text sensor_org(const sensor *s);
 text sensor_person(const sensor *s); /* empty: it says whose each reading is */

@@ -8,9 +8,12 @@
  * said again after a fault: whoever dies in between, it is one message, and nobody enters twice.
  *
  * Without the database the one that judged goes on, with the zones it has; it keeps who is inside on its
- * shelf. Another may judge as well meanwhile, if it alone lost the database: both say the same. */
+ * shelf. When it dies then, the first of those left stands in: they know who is inside from the database as
+ * it was, and from what was said since. Another may judge as well, if one alone lost the database: both say
+ * the same. */
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "gateway/fences/fences.h"
 
@@ -27,11 +30,14 @@ extern const service service_fences;
 #define SHELVE_MS   10000
 #define AWAY_MS     1000
 #define REFRESH_MS  60000
+#define FOLLOW_MS   60000
+#define ALONE_MS    3000 /* so long nobody may be there to judge, before we do */
 #define SAY_MOST    1024
 #define SAY_FIRST   64
 
 typedef struct watch {
     fences_ear *ear;
+    uint64_t lost; /* positions, as far as counted */
     fence_org *orgs;
     service_context *s;
     int64_t passed_at_ms, connection; /* connected_ms of the connection that holds our locks */
@@ -48,6 +54,8 @@ static fence_org *org_of(watch *w, const char *name) {
 /* ---- what was heard ---- */
 
 static void judge(watch *w, fence_org *o, const fence_heard *one) {
+    if (one->kind == FENCE_HEARD_EVENT)
+        return; /* our own */
     if (one->kind == FENCE_HEARD_RAISE) {
         fence_question_raised(o, text_of(one->whose));
         return;
@@ -70,6 +78,7 @@ static void judge(watch *w, fence_org *o, const fence_heard *one) {
         return;
     case FENCE_HEARD_NOTHING:
     case FENCE_HEARD_RAISE:
+    case FENCE_HEARD_EVENT:
         return;
     }
 }
@@ -77,7 +86,7 @@ static void judge(watch *w, fence_org *o, const fence_heard *one) {
 /* Roles decide which zones are somebody's: they are looked up before a first position is judged. */
 static pg_verdict look_up(watch *w, fence_heard *all) {
     pg_verdict verdict = PG_DONE;
-    for (const fence_heard *one = all; one; one = one->next) {
+    for (const fence_heard *one = all; one; one = (const fence_heard *)one->item.next) {
         fence_org *o = org_of(w, one->org);
         if (o && o->held && one->kind == FENCE_HEARD_LOCATION)
             (void)fence_org_person(o, text_of(one->whose));
@@ -94,7 +103,7 @@ static pg_verdict look_up(watch *w, fence_heard *all) {
 }
 
 static pg_verdict listen(watch *w) {
-    size_t lost = 0, count = 0;
+    uint64_t lost = 0, count = 0;
     fence_heard *all = fences_ear_take(w->ear, &lost);
     pg_verdict verdict = look_up(w, all);
     while (all) {
@@ -103,13 +112,16 @@ static pg_verdict listen(watch *w) {
         if (o && o->held) {
             judge(w, o, one);
             count += one->kind == FENCE_HEARD_LOCATION;
+        } else if (o && one->kind == FENCE_HEARD_EVENT) {
+            fence_org_follow(o, text_of(one->whose), one->payload);
         }
-        all = one->next;
+        all = (fence_heard *)one->item.next;
         free(one);
     }
     service_count(w->s, "mayday_gateway_zone_positions_total", count);
-    if (lost)
-        service_count(w->s, "mayday_gateway_zone_positions_lost_total", lost);
+    if (lost > w->lost)
+        service_count(w->s, "mayday_gateway_zone_positions_lost_total", lost - w->lost);
+    w->lost = lost;
     return verdict;
 }
 
@@ -147,6 +159,7 @@ static bool is_deaf(watch *w, fence_org *o) {
 }
 
 static pg_verdict settle_lease(watch *w, fence_org *o) {
+    pg_verdict verdict = PG_DONE;
     bool deaf = is_deaf(w, o);
     if (o->locked && (deaf || !o->wanted))
         return fences_store_unlock(w->s, o);
@@ -155,8 +168,11 @@ static pg_verdict settle_lease(watch *w, fence_org *o) {
         fence_org_forget(o);
     }
     if (!o->locked && o->wanted && o->down_since_ms == 0 && fences_clock_ms() - o->tried_at_ms >= TRY_MS)
-        return fences_store_lock(w->s, o);
-    return PG_DONE;
+        verdict = fences_store_lock(w->s, o);
+    bool stale = !o->followed || fences_clock_ms() - o->followed_at_ms >= FOLLOW_MS;
+    if (verdict == PG_DONE && o->wanted && !o->held && o->down_since_ms == 0 && stale)
+        verdict = fences_store_follow(w->s, o);
+    return verdict;
 }
 
 static pg_verdict settle_leases(watch *w) {
@@ -226,7 +242,32 @@ static pg_verdict step(service_context *s, void *state, bool *ret_again) {
 
 /* ---- without the database ---- */
 
+/* Is there nobody to judge them, and are we the first of those who could? */
+static bool is_alone(watch *w, const fence_org *o) {
+    const char *judge = o->judge ? o->judge : "", *self = w->s->gateway;
+    return o->wanted && bus_up(w->s->bus, text_of(o->name)) &&
+           fences_ear_alone(w->ear, text_of(o->name), text_of(strcmp(judge, self) == 0 ? "" : judge),
+                            text_of(self));
+}
+
+static void stand_in(watch *w, fence_org *o) {
+    int64_t now = fences_clock_ms();
+    if (!is_alone(w, o)) {
+        o->alone_since_ms = 0;
+        return;
+    }
+    o->alone_since_ms = o->alone_since_ms ? o->alone_since_ms : now;
+    if (now - o->alone_since_ms < ALONE_MS)
+        return;
+    service_log(w->s, LOG_LEVEL_NOTICE, "stands in for %s: watches the zones of %s%s",
+                o->judge ? o->judge : "nobody", o->name, o->followed ? "" : ", and knows of nobody inside");
+    o->held = o->stood_in = o->stirred = true;
+}
+
 static void go_on(watch *w) {
+    for (fence_org *o = w->orgs; o; o = o->next)
+        if (!o->held)
+            stand_in(w, o);
     (void)!listen(w);
     pass(w);
     for (fence_org *o = w->orgs; o; o = o->next) {

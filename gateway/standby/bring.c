@@ -183,8 +183,11 @@ pg_verdict standby_bring(standby *st, bool *ret_more) {
         if (has_news(t) && brought++ < BRINGS)
             verdict = bring(st, t);
         *ret_more |= brought > BRINGS;
-        if (verdict == PG_DONE && is_done(t))
-            standby_drop(st, t);
+        if (verdict != PG_DONE || !is_done(t))
+            continue;
+        if (t->handed_in) /* its broker may be away for longer: told is told */
+            handed_drop(st->s->local, text_of(t->alert));
+        standby_drop(st, t);
     }
     return verdict;
 }

@@ -8,8 +8,7 @@
 #define BACK_US     (60 * INSTANT_SECOND) /* ours went back so far: moments are moved with it */
 #define CATCH_UP_US (30 * INSTANT_SECOND) /* older than what passing time has been judged by: it waited */
 #define FORGET_US   (3600 * INSTANT_SECOND)
-#define BEHIND_US   (60 * INSTANT_SECOND) /* of several sensors one may be behind: a fall is one all the same \
-                                           */
+#define BEHIND_US   (60 * INSTANT_SECOND) /* a fall told by a device that is behind another is one */
 #define UP_AGAIN_US (5 * INSTANT_SECOND)
 
 static const char *const responses[] = {[BODY_NOTE] = "note", [BODY_ASK] = "ask", [BODY_RAISE] = "raise"};
@@ -47,7 +46,7 @@ static void shift(instant *t, int64_t by) {
 static void move_back(body *b, int64_t by) {
     instant *const all[] = {&b->clock,   &b->heard,    &b->judged,     &b->same_since, &b->motion_at,
                             &b->pace_at, &b->moved_at, &b->active_at,  &b->effort_at,  &b->contact_at,
-                            &b->fall_at, &b->still_at, &b->trouble_at, &b->excused_at};
+                            &b->fall_at, &b->still_at, &b->trouble_at, &b->excused_at, &b->closed_at};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         shift(all[i], by);
     for (size_t i = 0; i < VITALS; i++) {
@@ -198,6 +197,10 @@ void body_excuse(body *b, const body_limits *l, instant now) {
         }
     }
     b->excused_at = at;
+}
+
+void body_close(body *b, instant now) {
+    b->closed_at = now;
 }
 
 /* ---- what is known ---- */

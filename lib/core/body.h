@@ -118,6 +118,10 @@ size_t body_pass(body *b, const body_limits *limits, instant now, finding ret_fi
  * the rule's own time, unless it gets worse by a step. */
 void body_excuse(body *b, const body_limits *limits, instant now);
 
+/* The incident about it is closed: that the readings end now, and what else follows from that alone, is noted
+ * and no more. What is read after it counts as ever. */
+void body_close(body *b, instant now);
+
 /* What is known now: the newest believed values, baseline, trend, heart-rate variability (RMSSD, ms),
  * context. */
 typedef struct body_view {

@@ -11,6 +11,7 @@
 #define UNKNOWN_ENDS_MS   600000
 #define TROUBLE_MS        5000
 #define MOST_MS           86400000
+#define ON_ITS_WAY_US     (5 * INSTANT_SECOND)
 
 typedef enum standing {
     STANDING_UNKNOWN = 0,
@@ -162,6 +163,12 @@ static bool old_matter(const body *b, const rule *r, const slot *s, instant at) 
     return s->excused_until && s->excused_until <= at && s->excused_until == b->excused_at + r->quiet_ms * MS;
 }
 
+/* Nothing was heard since the incident was closed, but for what was on its way: whoever helps has taken the
+ * sensor off, and how it ends is nothing new. */
+static bool taken_off(const body *b) {
+    return b->closed_at && b->heard <= b->closed_at + ON_ITS_WAY_US;
+}
+
 static void say(look *k, const rule *r, slot *s, finding_kind kind) {
     double value = k->signals[r->is.of];
     bool asks = r->response == BODY_ASK, covered = asks && excused(s, r, value, k->at);
@@ -169,7 +176,7 @@ static void say(look *k, const rule *r, slot *s, finding_kind kind) {
     s->said = (float)value;
     if (s->excused_until <= k->at)
         s->excused_until = 0;
-    find(k, r, s, kind, covered ? BODY_NOTE : r->response, asks && other);
+    find(k, r, s, kind, covered || taken_off(k->b) ? BODY_NOTE : r->response, asks && other);
 }
 
 static void forget(slot *s) {

@@ -192,6 +192,7 @@ struct body {
     instant trouble_at; /* a rule was being broken */
     int64_t odd;        /* vitals, as bits, that break a limit now: nothing is learned from them */
     instant excused_at;
+    instant closed_at; /* by our clock, as `heard`; not kept: it matters for moments */
     slot slots[BODY_RULES_MAX];
 };
 

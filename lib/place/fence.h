@@ -95,6 +95,7 @@ typedef struct fence_stay {
 
 /* Where a walker is inside, by name of the zone; returns how many were written. */
 size_t fence_walker_stays(const fence_walker *w, fence_stay *ret_stays, size_t room);
+void fence_walker_leave(fence_walker *w, text zone);         /* somebody else saw it */
 size_t fence_walker_inside(const fence_walker *w);           /* of how many zones */
 instant fence_walker_seen(const fence_walker *w);            /* the last fix that counted; INT64_MIN: none */
 bool fence_walker_last(const fence_walker *w, fix *ret_fix); /* where that was; false: not known */

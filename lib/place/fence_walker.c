@@ -105,6 +105,13 @@ bool fence_walker_knows(const fence_walker *w, size_t index) {
 
 /* ---- across a restart ---- */
 
+void fence_walker_leave(fence_walker *w, text zone) {
+    for (size_t i = 0; i < w->count; i++)
+        if (text_equal(text_of(w->records[i].zone), zone))
+            w->records[i].gone = true;
+    fence_walker_sweep(w);
+}
+
 size_t fence_walker_stays(const fence_walker *w, fence_stay *ret_stays, size_t room) {
     size_t count = 0;
     for (const fence_record *r = w->records; r < w->records + w->count && count < room; r++) {

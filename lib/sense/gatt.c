@@ -4,8 +4,8 @@
  * - Fields are taken in order from a `field` that remembers whether the bytes were enough: one check, at the
  * end.
  * - Bytes behind the known fields are left alone: later versions of the specification append there.
- * - A device's own date and time are local, without a zone, and often never set: they are stepped over, and a
- *   reading is dated when it came.
+ * - A device's own date and time are local, without a zone, and often never set: a reading is dated when it
+ *   came, and what the device says of it stands beside (gatt_dates.c).
  * - A value that the device says it does not have (NaN, NRes) is not put; infinities and reserved ones
  * neither.
  *
@@ -16,7 +16,6 @@
 
 #define MMHG_PER_KPA  7.500616827
 #define COMPLAINED_AT 25.0 /* percent: the trust that remains when a sensor complains of its own signal */
-#define DATE_TIME     7
 
 /* ---- bytes, least significant first ---- */
 
@@ -87,6 +86,14 @@ double gatt_float(uint32_t raw) {
                   exponent >= 0x80 ? exponent - 0x100 : exponent);
 }
 
+/* 0: none that exists, as of a clock that was never set. */
+static instant take_date(field *f) {
+    int year = (int)take(f, 2), month = (int)take(f, 1), day = (int)take(f, 1);
+    int hour = (int)take(f, 1), minute = (int)take(f, 1), second = (int)take(f, 1);
+    instant at = 0;
+    return !f->short_of && moment_of(year, month, day, hour, minute, second, 0, &at) ? at : 0;
+}
+
 static double take_sfloat(field *f) {
     return gatt_sfloat((uint16_t)take(f, 2));
 }
@@ -96,10 +103,10 @@ static bool out_of(double value, double min, double max) {
 }
 
 /* A reading that says nothing is the device's way to say that it has nothing. */
-static sense_verdict give(const reading *r, sensed *ret_sensed) {
+static sense_verdict give(const reading *r, instant date, sensed *ret_sensed) {
     if (!reading_says_anything(r))
         return SENSE_INVALID;
-    *ret_sensed = (sensed){.kind = SENSED_READING, .reading = *r};
+    *ret_sensed = (sensed){.kind = SENSED_READING, .reading = *r, .dated = date};
     return SENSE_GOOD;
 }
 
@@ -131,7 +138,7 @@ static sense_verdict heart_rate(const unsigned char *bytes, size_t len, instant 
     sense_put(&r, VITAL_HR, rate);
     if (flags & HR_CONTACT_KNOWN)
         r.contact = flags & HR_CONTACT ? CONTACT_GOOD : CONTACT_NONE;
-    return give(&r, ret_sensed);
+    return give(&r, 0, ret_sensed);
 }
 
 /* ---- pulse oximeters ---- */
@@ -146,11 +153,12 @@ static sense_verdict heart_rate(const unsigned char *bytes, size_t len, instant 
 #define PLX_TROUBLE 0x0005FCu /* bits 2 to 8 and 10: signal irregular, inadequate, poor, low perfusion... */
 
 typedef struct oximeter_layout {
-    size_t date_time, fast, slow; /* flag bits, 0: none of that kind here */
+    size_t date_time, unset, fast, slow; /* flag bits, 0: none of that kind here */
     size_t measurement, device;
 } oximeter_layout;
 
-static const oximeter_layout plx_spot = {.date_time = 1 << 0, .measurement = 1 << 1, .device = 1 << 2};
+static const oximeter_layout plx_spot = {
+    .date_time = 1 << 0, .unset = 1 << 4, .measurement = 1 << 1, .device = 1 << 2};
 static const oximeter_layout plx_continuous = {
     .fast = 1 << 0, .slow = 1 << 1, .measurement = 1 << 2, .device = 1 << 3};
 
@@ -160,12 +168,14 @@ static sense_verdict oximeter(const oximeter_layout *has, const unsigned char *b
     reading r = reading_at(now);
     uint32_t flags = take(&f, 1);
     double spo2 = take_sfloat(&f), rate = take_sfloat(&f);
-    skip(&f, (flags & has->date_time ? DATE_TIME : 0u) + (flags & has->fast ? 4u : 0u) +
-                 (flags & has->slow ? 4u : 0u));
+    instant date = flags & has->date_time ? take_date(&f) : 0;
+    skip(&f, (flags & has->fast ? 4u : 0u) + (flags & has->slow ? 4u : 0u));
     uint32_t measurement = flags & has->measurement ? take(&f, 2) : 0;
     uint32_t device = flags & has->device ? take(&f, 3) : 0;
     if (f.short_of || out_of(spo2, 0, 100) || out_of(rate, 0, 350))
         return SENSE_MALFORMED;
+    if (flags & has->unset)
+        date = 0;
     if (measurement & PLX_NOT_TO_BE_BELIEVED || device & PLX_BROKEN)
         return SENSE_INVALID;
     sense_put(&r, VITAL_SPO2, spo2);
@@ -174,7 +184,7 @@ static sense_verdict oximeter(const oximeter_layout *has, const unsigned char *b
         r.contact = CONTACT_NONE;
     if (device & PLX_TROUBLE)
         r.quality = COMPLAINED_AT;
-    return give(&r, ret_sensed);
+    return give(&r, date, ret_sensed);
 }
 
 static sense_verdict oximeter_spot(const unsigned char *bytes, size_t len, instant now, sensed *ret_sensed) {
@@ -205,8 +215,7 @@ static sense_verdict thermometer(const unsigned char *bytes, size_t len, instant
     reading r = reading_at(now);
     uint32_t flags = take(&f, 1);
     double degrees = gatt_float(take(&f, 4));
-    if (flags & TEMP_DATE_TIME)
-        skip(&f, DATE_TIME);
+    instant date = flags & TEMP_DATE_TIME ? take_date(&f) : 0;
     uint32_t site = flags & TEMP_SITE ? take(&f, 1) : 0;
     if (flags & TEMP_FAHRENHEIT)
         degrees = (degrees - 32) / 1.8;
@@ -215,7 +224,7 @@ static sense_verdict thermometer(const unsigned char *bytes, size_t len, instant
     if (site == SITE_FINGER || site == SITE_TOE)
         return SENSE_IGNORED;
     sense_put(&r, VITAL_TEMP, degrees);
-    return give(&r, ret_sensed);
+    return give(&r, date, ret_sensed);
 }
 
 /* ---- blood pressure ---- */
@@ -237,8 +246,7 @@ static sense_verdict blood_pressure(const unsigned char *bytes, size_t len, inst
     double unit = flags & BP_KILOPASCAL ? MMHG_PER_KPA : 1;
     double systolic = take_sfloat(&f) * unit, diastolic = take_sfloat(&f) * unit;
     skip(&f, 2); /* the mean arterial pressure */
-    if (flags & BP_DATE_TIME)
-        skip(&f, DATE_TIME);
+    instant date = flags & BP_DATE_TIME ? take_date(&f) : 0;
     double rate = flags & BP_PULSE ? take_sfloat(&f) : NAN;
     if (flags & BP_USER)
         skip(&f, 1);
@@ -252,7 +260,7 @@ static sense_verdict blood_pressure(const unsigned char *bytes, size_t len, inst
     sense_put(&r, VITAL_HR, rate);
     if (status & BP_TROUBLE)
         r.quality = COMPLAINED_AT;
-    return give(&r, ret_sensed);
+    return give(&r, date, ret_sensed);
 }
 
 /* ---- battery ---- */

@@ -20,6 +20,7 @@ typedef struct sensed {
     sensed_kind kind;
     reading reading;
     fix fix;
+    instant dated; /* when it measured, as the device says, by a clock and in a zone of its own; 0: unsaid */
 } sensed;
 
 typedef enum sense_verdict {
@@ -43,6 +44,23 @@ const gatt_characteristic *gatt_by_uuid(unsigned uuid); /* NULL: none of ours */
 /* IEEE 11073-20601 special values (NaN, NRes, +-inf, reserved) become NAN or +-INFINITY. */
 double gatt_sfloat(uint16_t raw);
 double gatt_float(uint32_t raw);
+
+/* ---- whether what a device dates was measured now (gatt_dates.c): cuffs and thermometers keep what they
+ * measured, and tell all of it to whom they are connected with. Begins as zeros, one for each characteristic
+ * of a device; and again when `now` has leapt. ---- */
+typedef struct gatt_dates {
+    bool is_known;
+    int64_t off;    /* its clock before ours */
+    instant newest; /* that was of now, by its clock */
+    instant refused, refused_at;
+} gatt_dates;
+typedef enum gatt_date_verdict {
+    GATT_DATE_BEFORE = 0, /* it was stored */
+    GATT_DATE_UNSURE,     /* of those that come within seconds the newest is of now: gatt_dates_accept() it */
+    GATT_DATE_NOW,
+} gatt_date_verdict;
+gatt_date_verdict gatt_dates_judge(gatt_dates *d, instant date, instant now);
+void gatt_dates_accept(gatt_dates *d, instant date, instant now);
 
 /* ---- NMEA 0183 (nmea.c): a stream of lines; RMC, GGA, GNS, VTG, ZDA, GST, GSA of any talker ---- */
 typedef struct nmea nmea;

@@ -1,6 +1,8 @@
-/* effect_reply.c - an answer to "Are you OK?" that comes with a PIN: whoever took somebody's phone does not
- * know it, and whoever is forced to say that all is well gives the other one. Judged before the answer is
- * counted (mayday.settle_replies). */
+/* effect_reply.c - what an answer to "Are you OK?" is worth, before it is counted (mayday.settle_replies).
+ *
+ * With a PIN: whoever took somebody's phone does not know it, and whoever is forced to say that all is well
+ * gives the other one. From somebody else: dispatch alone answers for others, by the roles they had when they
+ * did. */
 #include "core/pin.h"
 #include "store/effect_inside.h"
 
@@ -20,10 +22,19 @@ static pg_verdict judge(situation *s, const own_pins *o, text pin) {
     return verdict == PG_DONE ? conclude(s, is) : verdict;
 }
 
+static pg_verdict answered_for(situation *s) {
+    const char *params[] = {s->id};
+    if (!has_role(s->r.roles, TEXT("dispatcher")))
+        return PG_DONE;
+    return ask(s, "SELECT mayday.reply_for_them($1)", ARRAY_LEN(params), params, NULL);
+}
+
 pg_verdict effect_reply(situation *s) {
     text pin = json_get_string(s->body, "pin");
     own_pins o = {0};
-    if (!pin.ptr || !text_equal(s->where.id, s->r.sender))
+    if (!text_equal(s->where.id, s->r.sender))
+        return answered_for(s);
+    if (!pin.ptr)
         return PG_DONE;
     pg_verdict verdict = own_lock(s, &o);
     if (verdict == PG_DONE && o.pin.ptr) /* else nobody asked for one */

@@ -84,6 +84,30 @@ def test_oximeters_thermometers_and_cuffs_are_read_too(site, bluez):
         assert (said["sys"], said["dia"]) == (121, 79)
 
 
+def cuff(systolic, age, zone=-5):
+    """A blood pressure, measured `age` seconds ago by a clock in another zone."""
+    at = time.gmtime(time.time() + zone * 3600 - age)
+    return b"\x02" + sfloat(systolic) + sfloat(70) + sfloat(90) + struct.pack("<HBBBBB", *at[:6])
+
+
+def test_what_a_cuff_has_stored_is_not_taken_for_what_it_measures(site, bluez):
+    hour, day = 3600, 86400
+    bluez.device(characteristics=(PRESSURE,), known=True, paired=True).start()
+    with gateway_of(site, bluez, "stored", strap()) as gateway, dispatch(site, "vitals") as dan:
+        wait_state(gateway, "open")
+        for systolic, age in (101, 9 * day), (102, 3 * hour), (103, hour), (121, 0):
+            assert bluez.notify(cuff(systolic, age), PRESSURE)
+        assert heard(dan)[1]["sys"] == 121, "the newest of those that come at once"
+        bluez.drop()
+        wait_until(lambda: gateway.log().count("sensor strap is open") == 2, "it is connected again")
+        for systolic, age in (101, 9 * day), (102, 3 * hour), (103, hour):
+            assert bluez.notify(cuff(systolic, age), PRESSURE)
+        time.sleep(1.1)  # its clock knows seconds
+        assert bluez.notify(cuff(122, 0), PRESSURE)
+        assert heard(dan)[1]["sys"] == 122 and dan.receives_nothing()
+        wait_until(lambda: sensor_of(gateway, "strap").get("refused") == 6, "the others are counted")
+
+
 def test_only_devices_that_are_configured_are_ever_connected(site, bluez):
     bluez.device().device(OTHER, name="H10").device("C0:FF:EE:00:00:03", name="H10", known=True, paired=True).start()
     with gateway_of(site, bluez, "chosen", strap()) as gateway:
@@ -164,13 +188,96 @@ def test_a_device_that_goes_out_of_reach_or_breaks_off_is_connected_again(site, 
         assert "the connection was lost" in gateway.log()
         bluez.vanish()
         wait_until(lambda: bluez.state()["calls"]["Connect"] >= 4, "it is tried again and again", 60)
-        assert is_state(gateway, "seeking")
+        wait_state(gateway, "seeking", why="out of reach")
         bluez.forget()
         wait_state(gateway, "seeking", why="it is not there")
         bluez.device()
         wait_state(gateway, "open")
         beat(bluez, 77)
         assert heard(dan)[1]["hr"] == 77
+
+
+def test_a_paired_device_that_breaks_off_is_listened_to_anew_and_what_it_said_before_is_not_read(site, bluez):
+    bluez.device(known=True, paired=True, echo=True).start()
+    with gateway_of(site, bluez, "bonded", strap()) as gateway, dispatch(site, "vitals") as dan:
+        wait_state(gateway, "open")
+        beat(bluez, 73)
+        assert heard(dan)[1]["hr"] == 73
+        bluez.drop()
+        wait_until(lambda: gateway.log().count("sensor strap is open") == 2, "it is connected again")
+        beat(bluez, 74)
+        assert heard(dan)[1]["hr"] == 74
+
+
+def test_characteristics_that_come_after_bluez_said_that_it_knows_them_are_waited_for(site, bluez):
+    bluez.device(late=700, battery=55).start()
+    with gateway_of(site, bluez, "late", strap()) as gateway, dispatch(site, "vitals") as dan:
+        wait_state(gateway, "open")
+        beat(bluez, 72)
+        assert heard(dan)[1]["hr"] == 72
+        wait_until(lambda: sensor_of(gateway, "strap").get("battery") == 55, "also those that come when it is read already")
+        assert bluez.state()["calls"]["Connect"] == 1 and "Disconnect" not in bluez.state()["calls"]
+
+
+def test_a_device_that_is_connected_before_is_listened_to_and_left_so_and_its_battery_is_known_from_the_beginning(site, bluez):
+    bluez.device(characteristics=(HEART,), percentage=64, known=True, connected=True).start()
+    with gateway_of(site, bluez, "before", strap()) as gateway:
+        wait_until(lambda: sensor_of(gateway, "strap").get("battery") == 64, "what BlueZ said before anybody listened")
+        wait_state(gateway, "open")
+    calls = bluez.state()["calls"]
+    assert "Connect" not in calls and "Disconnect" not in calls and bluez.state()["connected"]
+
+
+@pytest.mark.parametrize("words", ["InProgress", "Failed:Already notifying"])
+def test_one_that_is_listened_to_already_is_heard(site, bluez, words):
+    bluez.device().start()
+    bluez.fail("StartNotify", words)
+    with gateway_of(site, bluez, "already", strap()) as gateway, dispatch(site, "vitals") as dan:
+        wait_state(gateway, "open")
+        beat(bluez, 87)
+        assert heard(dan)[1]["hr"] == 87
+
+
+def test_one_that_has_forgotten_that_it_is_listened_to_is_asked_again(site, bluez):
+    bluez.device(known=True, paired=True).start()
+    with gateway_of(site, bluez, "deafened", strap(silent=1)) as gateway, dispatch(site, "vitals") as dan:
+        wait_state(gateway, "open")
+        bluez.deafen()
+        wait_until(lambda: bluez.notify(heart_rate(88)), "it is listened to again")
+        assert heard(dan)[1]["hr"] == 88 and bluez.state()["calls"]["Connect"] == 1
+
+
+def test_a_bluez_that_hangs_is_noticed_and_got_over(site, bluez):
+    bluez.device().start()
+    with gateway_of(site, bluez, "stopped", strap(silent=1)) as gateway, dispatch(site, "vitals") as dan:
+        wait_state(gateway, "open")
+        bluez.hang(True)
+        wait_state(gateway, "seeking", why="")
+        assert "BlueZ does not answer" in gateway.log()
+        bluez.hang(False)
+        wait_state(gateway, "open")
+        beat(bluez, 89)
+        assert heard(dan)[1]["hr"] == 89
+
+
+def test_a_blocked_device_is_left_alone(site, bluez):
+    bluez.device(known=True, blocked=True).start()
+    with gateway_of(site, bluez, "blocked", strap()) as gateway:
+        wait_state(gateway, "seeking", why="it is blocked")
+        assert not bluez.state()["calls"]
+        bluez.device(known=True)
+        wait_state(gateway, "open")
+
+
+def test_an_attempt_to_connect_that_somebody_left_behind_is_ended(site, bluez):
+    bluez.device().start()
+    bluez.fail("Connect", "InProgress")
+    with gateway_of(site, bluez, "stale", strap()) as gateway:
+        wait_state(gateway, "seeking", why="somebody else is at it")
+        assert "Disconnect" not in bluez.state()["calls"], "it may be somebody who lives"
+        wait_until(lambda: "Disconnect" in bluez.state()["calls"], "it was in the way for long", 60)
+        bluez.fail("Connect")
+        wait_state(gateway, "open")
 
 
 def test_one_whose_services_change_is_listened_to_anew(site, bluez):

@@ -80,9 +80,10 @@ class Field:
 
     def tidy(self, at_most=1000):
         """All of it; how many rows each call removed."""
-        removed = []
-        while not removed or removed[-1] >= at_most:
-            removed.append(self.sql("SELECT mayday.tidy(%s)", [at_most], user="mayday_gateway")[0][0])
+        removed, more = [], True
+        while more:
+            (count, more), = self.sql("SELECT removed, more FROM mayday.tidy(%s)", [at_most], user="mayday_gateway")
+            removed.append(count)
         return removed
 
 
@@ -272,6 +273,37 @@ def test_what_was_sent_to_an_incident_stays_with_it(field):
     field.sql("SELECT mayday.make_partitions(7)", user="mayday_owner")
 
 
+def test_what_comes_late_to_a_day_that_is_done_is_thinned_and_dropped_too(field):
+    for days in (6, 3):
+        field.fixes("sam", [(-days * DAY + t, 0, 0) for t in range(120)])
+    field.keep(1, 4)
+    field.tidy()
+    before = field.count()
+    assert before in (2, 3) and field.tidy() == [0]
+    for days in (6, 3):
+        field.fixes("kim", [(-days * DAY + t, 0, 0, {"arrived": 0, "offline": True}) for t in range(120)])
+    wait_until(lambda: field.tidy() and field.count(person="kim") in (2, 3), "what came late is as thin as the rest")
+    assert field.count() - before == field.count(person="kim") and field.tidy() == [0]
+
+
+def test_where_somebody_was_around_their_incident_stays_with_it(field):
+    raised = time.time() - 6 * DAY
+    field.fixes("sam", [(raised + t, 0, 0) for t in range(-3600, 3600, 10)])
+    field.fixes("kim", [(raised + t, 0, 0) for t in range(-3600, 3600, 10)])
+    field.sql("INSERT INTO mayday.alert (org, id, raised_by, raised_at, received_at, closed_at, status, type, priority, silent, offline) VALUES "
+              "(%s, %s, 'sam', to_timestamp(%s), to_timestamp(%s), to_timestamp(%s), 'resolved', 'panic', 'critical', false, false)",
+              [field.org, uuid7(raised), raised, raised, raised + 600])
+    field.keep(1, 4)
+    field.tidy()
+    assert field.count(person="kim") == 0 and field.count(person="sam") == (1800 + 600) / 10 + 1
+    field.sql("UPDATE mayday.message_table SET keep = '5 days' WHERE name = 'location'")
+    field.sql("SELECT mayday.drop_partitions()", user="mayday_owner")
+    field.sql("UPDATE mayday.message_table SET keep = '90 days' WHERE name = 'location'")
+    assert field.count(person="sam") == 0 and field.count("location_kept", "sam") == 241
+    assert field.sql("SELECT count(*) FROM mayday.track_within(%s, 'sam', '-infinity', 'infinity')", [field.org], user="mayday_console") == [(241,)]
+    field.sql("SELECT mayday.make_partitions(7)", user="mayday_owner")
+
+
 def test_rows_of_an_absurd_clock_go_by_when_they_came(field):
     absurd = [(1_000_000_000 + t, 0, 0, {"arrived": -10 * DAY if t < 5 else -DAY}) for t in range(10)]
     field.fixes("sam", absurd)
@@ -291,7 +323,7 @@ def test_two_gateways_do_not_tidy_at_once(field):
     one = psycopg2.connect(field.database.dsn("mayday_gateway"))
     try:
         with one.cursor() as cursor:
-            cursor.execute("SELECT mayday.tidy(1000)")
+            cursor.execute("SELECT removed FROM mayday.tidy(1000)")
             assert cursor.fetchone() == (50,)
             assert field.tidy() == [0], "the other one is at it"
         one.commit()

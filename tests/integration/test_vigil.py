@@ -117,8 +117,8 @@ def test_dispatch_answers_for_them(site, gateway, desk):
         one.worries()
         one.answers(one.asked(), answer, by=desk.console, text="I see them on camera")
     alert, _ = desk.raised(fay.person)
-    site.wait_rows("SELECT w.answer, r.sender FROM mayday.check_watch w JOIN mayday.reply r USING (check_id) WHERE w.person = %s",
-                   [("ok", "dora")], [eve.person])
+    site.wait_rows("SELECT w.answer, w.answered_by, r.sender FROM mayday.check_watch w JOIN mayday.reply r USING (check_id) WHERE w.person = %s",
+                   [("ok", "dora", "dora")], [eve.person])
     wait_until(lambda: incidents(site, fay.person), "stored")
     assert incidents(site, eve.person) == [] and [i[0] for i in incidents(site, fay.person)] == [alert]
     eve.close(), fay.close()

@@ -3,6 +3,7 @@ killed."""
 import json
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -106,8 +107,9 @@ class Bluez:
         self._tell("Power", "sb", name, on)
 
     def device(self, address=STRAP, name="H10", characteristics=(HEART, BATTERY), **more):
-        """One that advertises; `known`: BlueZ knows it already; `paired`, `trusted`, `blocked`; `battery`: what is read there; `percentage`:
-        what BlueZ says of it; `late`: its characteristics are objects so many ms after BlueZ said that it knows them."""
+        """One that advertises; `known`: BlueZ knows it already; `paired`, `trusted`, `blocked`; `connected`: somebody did that before;
+        `battery`: what is read there; `percentage`: what BlueZ says of it; `late`: its characteristics are objects so many ms after BlueZ
+        said that it knows them; `echo`: what it said long ago is said once more when somebody wants to listen."""
         self.devices[address] = {"name": name, "characteristics": list(characteristics), **more}
         if self.process:
             self._tell("Tell", "ss", address, json.dumps(self.devices[address]))
@@ -124,6 +126,14 @@ class Bluez:
     def forget(self, address=STRAP):
         """BlueZ forgets it: its object is removed."""
         self._tell("Happen", "ss", address, "forget")
+
+    def deafen(self, address=STRAP):
+        """It was switched off and on, say: nobody is listened to any more, and nobody is told."""
+        self._tell("Happen", "ss", address, "deafen")
+
+    def hang(self, on):
+        """BlueZ does nothing any more, until it does again."""
+        self.process.send_signal(signal.SIGSTOP if on else signal.SIGCONT)
 
     def rearrange(self, address=STRAP):
         """It has other services now: the same ones, as new objects."""

@@ -17,6 +17,7 @@ from dbusmock.templates.bluez5 import (ADAPTER_IFACE, BLUEZ_MOCK_IFACE, BUS_NAME
 from gi.repository import GLib
 
 SERVICE_IFACE, CHARACTERISTIC_IFACE, BATTERY_IFACE = "org.bluez.GattService1", "org.bluez.GattCharacteristic1", "org.bluez.Battery1"
+OURS_ALREADY = ("InProgress", "Failed:Already notifying")  # what BlueZ says to a client that listens
 BATTERY, INDICATED = "2a19", ("2a5e", "2a1c", "2a35")
 objects = mockobject.objects
 world = {}  # address: Peripheral
@@ -195,6 +196,8 @@ def StopDiscovery(self, sender=None):
 @dbus.service.method(CHARACTERISTIC_IFACE, async_callbacks=("done", "failed"), sender_keyword="sender")
 def StartNotify(self, done, failed, sender=None):
     p = self.peripheral
+    if p.faults.get(("StartNotify", "")) in OURS_ALREADY:
+        p.listeners[self.path].add(sender)
     if not p.may("StartNotify", done, failed, self.uuid):
         return
     if sender in p.listeners[self.path]:
@@ -202,6 +205,8 @@ def StartNotify(self, done, failed, sender=None):
         return
     p.listeners[self.path].add(sender)
     change(self.path, CHARACTERISTIC_IFACE, Notifying=dbus.Boolean(True))
+    if p.told.get("echo"):
+        change(self.path, CHARACTERISTIC_IFACE, Value=self.props[CHARACTERISTIC_IFACE]["Value"])
     done()
 
 
@@ -256,13 +261,15 @@ def Power(self, hci, on):
 
 @dbus.service.method(BLUEZ_MOCK_IFACE, in_signature="ss")
 def Tell(self, address, told):
-    """There is such a device now, as `told` describes it: it advertises; `known`: BlueZ knows it already."""
+    """There is such a device now, as `told` describes it: it advertises; `known`: BlueZ knows it already; `connected`: it is."""
     if address in world:
         world[address].forget()
     world[address] = Peripheral(address, json.loads(told))
     adapter = objects.get(world[address].adapter)
     if adapter and (adapter.sessions or world[address].told.get("known")):
         world[address].appear()
+        if world[address].told.get("connected"):
+            world[address].connect()
 
 
 @dbus.service.method(BLUEZ_MOCK_IFACE, in_signature="ss")
@@ -275,6 +282,9 @@ def Happen(self, address, what):
         p.arrange(p.told["characteristics"])
     elif what == "forget":
         p.forget()
+    elif what == "deafen":
+        for listeners in p.listeners.values():
+            listeners.clear()
     else:
         p.drop()
 

@@ -39,56 +39,44 @@ static const char list_sql[] =
                     "a.joined_to IS NULL"
                     " ORDER BY a.raised_at DESC, a.id LIMIT $3::bigint";
 
+/* The newest that was measured when Mayday raised it; NULL of an alarm without. */
+#define READINGS                                                                                             \
+    "(SELECT concat_ws(', ', 'pulse ' || round((r.readings->>'hr')::numeric) || '/min',"                     \
+    " 'oxygen saturation ' || round((r.readings->>'spo2')::numeric) || ' %',"                                \
+    " 'breathing ' || round((r.readings->>'resp')::numeric) || '/min',"                                      \
+    " 'temperature ' || round((r.readings->>'temp')::numeric, 1) || ' °C',"                                 \
+    " 'pressure ' || round((r.readings->>'sys')::numeric) || ' mmHg',"                                       \
+    " 'NEWS2 ' || (r.readings->>'news2') || CASE WHEN (r.readings->>'partial')::boolean THEN ' (partial)'"   \
+    "  ELSE '' END) || coalesce(' at ' || " CLOCK(                                                           \
+        "(r.readings->>'at')::timestamptz") ", '')"                                                          \
+                                            " FROM mayday.raise r WHERE r.org = a.org AND r.alert = a.id "   \
+                                            "AND r.readings IS NOT NULL"                                     \
+                                            " ORDER BY r.at, r.id LIMIT 1)"
+
 /* Label and value, in the order in which they are read. */
+/* clang-format off */
 static const char head_sql[] =
     "SELECT line.label, line.value FROM mayday.alert a CROSS JOIN LATERAL (VALUES"
     " (1, 'incident', a.id || ' of ' || a.org),"
-    " (2, 'status', a.status || ', version ' || a.version || ', since ' || " MOMENT(
-        "a.changed_at") "),"
-                        " (3, 'duress', 'canceled with the duress PIN at ' || " MOMENT(
-                            "a.duress_at") "   || ': the phone shows ''canceled'', and the "
-                                           "danger goes on'),"
-                                           " (4, 'what', a.priority || ' ' || a.type || CASE "
-                                           "WHEN a.silent THEN ', silent' ELSE '' END"
-                                           "   || CASE WHEN a.presses > 1 THEN ', pressed ' || "
-                                           "a.presses || ' times' ELSE '' END"
-                                           "   || CASE WHEN a.cause <> 'person' THEN ', raised "
-                                           "by Mayday: ' || a.cause ELSE '' END),"
-                                           " (5, 'raised by', a.raised_by || ' at ' || " MOMENT("a.raised_at") "   || CASE WHEN a.offline THEN ', waited on the device until ' || " MOMENT(
-                                               "a.received_at") " ELSE '' END),"
-                                                                " (6, 'joined', 'the incident ' "
-                                                                "|| a.joined_to || ', which was "
-                                                                "open already'),"
-                                                                " (7, 'where', "
-                                                                "round(ST_Y(a.position::"
-                                                                "geometry)::numeric, 6) || ',' "
-                                                                "||"
-                                                                "   "
-                                                                "round(ST_X(a.position::"
-                                                                "geometry)::numeric, 6)),"
-                                                                " (8, 'receipts', concat_ws('  "
-                                                                "', 'received ' || " CLOCK(
-                                                                    "a."
-                                                                    "rece"
-                                                                    "ived"
-                                                                    "_at") ", 'stored ' || " CLOCK("a.stored_"
-                                                                                                   "at") ","
-                                                                                                         "   "
-                                                                                                         "'no"
-                                                                                                         "tif"
-                                                                                                         "ied"
-                                                                                                         " ' "
-                                                                                                         "||"
-                                                                                                         " " CLOCK("a.notified_at") ", 'delivered ' || " CLOCK(
-                                                                                                             "a."
-                                                                                                             "delivere"
-                                                                                                             "d_at") ","
-                                                                                                                     "   'acknowledged ' || " CLOCK(
-                                                                                                                         "a.acknowledged_at") " || ' by ' || a.acknowledged_by)),"
-                                                                                                                                              " (9, 'closed', " MOMENT(
-                                                                                                                                                  "a.closed_at") ")"
-                                                                                                                                                                 ") line(place, label, value) WHERE a.id = $1::uuid AND ($2::text IS NULL OR a.org = $2)"
-                                                                                                                                                                 " AND line.value IS NOT NULL ORDER BY a.org, line.place";
+    " (2, 'status', a.status || ', version ' || a.version || ', since ' || " MOMENT("a.changed_at") "),"
+    " (3, 'duress', 'canceled with the duress PIN at ' || " MOMENT("a.duress_at")
+    "   || ': the phone shows ''canceled'', and the danger goes on'),"
+    " (4, 'what', a.priority || ' ' || a.type || CASE WHEN a.silent THEN ', silent' ELSE '' END"
+    "   || CASE WHEN a.presses > 1 THEN ', pressed ' || a.presses || ' times' ELSE '' END"
+    "   || CASE WHEN a.cause <> 'person' THEN ', raised by Mayday: ' || a.cause ELSE '' END),"
+    " (5, 'raised by', a.raised_by || ' at ' || " MOMENT("a.raised_at")
+    "   || CASE WHEN a.offline THEN ', waited on the device until ' || " MOMENT("a.received_at") " ELSE '' END),"
+    " (6, 'joined', 'the incident ' || a.joined_to || ', which was open already'),"
+    " (7, 'where', round(ST_Y(a.position::geometry)::numeric, 6) || ',' ||"
+    "   round(ST_X(a.position::geometry)::numeric, 6)),"
+    " (8, 'readings', " READINGS "),"
+    " (9, 'receipts', concat_ws('  ', 'received ' || " CLOCK("a.received_at") ", 'stored ' || " CLOCK("a.stored_at") ","
+    "   'notified ' || " CLOCK("a.notified_at") ", 'delivered ' || " CLOCK("a.delivered_at") ","
+    "   'acknowledged ' || " CLOCK("a.acknowledged_at") " || ' by ' || a.acknowledged_by)),"
+    " (10, 'closed', " MOMENT("a.closed_at") ")"
+    ") line(place, label, value) WHERE a.id = $1::uuid AND ($2::text IS NULL OR a.org = $2)"
+    " AND line.value IS NOT NULL ORDER BY a.org, line.place";
+/* clang-format on */
 
 static const char members_sql[] = "SELECT m.person, m.relation, " MOMENT("m.since") ", " MOMENT(
     "m.until") ", m.changed_by"
@@ -127,7 +115,8 @@ static const char timeline_sql[] = "SELECT " CLOCK(
     "t.at") ", t.kind, t.sender, coalesce(" REACHED
             ", concat_ws('  ', t.detail->>'action', CASE t.kind WHEN 'reply' THEN "
             "t.detail->>'answer' END,"
-            " '\"' || (t.detail->>'text') || '\"', (SELECT string_agg(d.key || ' ' || d.value, '  ')"
+            " '\"' || replace(t.detail->>'text', E'\\n', '. ') || '\"', (SELECT string_agg(d.key || ' ' || "
+            "d.value, '  ')"
             "  FROM jsonb_each_text(t.detail - "
             "'{text,action,answer,verdict,to_status,version,lang,due_at,received_at,answered_at,respond_"
             "within,check,readings}'::text[]) d"

@@ -20,7 +20,7 @@ static const command *const self = &command_sim;
 
 typedef struct sim {
     link_options link;
-    const char *prefix, *roles;
+    const char *prefix, *roles, *runner;
     int64_t people, seed, run_ms, raise_after_ms, drain_ms;
     double rate, lat, lon, radius;
     bool json, quiet;
@@ -50,6 +50,7 @@ static int enter_people(sim *s) {
         p->last_fix = s->begun;
     }
     s->scene.prefix = s->prefix;
+    s->scene.runner = s->runner;
     s->scene.org = s->link.org;
     s->scene.first_of_cast = (size_t)s->people;
     return scene_begin(&s->scene, all, s->to, s->begun, s->raise_after_ms);
@@ -235,8 +236,12 @@ static int simulate(sim *s, const char *config_path) {
     s->all.hub = mqtt_hub_new();
     if (!s->all.hub)
         return command_fail(self, EXIT_REFUSED, "out of memory");
-    scene_line(&s->scene, s->begun, "%lld people of %s begin to walk, %g fixes a second each (seed %lld)",
-               (long long)s->people, s->link.org, s->rate, (long long)s->seed);
+    if (s->people == 1)
+        scene_line(&s->scene, s->begun, "1 walker of %s sets out, %g positions a second (seed %lld)",
+                   s->link.org, s->rate, (long long)s->seed);
+    else
+        scene_line(&s->scene, s->begun, "%lld walkers of %s set out, %g positions a second each (seed %lld)",
+                   (long long)s->people, s->link.org, s->rate, (long long)s->seed);
     code = play(s);
     return code == EXIT_DONE ? conclude(s) : code;
 }
@@ -285,6 +290,9 @@ static bool take_option(sim *s, int option, const char *value) {
     case 'p':
         s->prefix = value;
         return true;
+    case 'w':
+        s->runner = value;
+        return true;
     case 'd':
         return arg_duration(self, "drain", value, &s->drain_ms);
     case 'q':
@@ -313,6 +321,7 @@ static int run(const char *config_path, int argc, char **argv) {
         {"bound", required_argument, NULL, 'b'},
         {"seed", required_argument, NULL, 'x'},
         {"prefix", required_argument, NULL, 'p'},
+        {"runner", required_argument, NULL, 'w'},
         {"role", required_argument, NULL, LINK_ROLE},
         {"drain", required_argument, NULL, 'd'},
         {"quiet", no_argument, NULL, 'q'},
@@ -330,6 +339,7 @@ static int run(const char *config_path, int argc, char **argv) {
              .lon = -0.1276,
              .radius = 800,
              .prefix = "walker",
+             .runner = "olga",
              .roles = "member",
              .scene.play = scene_named("calm")};
     link_defaults(&s.link);
@@ -360,9 +370,8 @@ const command command_sim = {
         "\n"
         "  --people N         how many (default 10)\n"
         "  --rate HZ          positions a second from each (default 1)\n"
-        "  --seconds T        how long, such as 90, 5m or 2h (default 30; an evening, night or run ends when "
-        "it "
-        "is over)\n"
+        "  --seconds T        how long, such as 90, 5m or 2h (default 30; an evening, night or run ends by\n"
+        "                     itself)\n"
         "  --org NAME         the organisation (default demo)\n"
         "  --center LAT,LON   around where (default 51.5072,-0.1276)\n"
         "  --radius M         how far from there, in metres (default 800)\n"
@@ -376,16 +385,18 @@ const command command_sim = {
         "                     night: a panic that nobody sees, until somebody answers by telephone. It "
         "needs\n"
         "                     the gateway, providers, and a plan whose first level reaches somebody;\n"
-        "                     run: an officer whose run disturbs nobody, and who then collapses: a question, "
-        "silence,\n"
-        "                     an alarm, until somebody answers by telephone. It needs what night needs. What "
-        "half an\n"
-        "                     hour brought is told in a quarter of a minute; all of it takes about two "
-        "minutes\n"
+        "                     run: an officer whose run disturbs nobody, and who then collapses: a "
+        "question,\n"
+        "                     silence, an alarm, until somebody answers by telephone. It needs what night\n"
+        "                     needs. It takes half a minute besides [vitals] answer_within, the time she "
+        "has\n"
+        "                     to answer\n"
         "  --raise-after T    when the alert is raised (default 5s); implies --scenario panic\n"
         "  --bound T          how long each thing of those that end may take (default 20s)\n"
         "  --seed N           of the paths (default 1)\n"
         "  --prefix NAME      the people are NAME-0001 and so on (default walker)\n"
+        "  --runner NAME      who runs in a run (default olga). What their watch tells happened in the last\n"
+        "                     quarter of an hour: for the next run within that time take somebody else\n"
         "  --role NAMES       their roles, separated by commas (default member)\n"
         "  --drain T          how long to wait for the last acknowledgements (default 15s)\n"
         "  --keys FILE        the JWK Set whose last key signs (default: signing-keys.json beside the\n"

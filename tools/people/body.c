@@ -13,7 +13,8 @@
  *
  * When the blood stands still, consciousness goes within 5 to 15 s (Rossen et al. 1943, Arch Neurol
  * Psychiatry 50:510). Core temperature rises with effort and settles (Saltin and Hermansen 1966, J Appl
- * Physiol 21:1757); in heat stroke it does not settle. */
+ * Physiol 21:1757), on a hot day higher: runners who are well reach 39 and more (Ely et al. 2009, J Appl
+ * Physiol 107:1519; Byrne et al. 2006, Med Sci Sports Exerc 38:803); in heat stroke it does not settle. */
 #include "people/private.h"
 
 #define TWO_PI 6.28318530717958647692
@@ -123,7 +124,7 @@ static void warm(life *l) {
     flesh *f = &l->body;
     double used = fmax(0, (f->fast + f->slow) / (t->highest - t->resting));
     double hours = (double)l->second / 3600 + 6;
-    double to = t->temp + 0.25 * sin(TWO_PI * (hours - 11) / 24) + 1.7 * used * used;
+    double to = t->temp + 0.25 * sin(TWO_PI * (hours - 11) / 24) + t->warms * used * used;
     f->core = towards(f->core, to, 900);
 }
 

@@ -85,6 +85,7 @@ traits traits_of(uint64_t seed) {
     t.tells_contact = chance_hits(&c, 0.85);
     t.feels_falls = chance_hits(&c, 0.6);
     t.period_s = chance_hits(&c, 0.7) ? 1 : chance_hits(&c, 0.6) ? 2 : 5;
+    t.warms = within(2 + 0.3 * chance_normal(&c), 1.3, 2.8) + (chance_hits(&c, 0.1) ? 0.5 : 0);
     return t;
 }
 

@@ -9,11 +9,16 @@
 #define HOME_LAT 51.5072
 #define HOME_LON (-0.1276)
 
+/* Bedside monitors come with 50 to 120 and 90 %; watches tell of 120, or 40, in ten minutes without activity.
+ */
 const fixed_rule fixed_rules[FIXED_RULES] = {
-    {"pulse < 40 or > 130, SpO2 < 90, 10 s", 40, 130, 90, 10, 0},
-    {"pulse < 40 or > 120, SpO2 < 90, 10 s", 40, 120, 90, 10, 0},
-    {"pulse < 40 or > 150, SpO2 < 90, 10 s", 40, 150, 90, 10, 0},
-    {"pulse < 40 or > 150, SpO2 < 90, 10 s, by trusted readings", 40, 150, 90, 10, 40},
+    {"pulse < 40 or > 130, SpO2 < 90, 10 s", 40, 130, 90, 10, 0, 0},
+    {"pulse < 40 or > 120, SpO2 < 90, 10 s", 40, 120, 90, 10, 0, 0},
+    {"pulse < 40 or > 150, SpO2 < 90, 10 s", 40, 150, 90, 10, 0, 0},
+    {"pulse < 40 or > 150, SpO2 < 90, 10 s, by trusted readings", 40, 150, 90, 10, 40, 0},
+    {"pulse < 50 or > 120, SpO2 < 90, 10 s, as bedside monitors come", 50, 120, 90, 10, 0, 0},
+    {"pulse < 40 or > 150, SpO2 < 88, 60 s, by trusted readings", 40, 150, 88, 60, 40, 0},
+    {"pulse < 40 or > 120 in 10 min without movement, as watches", 40, 120, 0, 600, 40, 0.1},
 };
 
 /* ---- what both have in common: what was said, and when ---- */
@@ -28,6 +33,8 @@ static void said(verdict *v, const day *d, const moment *m, bool raised, const c
     if (tell)
         fprintf(tell, "%6lld %-6s %-10s %s\n", (long long)m->second, doing_name(m->doing),
                 peril_name(m->peril), words);
+    v->anyhow =
+        v->anyhow || (d->peril == PERIL_NONE && m->second >= d->peril_from_s && m->second < d->peril_to_s);
     v->false_alarms += !early;
     v->alarms += !early && raised;
     if (!early || over)
@@ -152,7 +159,8 @@ static int breaks(const fixed_rule *r, const reading *b, limit which) {
 
 static void usual_limit(usual *u, limit which, const day *d, const moment *m, instant now, FILE *tell) {
     bool able = m->peril == PERIL_NONE && m->doing != DOING_DOWN;
-    int broken = m->said ? breaks(u->rule, &m->body, which) : -1;
+    bool moves = u->rule->motion > 0 && m->said && m->body.motion >= u->rule->motion;
+    int broken = moves ? 0 : m->said ? breaks(u->rule, &m->body, which) : -1;
     if (broken < 0)
         return;
     if (!broken) {
@@ -183,6 +191,11 @@ static void begin(verdict *v, const day *d) {
     *v = (verdict){.struck = d->peril != PERIL_NONE, .sign_s = NAN, .raised_s = NAN};
 }
 
+void day_without(const day *d, day *ret_without) {
+    *ret_without = *d;
+    ret_without->peril = PERIL_NONE;
+}
+
 int judge_day(const day *d, const body_limits *limits, verdict *ret_ours, verdict *ret_fixed, FILE *tell) {
     CLEANUP(body_freep) body *b = NULL;
     usual others[FIXED_RULES];
@@ -201,6 +214,8 @@ int judge_day(const day *d, const body_limits *limits, verdict *ret_ours, verdic
     while (life_next(&l, &m)) {
         instant now = d->begins + m.second * INSTANT_SECOND;
         ours_second(&o, &m, now);
+        if (!ret_fixed && !tell && !isnan(ret_ours->raised_s))
+            break;
         for (size_t i = 0; ret_fixed && i < FIXED_RULES; i++)
             usual_second(&others[i], d, &m, now, NULL);
     }

@@ -25,16 +25,19 @@ typedef struct fixed_rule {
     double pulse_below, pulse_above, spo2_below;
     int64_t for_s;
     double quality; /* percent: looks past what is trusted less; 0: takes what comes */
+    double motion;  /* g: begins anew where somebody moves so much; 0: knows nothing of movement */
 } fixed_rule;
 
-#define FIXED_RULES 4
-extern const fixed_rule fixed_rules[FIXED_RULES]; /* the first is the usual one */
+#define FIXED_RULES 7
+extern const fixed_rule
+    fixed_rules[FIXED_RULES]; /* the first is the usual one, the last one that of watches */
 
 #define VERDICT_WORDS 480
 
 typedef struct verdict {
     bool struck;          /* there was something to find */
     bool found;           /* and it was: somebody asked, or an alarm */
+    bool anyhow;          /* of a day without (day_without): something was said in that time, too */
     double sign_s;        /* until the first question or alarm; early: 0 */
     double raised_s;      /* until the alarm; NAN: none */
     int64_t false_alarms; /* questions and alarms while nothing was wrong */
@@ -44,7 +47,13 @@ typedef struct verdict {
     char first[VERDICT_WORDS]; /* what was said first: by the second, in words */
 } verdict;
 
-/* `fixed`: NULL, or FIXED_RULES of them. `tell`: NULL, or where each thing said goes, a line each. 0, or
+/* The same day, and nothing comes over them: what is said in the time of the peril all the same was no
+ * finding of it. Alarms at everybody who runs find whoever collapses in a run, and the verdict alone would
+ * not show. */
+void day_without(const day *d, day *ret_without);
+
+/* `fixed`: NULL, or FIXED_RULES of them. `tell`: NULL, or where each thing said goes, a line each. With
+ * neither of them a day ends with the alarm for whoever is in peril: nothing of the verdict can change. 0, or
  * -ENOMEM. */
 NODISCARD int judge_day(const day *d, const body_limits *limits, verdict *ret_ours, verdict *ret_fixed,
                         FILE *tell);

@@ -69,6 +69,7 @@ typedef struct traits {
     bool blocker;            /* takes a beta blocker */
     bool apnoea;             /* stops breathing for moments when asleep */
     double spo2, temp, breaths;
+    double warms;       /* degrees, by effort at its hardest */
     double sway;        /* how much the pulse varies by itself, beats/min at rest */
     bool strap;         /* around the chest, with the times between beats; else a watch, by light */
     bool tells_contact; /* the device says whether it touches the skin */

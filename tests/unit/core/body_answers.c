@@ -138,9 +138,44 @@ START_TEST(an_ok_given_while_nothing_is_known_covers_what_was_said_and_no_more) 
 }
 END_TEST
 
+START_TEST(a_sensor_taken_off_once_the_incident_is_closed_is_no_new_alarm_unless_the_trouble_went_on) {
+    for (int64_t on = 0; on <= 20; on += 20) {
+        CLEANUP(story_release) story s = story_of();
+        rest(&s, 900);
+        racing(&s, 90, 130);
+        body_close(s.b, s.now);
+        if (on)
+            racing(&s, on, 130);
+        instant since = s.now;
+        play(&s, (scene){60, .silent = true});
+        for (body_response r = BODY_ASK; r <= BODY_RAISE; r++)
+            ck_assert_msg((until(&s, since, r) >= 0) == (on > 0), "%lld %d", (long long)on, r);
+    }
+}
+END_TEST
+
+START_TEST(who_is_treated_and_lies_still_is_not_asked_once_the_incident_is_closed) {
+    for (int closed = 0; closed <= 1; closed++) {
+        CLEANUP(story_release) story s = story_of();
+        rest(&s, 600);
+        run(&s, 600);
+        play(&s, (scene){43, .hr = 120, .tau = 30, .motion = 0.005, .contact = CONTACT_GOOD});
+        if (closed)
+            body_close(s.b, s.now);
+        instant since = s.now;
+        play(&s, (scene){90, .silent = true});
+        ck_assert_int_eq(until(&s, since, BODY_ASK) >= 0, !closed);
+        ck_assert_ptr_nonnull(said(&s, "motionless", FINDING_BEGINS)); /* dispatch sees it all the same */
+    }
+}
+END_TEST
+
 Suite *suite_body_answers(void) {
     Suite *s = suite_create("body_answers");
     TCase *t = tcase_create("all");
+    tcase_add_test(t, who_is_treated_and_lies_still_is_not_asked_once_the_incident_is_closed);
+    tcase_add_test(t,
+                   a_sensor_taken_off_once_the_incident_is_closed_is_no_new_alarm_unless_the_trouble_went_on);
     tcase_add_test(t, an_ok_is_remembered_unless_it_gets_worse_and_a_collapse_is_something_else);
     tcase_add_test(t, who_is_still_as_bad_when_their_ok_is_old_is_asked_again);
     tcase_add_test(t, a_fall_one_gets_up_from_asks_nothing);

@@ -221,6 +221,30 @@ START_TEST(intervals_are_milliseconds_oldest_first_and_the_newest_when_there_are
 }
 END_TEST
 
+START_TEST(what_a_device_says_of_the_date_stands_beside) {
+    static const struct {
+        unsigned uuid;
+        unsigned char bytes[20];
+        size_t len;
+        instant want;
+    } rows[] = {
+        {0x2A35, B(0x02, 0x78, 0, 0x50, 0, 0x5D, 0, 0xE9, 0x07, 11, 21, 2, 40, 0), NOW},
+        {0x2A35, B(0x02, 0x78, 0, 0x50, 0, 0x5D, 0, 0, 0, 0, 0, 2, 40, 0), 0},
+        {0x2A35, B(0x02, 0x78, 0, 0x50, 0, 0x5D, 0, 0xE9, 0x07, 2, 30, 2, 40, 0), 0},
+        {0x2A35, B(0x00, 0x78, 0, 0x50, 0, 0x5D, 0), 0},
+        {0x2A1C, B(0x02, 0x6E, 0x01, 0x00, 0xFF, 0xE9, 0x07, 11, 21, 2, 40, 0), NOW},
+        {0x2A5E, B(0x01, 0x5F, 0x00, 0x3C, 0x00, 0xE9, 0x07, 11, 21, 2, 40, 0), NOW},
+        {0x2A5E, B(0x11, 0x5F, 0x00, 0x3C, 0x00, 0xE9, 0x07, 11, 21, 2, 40, 0), 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        sensed one = {0};
+        ck_assert_int_eq(decode(rows[i].uuid, rows[i].bytes, rows[i].len, &one), SENSE_GOOD);
+        ck_assert_msg(one.dated == rows[i].want, "row %zu: %lld", i, (long long)one.dated);
+        ck_assert_int_eq(one.reading.at, NOW);
+    }
+}
+END_TEST
+
 START_TEST(a_battery_is_between_nothing_and_full) {
     static const struct {
         unsigned char percent;
@@ -257,6 +281,7 @@ Suite *suite_gatt(void) {
     tcase_add_test(t, characteristics_are_decoded_and_what_is_not_to_be_believed_is_refused);
     tcase_add_test(t, no_beginning_of_a_characteristic_is_read_beyond_its_end);
     tcase_add_test(t, intervals_are_milliseconds_oldest_first_and_the_newest_when_there_are_too_many);
+    tcase_add_test(t, what_a_device_says_of_the_date_stands_beside);
     tcase_add_test(t, a_battery_is_between_nothing_and_full);
     tcase_add_test(t, characteristics_are_found_by_uuid_and_others_are_not);
     suite_add_tcase(s, t);

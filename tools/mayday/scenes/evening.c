@@ -1,20 +1,9 @@
-/* evening.c - an evening at the control room, in order. Each step begins when the one before has come about,
- * as somebody of the cast sees it, and must come about within its bound; the first that does not ends the
- * evening. */
+/* evening.c - an evening at the control room, in order. */
 #include "scenes/evening.h"
 
 #include <string.h>
 
-#define PAUSE_US (INSTANT_SECOND * 6 / 10) /* between steps: people are not machines */
-
 extern const scenario scenario_evening;
-
-typedef struct step {
-    const char *does;                    /* the line when it begins; NULL: it has none, or its own */
-    int (*begin)(scene *s, instant now); /* NULL: it only waits */
-    bool (*happened)(const scene *s);
-    const char *then; /* what has come about */
-} step;
 
 static const char *const names[CAST] = {"ann", "ben", "carl", "dora"};
 static const char *const roles[CAST] = {"officer", "responder,officer", "member", "dispatcher"};
@@ -39,7 +28,7 @@ static bool all_listening(const scene *s) {
 }
 
 static bool nothing_left_over(const scene *s) {
-    return !*evening_of(s)->leftover;
+    return !*s->leftover;
 }
 
 static bool carl_up_to_date(const scene *s) {
@@ -165,47 +154,47 @@ static bool ann_sees_resolved(const scene *s) {
 
 /* ---- the order of things ---- */
 
-static const step steps[] = {
-    {NULL, NULL, all_listening, "ann, ben, carl and dora are connected"},
-    {NULL, voice_close_leftover, nothing_left_over, "nothing is open from an earlier evening"},
+static const scene_step steps[] = {
+    {NULL, NULL, all_listening, "ann, ben, carl and dora are connected", NULL},
+    {NULL, voice_close_leftover, nothing_left_over, "nothing is open from an earlier evening", NULL},
     {"carl's phone asks what it missed", voice_ask_what_was_missed, carl_up_to_date,
-     "carl's phone is up to date"},
-    {"ben goes on duty", voice_ben_on_duty, ben_on_duty, "dora's screen shows him on duty"},
-    {NULL, voice_ann_raises, reached_dora, "dora's screen shows the alert"},
-    {NULL, NULL, ann_sees_stored, "ann's phone knows that it is stored"},
+     "carl's phone is up to date", NULL},
+    {"ben goes on duty", voice_ben_on_duty, ben_on_duty, "dora's screen shows him on duty", NULL},
+    {NULL, voice_ann_raises, reached_dora, "dora's screen shows the alert", NULL},
+    {NULL, NULL, ann_sees_stored, "ann's phone knows that it is stored", NULL},
     {"dora's screen says that it has it", voice_dora_has_it, ann_sees_delivered,
-     "ann's phone knows that it reached somebody who can help"},
+     "ann's phone knows that it reached somebody who can help", NULL},
     {"ann writes: Somebody is following me, near the footbridge.", voice_ann_writes, reached_dora,
-     "dora reads it, and sees where ann is"},
+     "dora reads it, and sees where ann is", NULL},
     {"ben, whom nobody has sent, tries to write in the incident", voice_ben_intrudes, ben_shut_out,
-     "he is refused, and nothing of it has reached him"},
-    {"dora acknowledges", voice_dora_acknowledges, ann_sees_acknowledged,
-     "ann's phone says that dora has it"},
+     "he is refused, and nothing of it has reached him", NULL},
+    {"dora acknowledges", voice_dora_acknowledges, ann_sees_acknowledged, "ann's phone says that dora has it",
+     NULL},
     {"dora asks ben: Are you OK, and free?", voice_dora_checks, check_received,
-     "dora sees that his phone has it"},
-    {"ben answers: ok", voice_ben_replies, reached_dora, "dora has his answer"},
+     "dora sees that his phone has it", NULL},
+    {"ben answers: ok", voice_ben_replies, reached_dora, "dora has his answer", NULL},
     {"dora assigns ben", voice_dora_assigns, ben_reads,
-     "ben can read the incident, and ann's phone says who comes"},
+     "ben can read the incident, and ann's phone says who comes", NULL},
     {"ann writes: I am at the north end now.", voice_ann_writes_again, reached_ben,
-     "ben reads it, as he does everything from now on"},
-    {"ben has read it", voice_ben_has_read, ann_sees_read, "ann's phone says so"},
+     "ben reads it, as he does everything from now on", NULL},
+    {"ben has read it", voice_ben_has_read, ann_sees_read, "ann's phone says so", NULL},
     {"dora invites carl, who is close by", voice_dora_invites, carl_reads,
-     "carl can read it, and dora's screen shows him as invited"},
-    {"ben sets off", voice_ben_sets_off, ann_sees_enroute, "ann's phone says that he is on the way"},
-    {"carl's phone loses its connection", voice_carl_leaves, carl_away, "dora's screen shows him as away"},
+     "carl can read it, and dora's screen shows him as invited", NULL},
+    {"ben sets off", voice_ben_sets_off, ann_sees_enroute, "ann's phone says that he is on the way", NULL},
+    {"carl's phone loses its connection", voice_carl_leaves, carl_away, "dora's screen shows him as away",
+     NULL},
     {"the others talk on, dora writes to carl and to all members", voice_talk_goes_on, talk_reached_others,
-     "everybody else has it"},
-    {"carl writes, remarks and walks, offline", voice_carl_keeps, carl_kept, "his phone keeps it"},
+     "everybody else has it", NULL},
+    {"carl writes, remarks and walks, offline", voice_carl_keeps, carl_kept, "his phone keeps it", NULL},
     {"carl's phone is back: what it kept goes out in any order, and it asks what it missed",
-     voice_carl_returns, caught_up, "it has all it missed, and dora all it kept"},
-    {"ben arrives", voice_ben_arrives, ann_sees_on_scene, "ann's phone says that he is there"},
-    {"dora resolves the incident", voice_dora_resolves, ann_sees_resolved,
-     "ann's phone says that it is over"},
+     voice_carl_returns, caught_up, "it has all it missed, and dora all it kept", NULL},
+    {"ben arrives", voice_ben_arrives, ann_sees_on_scene, "ann's phone says that he is there", NULL},
+    {"dora resolves the incident", voice_dora_resolves, ann_sees_resolved, "ann's phone says that it is over",
+     NULL},
 };
 
 static int enter(scene *s) {
     evening *e = evening_of(s);
-    e->step_begun = s->begun;
     for (size_t i = 0; i < CAST; i++) {
         int code = crowd_enter(s->all, s->first_of_cast + i, names[i], s->org, roles[i], listens[i]);
         if (code != EXIT_DONE)
@@ -215,78 +204,26 @@ static int enter(scene *s) {
     return EXIT_DONE;
 }
 
-static int begin(scene *s, const step *now_on, instant now) {
+/* What is said from here on is what the step is about. */
+static void step_begins(scene *s, const scene_step *step) {
     evening *e = evening_of(s);
-    e->under_way = true;
-    if (now_on->begin) /* else it waits for more of what the one before has begun */
-        e->step_begun = now;
     e->since = e->said_count;
-    if (now_on->begin == voice_ann_raises)
+    if (step->begin == voice_ann_raises)
         e->raise_at = e->said_count;
-    if (now_on->begin == voice_talk_goes_on)
+    if (step->begin == voice_talk_goes_on)
         e->away_at = e->said_count;
-    if (now_on->begin == voice_carl_keeps)
+    if (step->begin == voice_carl_keeps)
         e->kept_at = e->said_count;
-    if (now_on->does)
-        scene_line(s, now, "%s", now_on->does);
-    return now_on->begin ? now_on->begin(s, now) : EXIT_DONE;
-}
-
-static void end(scene *s, const step *done, instant now) {
-    evening *e = evening_of(s);
-    instant took = now - e->step_begun;
-    scene_line(s, now, "-> %s (%.0f ms)", done->then, (double)took / 1000.0);
-    if (e->step > 0 && took > e->slowest) { /* the first one waits for connections, not for Mayday */
-        e->slowest = took;
-        e->slowest_is = done->then;
-    }
-    e->happened++;
-    e->under_way = false;
-    e->over = ++e->step == ARRAY_LEN(steps);
-    e->not_before = e->over || steps[e->step].begin ? now + PAUSE_US : now;
-}
-
-static int turn(scene *s, instant now) {
-    evening *e = evening_of(s);
-    if (e->over || (!e->under_way && now < e->not_before))
-        return EXIT_DONE;
-    const step *now_on = &steps[e->step];
-    int code = e->under_way ? EXIT_DONE : begin(s, now_on, now);
-    if (code != EXIT_DONE)
-        return code;
-    if (now_on->happened(s)) {
-        end(s, now_on, now);
-    } else if (now >= e->step_begun + s->bound_ms * 1000) {
-        e->over = true;
-    }
-    return EXIT_DONE;
-}
-
-static void acked(scene *s, person *p, const parcel *what, uint8_t reason, instant at) {
-    if (what->tag == TAG_RAISE)
-        scene_raise_acked(s, p, reason, at);
-    else if (what->tag == TAG_STEP && reason >= MQTT_REFUSED_AT)
-        scene_line(s, at, "refused: %s of %s: %s", what->topic, p->sub, mqtt_reason_name(reason));
-}
-
-static bool over(const scene *s) {
-    return evening_of(s)->over;
 }
 
 static int conclude(scene *s, json *summary) {
-    const evening *e = evening_of(s);
-    bool whole = e->step == ARRAY_LEN(steps);
-    if (json_put(summary, "steps", json_new_integer(ARRAY_LEN(steps))) < 0 ||
-        json_put(summary, "happened", json_new_integer((int64_t)e->happened)) < 0 ||
-        json_put(summary, "caught_up", json_new_integer((int64_t)e->caught_up)) < 0 ||
-        (!whole && json_put(summary, "missing", json_new_string(text_of(steps[e->step].then))) < 0))
+    int code = course_conclude(s, summary);
+    if (json_put(summary, "caught_up", json_new_integer((int64_t)evening_of(s)->caught_up)) < 0)
         return command_fail(s->all->command, EXIT_REFUSED, "out of memory");
-    scene_line(s, instant_now(), "%zu of %zu things came about%s%s", e->happened, ARRAY_LEN(steps),
-               whole ? "" : "; this did not: ", whole ? "" : steps[e->step].then);
-    if (whole)
-        scene_line(s, instant_now(), "the slowest took %.0f ms: %s", (double)e->slowest / 1000.0,
-                   e->slowest_is);
-    return whole ? EXIT_DONE : EXIT_REFUSED;
+    if (course_whole(s))
+        scene_line(s, instant_now(), "the slowest took %.0f ms: %s", (double)s->course.slowest / 1000.0,
+                   s->course.slowest_is);
+    return code;
 }
 
 static void clear(scene *s) {
@@ -302,11 +239,15 @@ const scenario scenario_evening = {
     .cast = CAST,
     .state = sizeof(evening),
     .ends = true,
+    .steps = steps,
+    .step_count = ARRAY_LEN(steps),
+    .pause_ms = 600,
+    .step_begins = step_begins,
     .enter = enter,
-    .turn = turn,
-    .acked = acked,
+    .turn = course_turn,
+    .acked = course_acked,
     .message = ears_message,
-    .over = over,
+    .over = course_over,
     .conclude = conclude,
     .clear = clear,
 };

@@ -3,7 +3,7 @@
 #ifndef MAYDAY_TOOLS_EVENING_H
 #define MAYDAY_TOOLS_EVENING_H
 
-#include "scenes/scene.h"
+#include "scenes/course.h"
 
 typedef enum role_of_cast {
     ANN = 0, /* an officer, in danger */
@@ -42,21 +42,14 @@ typedef struct evening {
     bool ben_refused;
     char check[UUID_TEXT_LEN + 1]; /* the id of the check that ben's phone has */
     size_t raise_at, away_at,
-        kept_at; /* indices into said: the raise; while carl is away; what his phone keeps */
-    char leftover[UUID_TEXT_LEN + 1]; /* an open incident of ann's from another evening, or "" */
-    bool leftover_active;
+        kept_at;          /* indices into said: the raise; while carl is away; what his phone keeps */
+    bool leftover_active; /* the incident of ann's from another evening */
 
     char cursor[CURSOR_MAX + 1]; /* of carl's phone */
     bool up_to_date;             /* the newest page said that there is no more */
     size_t pages, caught_up;     /* pages, and messages in them */
     kept kept[KEPT_MAX];         /* by carl's phone while it is away */
     size_t kept_count;
-
-    /* of the order of things */
-    size_t step, happened;
-    instant step_begun, not_before, slowest;
-    bool under_way, over;
-    const char *slowest_is;
 } evening;
 
 static inline evening *evening_of(const scene *s) {

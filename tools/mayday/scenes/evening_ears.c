@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "scenes/evening.h"
-#include "story.h"
 
 static role_of_cast who_is(const evening *e, const person *p) {
     size_t i = 0;
@@ -32,34 +31,12 @@ static void reached(evening *e, role_of_cast who, const json *body) {
         s->reached |= BIT(who);
 }
 
-static int64_t version_of(const json *state) {
-    const json *version = json_get(state, "version");
-    return json_kind_of(version) == JSON_INTEGER ? json_integer(version) : 0;
-}
-
-/* Ann's phone is what the person in danger sees: each new version becomes a line. */
-static void on_state(scene *s, role_of_cast who, const json *state, instant at) {
-    evening *e = evening_of(s);
-    CLEANUP(buf_release) buf news = BUF(4096);
-    if (version_of(state) <= version_of(e->view[who]))
-        return;
-    story_state(e->view[who], state, &news);
-    if (who == ANN && buf_failed(&news) == 0)
-        scene_line(s, at, "   ann's phone shows %s", news.ptr);
-    (void)json_free(e->view[who]);
-    e->view[who] = json_share(state);
-}
-
-static void on_other_incident(evening *e, text id, const json *dispatch) {
-    text status = json_get_string(dispatch, "status");
-    bool closed = !dispatch || text_equal(status, TEXT("resolved")) || text_equal(status, TEXT("canceled"));
-    if (closed && text_equal(id, text_of(e->leftover)))
-        e->leftover[0] = '\0';
-    if (closed || json_get(dispatch, "joined") ||
-        !text_equal(json_get_string(dispatch, "raised_by"), text_of(e->cast[ANN]->sub)))
-        return;
-    (void)snprintf(e->leftover, sizeof e->leftover, "%.*s", (int)id.len, id.ptr);
-    e->leftover_active = text_equal(status, TEXT("active"));
+static void on_other_incident(scene *s, text id, const json *dispatch) {
+    const json *anns = json_get(dispatch, "raised_by");
+    if (scene_is_closed(dispatch) || text_equal(json_string(anns), text_of(evening_of(s)->cast[ANN]->sub)))
+        scene_other_incident(s, id, dispatch);
+    if (text_equal(id, text_of(s->leftover)))
+        evening_of(s)->leftover_active = text_equal(json_get_string(dispatch, "status"), TEXT("active"));
 }
 
 static void on_receipt(evening *e, role_of_cast who, const json *body) {
@@ -99,9 +76,10 @@ static void on_alert(scene *s, role_of_cast who, const address *a, const json *b
     bool ours = text_equal(a->id, text_of(s->alert_text));
     text truth = who == DORA ? TEXT("dispatch") : TEXT("state");
     if (!ours && who == DORA && text_equal(a->leaf, TEXT("dispatch")))
-        on_other_incident(e, a->id, body);
+        on_other_incident(s, a->id, body);
     else if (ours && body && text_equal(a->leaf, truth))
-        on_state(s, who, body, at);
+        /* ann's phone is what the person in danger sees: each new version becomes a line */
+        scene_shows(s, who == ANN ? "ann's phone" : NULL, &e->view[who], body, at);
     else if (ours && text_equal(a->leaf, TEXT("receipt")))
         on_receipt(e, who, body);
 }

@@ -57,13 +57,13 @@ static int close_step(scene *s, const char *action, instant now) {
     CLEANUP(payload_release) payload p = compose(now);
     payload_text(&p, "action", action);
     payload_text(&p, "reason", "left over from an earlier evening");
-    (void)snprintf(below, sizeof below, "alert/%s/action", evening_of(s)->leftover);
+    (void)snprintf(below, sizeof below, "alert/%s/action", s->leftover);
     return say(s, DORA, &p, below);
 }
 
 int voice_close_leftover(scene *s, instant now) {
     const evening *e = evening_of(s);
-    if (!*e->leftover)
+    if (!*s->leftover)
         return EXIT_DONE;
     int code = e->leftover_active ? close_step(s, "acknowledge", now) : EXIT_DONE;
     return code == EXIT_DONE ? close_step(s, "resolve", now) : code;

@@ -6,7 +6,8 @@
 #include "people/people.h"
 #include "scenes/scene.h"
 
-#define RUN_SPEED 80 /* the watch was out of reach: what it kept comes so much faster than it happened */
+#define RUN_SPEED       100 /* the watch was out of reach: what it kept comes so much faster than it happened */
+#define RUN_CAUGHT_UP_S 30 /* after which it surely has told all of it */
 
 typedef struct run_watch {
     day day;
@@ -24,6 +25,7 @@ typedef struct run_watch {
 void run_watch_begin(run_watch *w, instant now);
 /* Tells what happened meanwhile. An exit code. */
 NODISCARD int run_watch_turn(scene *s, run_watch *w, person *wearer, instant now);
+void run_watch_end(run_watch *w);          /* it is taken off */
 bool run_watch_struck(const run_watch *w); /* it has happened */
 
 #endif

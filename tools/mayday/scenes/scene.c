@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "story.h"
+
 const scenario *scene_named(const char *name) {
     for (const scenario *const *s = scenarios; *s; s++)
         if (strcmp((*s)->name, name) == 0)
@@ -66,4 +68,44 @@ void scene_raise_acked(scene *s, const person *p, uint8_t reason, instant at) {
     s->heard_at = at;
     scene_line(s, at, "heard: the broker acknowledged %s's alert after %.1f ms", p->sub,
                (double)(at - s->raised_at) / 1000.0);
+}
+
+/* ---- incidents ---- */
+
+bool scene_is_closed(const json *state) {
+    text status = json_get_string(state, "status");
+    return !state || text_equal(status, TEXT("resolved")) || text_equal(status, TEXT("canceled"));
+}
+
+static int64_t version_of(const json *state) {
+    const json *version = json_get(state, "version");
+    return json_kind_of(version) == JSON_INTEGER ? json_integer(version) : 0;
+}
+
+void scene_shows(scene *s, const char *whose, json **view, const json *state, instant at) {
+    CLEANUP(buf_release) buf news = BUF(4096);
+    if (version_of(state) <= version_of(*view))
+        return;
+    story_state(*view, state, &news);
+    if (whose && buf_failed(&news) == 0)
+        scene_line(s, at, "   %s shows %s", whose, news.ptr);
+    (void)json_free(*view);
+    *view = json_share(state);
+}
+
+void scene_other_incident(scene *s, text id, const json *state) {
+    if (!scene_is_closed(state) && !json_get(state, "joined"))
+        (void)snprintf(s->leftover, sizeof s->leftover, "%.*s", (int)id.len, id.ptr);
+    else if (text_equal(id, text_of(s->leftover)))
+        s->leftover[0] = '\0';
+}
+
+int scene_cancel(person *by, const char *alert, const char *reason, instant now) {
+    uuid id = link_new_id();
+    char below[128];
+    CLEANUP(payload_release) payload p = payload_new(&id, now);
+    payload_text(&p, "action", "cancel");
+    payload_text(&p, "reason", reason);
+    (void)snprintf(below, sizeof below, "alert/%s/action", alert);
+    return crowd_say(by, below, &p, true, TAG_STEP);
 }
