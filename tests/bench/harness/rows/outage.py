@@ -92,7 +92,7 @@ def one_site(lab, samples, seconds):
             fill(mayday.home, samples)
         begun = time.monotonic()
         with lab.gateway(mayday) as address:
-            wait_until("the sensor", lambda: edge.are_open(address))
+            wait_until("the sensor", lambda: edge.are_open(address, 1))
             readings = Readings(lab, mayday, made[0])
             readings.start()
             raises = lab.load("state", mayday.port, rate=PACE, credentials=people)
