@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from fault.test_vigil import DORA, RULES, figures, incidents, one_incident, quick, server, sim, site, watched  # noqa: F401 - the fixtures are used
+from fault.test_vigil import DORA, RULES, figures, holder, incidents, one_incident, quick, server, sim, site, watched  # noqa: F401 - the fixtures are used
 from support.bluez import OTHER, STRAP, Bluez, heart_rate
 from support.bodies import Wearer
 from support.site import wait_until
@@ -20,7 +20,8 @@ def bluez():
 def test_two_gateways_that_hear_one_strap_ask_once_and_raise_one_alarm(site, server, sim, bluez):  # noqa: F811
     server.sql("SELECT mayday.apply_body_rules('acme', %s)", [json.dumps(RULES)])
     bluez.start()
-    both = [quick(site, id, providers=sim if id == "gw1" else None, sensors__file=site.folder / f"gateway-{id}" / "sensors.json") for id in ("gw1", "gw2")]
+    both = [quick(site, id, providers=sim if id == "gw1" else None, sensors__file=site.folder / f"gateway-{id}" / "sensors.json")
+            for id in ("gw1", "gw2")]
     for gateway in both:
         gateway.env["DBUS_SYSTEM_BUS_ADDRESS"] = bluez.address
         (gateway.folder / "sensors.json").write_text(json.dumps({"v": 1, "org": "acme", "sensors": [
@@ -29,7 +30,7 @@ def test_two_gateways_that_hear_one_strap_ask_once_and_raise_one_alarm(site, ser
         with both[0], both[1]:
             for gateway in both:
                 wait_until(lambda: "sensor strap is open" in gateway.log(), f"{gateway.id} reads the strap")
-            watched(site, both[0])
+            wait_until(lambda: holder(site), "one of them watches")
             ann = Wearer(site, "ann")
             turn = [0]
 

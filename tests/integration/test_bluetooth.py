@@ -1,6 +1,5 @@
 """Bluetooth sensors through BlueZ, which stands in on a private D-Bus: what they say arrives as vitals, and what happens to Bluetooth in a
 life - restarts, unplugged adapters, devices that go, fail, lie and change hands - is got over."""
-import json
 import struct
 import time
 
