@@ -10,6 +10,7 @@
 
 #define SHELF      TEXT("fences")
 #define SAVE_MOST  500
+#define PEOPLE_MS  30000
 #define SAVE_LIMIT (8u << 20)
 
 int64_t fences_clock_ms(void) {
@@ -132,8 +133,9 @@ static bool is_dirty(const fence_org *o, text id) {
     return p && p->dirty;
 }
 
-/* All but those who are dirty. */
-static pg_verdict restore(service_context *s, fence_org *o) {
+/* All but those who are dirty. `afresh`: in the place of what we know, which stays when there is no answer.
+ */
+static pg_verdict restore(service_context *s, fence_org *o, bool afresh) {
     static const char sql[] = "SELECT p.person, p.zone, " MICROSECONDS("p.since") ", " MICROSECONDS(
         "p.seen") ","
                   " p.dwelled, p.checked_in, p.speeding, p.left_at IS NOT NULL FROM mayday.zone_presence p "
@@ -141,6 +143,8 @@ static pg_verdict restore(service_context *s, fence_org *o) {
     CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
     const char *with[] = {o->name};
     pg_verdict verdict = pg_query(s->c, sql, 1, with, &rows);
+    if (verdict == PG_DONE && afresh)
+        fence_org_forget(o);
     for (size_t i = 0; verdict == PG_DONE && i < pg_rows_count(rows); i++)
         if (!is_dirty(o, text_of(pg_value(rows, i, 0))) && bring_back(o, rows, i) < 0)
             return PG_RETRY; /* no memory: taken over next time */
@@ -179,17 +183,19 @@ static pg_verdict replay(service_context *s, fence_org *o) {
 }
 
 static pg_verdict learn(service_context *s, fence_org *o) {
-    fence_org_forget(o);
-    pg_verdict verdict = restore(s, o);
+    pg_verdict verdict = restore(s, o, true);
     return verdict == PG_DONE ? fence_questions_restore(s, o) : verdict;
 }
 
 pg_verdict fences_store_follow(service_context *s, fence_org *o) {
-    pg_verdict verdict = learn(s, o);
-    if (verdict == PG_DONE)
-        verdict = fences_people_refresh(s, o);
-    o->followed = verdict == PG_DONE;
+    pg_verdict verdict = restore(s, o, true);
+    if (verdict != PG_DONE)
+        return verdict;
+    o->followed = true;
     o->followed_at_ms = fences_clock_ms();
+    verdict = fence_questions_restore(s, o);
+    if (verdict == PG_DONE && fences_clock_ms() - o->refreshed_people_ms >= PEOPLE_MS)
+        verdict = fences_people_refresh(s, o);
     return verdict;
 }
 
@@ -199,7 +205,7 @@ static pg_verdict begin_judging(service_context *s, fence_org *o, const char *la
     pg_verdict verdict = PG_DONE;
     if (goes_on) { /* and we know more than the database; unless we began with nothing */
         dirty_all(o);
-        verdict = o->stood_in && !o->followed ? restore(s, o) : PG_DONE;
+        verdict = o->stood_in && !o->followed ? restore(s, o, false) : PG_DONE;
     } else {
         o->held = false;
         verdict = learn(s, o);

@@ -30,7 +30,7 @@ extern const service service_fences;
 #define SHELVE_MS   10000
 #define AWAY_MS     1000
 #define REFRESH_MS  60000
-#define FOLLOW_MS   60000
+#define FOLLOW_MS   10000
 #define ALONE_MS    3000 /* so long nobody may be there to judge, before we do */
 #define SAY_MOST    1024
 #define SAY_FIRST   64
