@@ -44,7 +44,7 @@ static const signal_row rows[SIGNALS] = {
     [SIGNAL_STILL] = {"still", "movement", "no movement for %.0f s", 0, 86400, 0, VITALS, true},
     [SIGNAL_ACTIVE_AGO] = {"active.ago", "movement", "active %.0f s ago", 0, 86400, 0, VITALS, true},
     [SIGNAL_FALL] = {"fall", "movement", "no movement for %.0f s since a fall", 0, 86400, 0, VITALS, true},
-    [SIGNAL_STILL_DEVICE] = {"still.device", "movement", "the device misses movement, since %.0f s", 0, 86400,
+    [SIGNAL_STILL_DEVICE] = {"still.device", "movement", "the device has told of no movement for %.0f s", 0, 86400,
                              0, VITALS, true},
     [SIGNAL_LOST] = {"lost", "readings", "nothing that can be believed for %.0f s", 0, 86400, 0, VITALS,
                      true},
