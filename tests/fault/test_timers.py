@@ -1,6 +1,7 @@
 """Bad days of those who work alone: the database is away when a timer runs out, gateways are killed, no broker takes anything. The sentence:
 who set a timer is asked, who does not answer has exactly one incident, and who answers has none."""
 import json
+import random
 import time
 
 import pytest
@@ -188,9 +189,9 @@ def test_without_the_database_a_call_for_help_is_an_alarm_at_once(site, server, 
         else:
             sam.sets()
             check = sam.is_asked()
-            sam.answers(check, "help" if how == "help" else "ok", text="the marigold blooms")
+            sam.answers(check, "help" if how == "help" else "ok", text="the cold store" if how == "help" else "the marigold blooms")
         said = sam.is_raised_for()
-        assert (said["type"], said["priority"], said.get("silent", False)) == ("panic", "critical", how != "help" or said.get("silent", False))
+        assert (said["type"], said["priority"], said.get("silent", False)) == ("panic", "critical", how != "help")
         server.start()
         site.wait_rows("SELECT count(*), sum(presses)::int FROM mayday.alert WHERE raised_by = 'sam'", [(1, 1)], timeout=60)
         site.wait_rows("SELECT count(*) FROM mayday.check_watch WHERE answer = 'help' AND alarmed_at IS NOT NULL", [(1,)], timeout=60)
@@ -274,3 +275,46 @@ def test_with_the_database_the_keeper_alone_asks_and_raises(site):
         with urlopen(f"http://127.0.0.1:{gateway.http_port}/metrics") as answer:
             figures = answer.read().decode()
         assert "mayday_gateway_timers_asked_total" not in figures and "mayday_gateway_timers_raised_total" not in figures
+
+
+@pytest.mark.parametrize("database", [True, False], ids=["with-database", "without-database"])
+def test_gateways_killed_at_any_moment_ask_and_raise_once(site, server, database):
+    """Eight people, half of whom answer; a gateway that is killed again and again."""
+    dice, gateway = random.Random(5), quick(site, answer="12s", gateway__organisations="acme")
+    workers = [Worker(site, f"p{n}") for n in range(8)]
+    gateway.start("acme")
+    if not database:
+        away(server, gateway)
+    for worker in workers:
+        worker.sets(left=dice.uniform(1, 6))
+    wait_until(lambda: len(shelf(gateway, "timers")) >= 8, "all are at hand")
+    answered = set()
+
+    def answer():
+        for worker in workers[:4]:
+            for check in worker.hears().asked:
+                if check["id"] not in answered:
+                    answered.add(check["id"])
+                    worker.answers(check["id"])
+        return len(answered) == 4
+    for _ in range(6):
+        answer()
+        time.sleep(dice.uniform(0, 2.5))
+        gateway.kill()
+        gateway.start("acme")
+    wait_until(answer, "the four are asked, and answer", 60)
+    for worker in workers[4:]:
+        worker.is_asked()
+        worker.is_raised_for(90)
+    if not database:
+        server.start()
+    for n, worker in enumerate(workers):
+        site.wait_rows("SELECT count(*), count(*) FILTER (WHERE answered_at IS NULL AND alarmed_at IS NULL) FROM mayday.check_watch WHERE person = %s",
+                       [(1, 0)], [worker.name], timeout=60)
+    time.sleep(4)
+    assert site.rows("SELECT raised_by, count(*)::int, sum(presses)::int FROM mayday.alert GROUP BY 1 ORDER BY 1") == [(f"p{n}", 1, 1) for n in range(4, 8)]
+    assert all(len(worker.hears().asked) == 1 for worker in workers)
+    assert site.rows("SELECT reason FROM mayday.dead_letter") == []
+    for worker in workers:
+        worker.close()
+    gateway.stop()
