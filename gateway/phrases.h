@@ -6,7 +6,7 @@
 #include "base/attr.h"
 
 typedef struct phrases {
-    const char *lang, *silence, *timer, *unasked, *help, *question, *answer, *readings;
+    const char *lang, *silence, *unjudged, *timer, *unasked, *help, *question, *answer, *readings;
 } phrases;
 
 /* "de-CH" speaks "de"; who speaks something else gets English. Never NULL. */

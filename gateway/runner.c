@@ -153,5 +153,7 @@ void *runner_main(void *the_runner) {
         }
     }
     r->s.c = pg_close(r->s.c);
+    if (r->row->leave)
+        r->row->leave(r->state);
     return NULL;
 }

@@ -49,6 +49,10 @@ typedef struct service {
      * impatient: attempts are short, and so are the pauses between them. */
     void (*without)(service_context *s, void *state, int ms);
 
+    /* Optional: the last that is called by the service's thread, while the bus is still there: ends threads
+     * of its own. */
+    void (*leave)(void *state);
+
     void *(*begin)(service_context *s); /* makes the state; may be NULL. NULL from it: out of memory */
     void (*end)(void *state);           /* takes NULL; may be NULL */
 } service;

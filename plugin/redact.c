@@ -28,7 +28,11 @@ bool redact(const msg_type *type, const json *body, buf *to) {
     if (!type->secret || !holds_any(body))
         return false;
     CLEANUP(json_freep) json *shown = json_new_object();
-    if (!shown || json_each(body, keep, shown) != 0)
+    /* Whoever hears an answer must know that it may not count: whether it does is judged when it is stored.
+     */
+    bool marks = strcmp(type->name, "reply") == 0;
+    if (!shown || json_each(body, keep, shown) != 0 ||
+        (marks && json_put(shown, "pinned", json_new_bool(true)) < 0))
         to->fault = -ENOMEM;
     else
         json_print(shown, to);

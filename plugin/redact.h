@@ -4,8 +4,9 @@
 
 #include "msg/type.h"
 
-/* Prints `body` without the PINs into `to`. False, with nothing printed, when it holds none; a fault stays in
- * the buffer. The journal keeps the original: the PIN is judged when the action is stored. */
+/* Prints `body` without the PINs into `to`; an answer to a check says instead that there was one. False, with
+ * nothing printed, when it holds none; a fault stays in the buffer. The journal keeps the original: the PIN
+ * is judged when the action is stored. */
 bool redact(const msg_type *type, const json *body, buf *to);
 
 #endif

@@ -138,6 +138,23 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_te
     ORDER BY 3 DESC NULLS LAST
 $$;
 
+-- Of questions, those that are answered. An answer is one here when its PIN was judged.
+CREATE FUNCTION mayday.vigil_answers(checks uuid[])
+RETURNS TABLE (org text, person text, check_id uuid, answer text, duress boolean)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+    SELECT w.org, w.person, w.check_id, w.answer, w.duress FROM mayday.check_watch w
+    WHERE w.check_id = ANY (checks) AND w.answered_at IS NOT NULL
+$$;
+
+-- Of incidents, those that are over, or joined one that is, or are not here.
+CREATE FUNCTION mayday.vigil_over(orgs text[], alerts uuid[]) RETURNS TABLE (alert uuid, stored boolean)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
+    SELECT u.alert, o.id IS NOT NULL FROM unnest(orgs, alerts) u (org, alert)
+    LEFT JOIN mayday.alert a ON a.org = u.org AND a.id = u.alert
+    LEFT JOIN mayday.alert o ON o.org = a.org AND o.id = coalesce(a.joined_to, a.id)
+    WHERE o.id IS NULL OR o.closed_at IS NOT NULL
+$$;
+
 -- What was found about whom an incident is for, in the form of mayday.timeline: what led to it, and what came while it was
 -- open.
 CREATE FUNCTION mayday.findings_of(in_alert uuid)
@@ -157,5 +174,6 @@ GRANT SELECT ON mayday.vital_alert TO mayday_gateway, mayday_console;
 -- (Not for the console: the rules hold the words that call for help.)
 GRANT SELECT ON mayday.body_rules, mayday.body TO mayday_gateway;
 GRANT EXECUTE ON FUNCTION mayday.vigil_claim(text, text[], interval), mayday.body_rules_of(text), mayday.vigil_keep(jsonb), mayday.vigil_rules(text),
-    mayday.vigil_people(jsonb, interval), mayday.vigil_open(text, interval), mayday.findings_of(uuid) TO mayday_gateway;
+    mayday.vigil_people(jsonb, interval), mayday.vigil_open(text, interval),
+    mayday.vigil_answers(uuid[]), mayday.vigil_over(text[], uuid[]), mayday.findings_of(uuid) TO mayday_gateway;
 GRANT EXECUTE ON FUNCTION mayday.findings_of(uuid) TO mayday_console;

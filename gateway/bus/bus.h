@@ -43,10 +43,10 @@ uint64_t bus_generation(bus *b, text org); /* grows each time its connection is 
 
 /* Calls `seen` from Paho's thread for each message that arrives at `filter` ("alert/+/state", behind
  * mayday/v1/<org>/; or "$SYS/..." whole), for every organisation, now and after each reconnect; `topic` is
- * the whole topic, `sender` who sent it, as far as our broker says so (raises, actions, positions of an incident), else empty. Keep
- * it short: no other connection moves meanwhile. It must call nothing of the bus. At most BUS_LISTENERS_MAX,
- * with literals as filters; -ENOSPC. Our own messages come, too. QoS 0: what must not be missed is in the
- * database. */
+ * the whole topic, `sender` who sent it, as far as our broker says so (raises, actions, positions of an
+ * incident), else empty. Keep it short: no other connection moves meanwhile. It must call nothing of the bus.
+ * At most BUS_LISTENERS_MAX, with literals as filters; -ENOSPC. Our own messages come, too. QoS 0: what must
+ * not be missed is in the database. */
 #define BUS_LISTENERS_MAX 40 /* one of them the bus's own */
 typedef void (*bus_seen)(void *context, text org, text topic, text payload, text sender, bool retained);
 NODISCARD int bus_listen(bus *b, const char *filter, bus_seen seen, void *context);

@@ -6,24 +6,23 @@
 
 #include <errno.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/topic.h"
-#include "gateway/peers.h"
+#include "gateway/bus/peers.h"
 
 #define HEARD_MAX   100000
 #define CHECKS_MAX  10000
-#define PAYLOAD_MAX 4096
+#define REPLIES_MAX 2000
+#define PLACE_MAX   4096
+#define REPLY_MAX   (64u << 10)            /* its text may be long */
 #define BEHIND      (120 * INSTANT_SECOND) /* so late a live position may be, or a clock, to be believed */
 #define AHEAD       (2 * INSTANT_SECOND)   /* so far ahead of ours a clock */
 
 struct fences_ear {
     peers *online;
-    pthread_mutex_t lock;
-    fence_heard *first, **end;
-    size_t count, lost;
+    funnel *heard;
 };
 
 static fence_heard *make(fence_heard_kind kind, text org, text whose, text payload) {
@@ -46,21 +45,13 @@ static fence_heard *make(fence_heard_kind kind, text org, text whose, text paylo
 }
 
 static void hear(fences_ear *e, fence_heard_kind kind, text org, text whose, text payload) {
-    if (payload.len > PAYLOAD_MAX || whose.len == 0)
+    if (payload.len > (kind == FENCE_HEARD_REPLY ? REPLY_MAX : PLACE_MAX) || whose.len == 0)
         return;
     fence_heard *one = make(kind, org, whose, payload);
-    size_t room = HEARD_MAX + (kind == FENCE_HEARD_LOCATION ? 0 : CHECKS_MAX);
-    (void)pthread_mutex_lock(&e->lock);
-    if (one && e->count < room) {
-        *e->end = one;
-        e->end = &one->next;
-        e->count++;
-        one = NULL;
-    } else {
-        e->lost++;
-    }
-    (void)pthread_mutex_unlock(&e->lock);
-    free(one);
+    bool reply = kind == FENCE_HEARD_REPLY; /* their texts may be long: they have a bound of their own */
+    funnel_put(e->heard, reply, one ? &one->item : NULL,
+               reply ? REPLIES_MAX : HEARD_MAX + (kind == FENCE_HEARD_LOCATION ? 0 : CHECKS_MAX),
+               FUNNEL_REFUSE);
 }
 
 /* The person, or incident, that a topic is about; empty: it is about none. */
@@ -133,10 +124,13 @@ int fences_ear_open(bus *b, fences_ear **ret_ear) {
         free(e);
         return -ENOMEM;
     }
-    (void)pthread_mutex_init(&e->lock, NULL);
-    e->end = &e->first;
+    int fault = funnel_new(NULL, &e->heard);
+    if (fault < 0) {
+        (void)peers_free(e->online);
+        free(e);
+        return fault;
+    }
     /* From here on the bus knows it. */
-    int fault = 0;
     for (size_t i = 0; fault == 0 && i < ARRAY_LEN(rows); i++)
         fault = bus_listen(b, rows[i].filter, rows[i].seen, e);
     *ret_ear = e;
@@ -146,26 +140,15 @@ int fences_ear_open(bus *b, fences_ear **ret_ear) {
 fences_ear *fences_ear_close(fences_ear *e) {
     if (!e)
         return NULL;
-    while (e->first) {
-        fence_heard *one = e->first;
-        e->first = one->next;
-        free(one);
-    }
-    (void)pthread_mutex_destroy(&e->lock);
+    (void)funnel_free(e->heard);
     (void)peers_free(e->online);
     free(e);
     return NULL;
 }
 
-fence_heard *fences_ear_take(fences_ear *e, size_t *ret_lost) {
-    (void)pthread_mutex_lock(&e->lock);
-    fence_heard *all = e->first;
-    *ret_lost = e->lost;
-    e->first = NULL;
-    e->end = &e->first;
-    e->count = e->lost = 0;
-    (void)pthread_mutex_unlock(&e->lock);
-    return all;
+fence_heard *fences_ear_take(fences_ear *e, uint64_t *ret_lost) {
+    *ret_lost = funnel_lost(e->heard);
+    return (fence_heard *)funnel_take(e->heard, SIZE_MAX);
 }
 
 /* ---- positions ---- */

@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/uuid.h"
+#include "gateway/bus/funnel.h"
 #include "gateway/service.h"
 #include "place/fence.h"
 
@@ -25,7 +26,7 @@ typedef enum fence_heard_kind {
 } fence_heard_kind;
 
 typedef struct fence_heard {
-    struct fence_heard *next;
+    funnel_item item;
     fence_heard_kind kind;
     instant at;
     const char *org,
@@ -36,8 +37,8 @@ typedef struct fence_heard {
 typedef struct fences_ear fences_ear;
 NODISCARD int fences_ear_open(bus *b, fences_ear **ret_ear);
 fences_ear *fences_ear_close(fences_ear *e); /* takes NULL, returns NULL; after the bus has ended */
-/* All that was heard, in its order, each to free(); and how many did not fit in since the last time. */
-fence_heard *fences_ear_take(fences_ear *e, size_t *ret_lost);
+/* All that was heard, in its order, each to free(); and how many did not fit in since it was opened. */
+fence_heard *fences_ear_take(fences_ear *e, uint64_t *ret_lost);
 
 /* Is neither the one that judges online, nor a gateway that comes before us? */
 bool fences_ear_alone(fences_ear *e, text org, text judge, text self);

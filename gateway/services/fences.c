@@ -13,6 +13,7 @@
  * the same. */
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "gateway/fences/fences.h"
 
@@ -36,6 +37,7 @@ extern const service service_fences;
 
 typedef struct watch {
     fences_ear *ear;
+    uint64_t lost; /* positions, as far as counted */
     fence_org *orgs;
     service_context *s;
     int64_t passed_at_ms, connection; /* connected_ms of the connection that holds our locks */
@@ -84,7 +86,7 @@ static void judge(watch *w, fence_org *o, const fence_heard *one) {
 /* Roles decide which zones are somebody's: they are looked up before a first position is judged. */
 static pg_verdict look_up(watch *w, fence_heard *all) {
     pg_verdict verdict = PG_DONE;
-    for (const fence_heard *one = all; one; one = one->next) {
+    for (const fence_heard *one = all; one; one = (const fence_heard *)one->item.next) {
         fence_org *o = org_of(w, one->org);
         if (o && o->held && one->kind == FENCE_HEARD_LOCATION)
             (void)fence_org_person(o, text_of(one->whose));
@@ -101,7 +103,7 @@ static pg_verdict look_up(watch *w, fence_heard *all) {
 }
 
 static pg_verdict listen(watch *w) {
-    size_t lost = 0, count = 0;
+    uint64_t lost = 0, count = 0;
     fence_heard *all = fences_ear_take(w->ear, &lost);
     pg_verdict verdict = look_up(w, all);
     while (all) {
@@ -113,12 +115,13 @@ static pg_verdict listen(watch *w) {
         } else if (o && one->kind == FENCE_HEARD_EVENT) {
             fence_org_follow(o, text_of(one->whose), one->payload);
         }
-        all = one->next;
+        all = (fence_heard *)one->item.next;
         free(one);
     }
     service_count(w->s, "mayday_gateway_zone_positions_total", count);
-    if (lost)
-        service_count(w->s, "mayday_gateway_zone_positions_lost_total", lost);
+    if (lost > w->lost)
+        service_count(w->s, "mayday_gateway_zone_positions_lost_total", lost - w->lost);
+    w->lost = lost;
     return verdict;
 }
 
@@ -239,18 +242,25 @@ static pg_verdict step(service_context *s, void *state, bool *ret_again) {
 
 /* ---- without the database ---- */
 
+/* Is there nobody to judge them, and are we the first of those who could? */
+static bool is_alone(watch *w, const fence_org *o) {
+    const char *judge = o->judge ? o->judge : "", *self = w->s->gateway;
+    return o->wanted && bus_up(w->s->bus, text_of(o->name)) &&
+           fences_ear_alone(w->ear, text_of(o->name), text_of(strcmp(judge, self) == 0 ? "" : judge),
+                            text_of(self));
+}
+
 static void stand_in(watch *w, fence_org *o) {
-    bool alone = o->wanted && o->followed && bus_up(w->s->bus, text_of(o->name)) && o->judge &&
-                 fences_ear_alone(w->ear, text_of(o->name), text_of(o->judge), text_of(w->s->gateway));
     int64_t now = fences_clock_ms();
-    if (!alone) {
+    if (!is_alone(w, o)) {
         o->alone_since_ms = 0;
         return;
     }
     o->alone_since_ms = o->alone_since_ms ? o->alone_since_ms : now;
     if (now - o->alone_since_ms < ALONE_MS)
         return;
-    service_log(w->s, LOG_LEVEL_NOTICE, "stands in for %s: watches the zones of %s", o->judge, o->name);
+    service_log(w->s, LOG_LEVEL_NOTICE, "stands in for %s: watches the zones of %s%s",
+                o->judge ? o->judge : "nobody", o->name, o->followed ? "" : ", and knows of nobody inside");
     o->held = o->stood_in = o->stirred = true;
 }
 

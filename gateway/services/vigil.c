@@ -11,12 +11,15 @@
  *   without it           it goes on with the rules at hand, and raises by itself
  *   without the broker   what our own sensors found is handed to the service standby, which tells people
  *
- * May be killed at any point: what is to be said and what was asked is on disk first, and all ids are made
- * from what they are for. Two gateways that act at once say the same messages. */
+ * Who judges waits for nobody: what is said and what the database is asked are threads of their own
+ * (vigil/vigil.h). May be killed at any point: what is to be said and what was asked is on disk first, and
+ * all ids are made from what they are for. Two gateways that act at once say the same messages. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "gateway/vigil/vigil.h"
 
@@ -25,7 +28,6 @@ extern const service service_vigil;
 #define EVERY_MS   500
 #define TURN_MS    200
 #define MOST       2000 /* messages before we look up */
-#define LOOK       (INSTANT_SECOND / 2)
 #define PASS       (2 * INSTANT_SECOND)
 #define OWN_LATELY (60 * INSTANT_SECOND)
 #define PASS_WITH  (3600 * INSTANT_SECOND) /* who was not heard of for so long is not watched any more */
@@ -40,7 +42,7 @@ instant vigil_now(const vigil *v) {
     return v->base + (clock_ms() - v->base_ms) * 1000;
 }
 
-/* ---- a turn ---- */
+/* ---- what is heard ---- */
 
 static bool listen(vigil *v) {
     size_t heard = 0;
@@ -51,7 +53,7 @@ static bool listen(vigil *v) {
         heard++;
     }
     for (overheard *one = vigil_ear_take(v->ear, MOST); one; one = next) {
-        next = one->next;
+        next = (overheard *)one->item.next;
         vigil_hear(v, one);
         free(one);
         heard++;
@@ -80,93 +82,127 @@ static void let_pass(vigil *v) {
     service_gauge(v->s, "mayday_gateway_vitals_unsent", (double)v->saying_count);
 }
 
+/* ---- the heart ---- */
+
 /* True: there is more to hear. */
 static bool turn(vigil *v) {
     bool more = listen(v);
     let_pass(v);
-    (void)vigil_due(v);
-    vigil_speak(v);
+    vigil_due(v);
+    vigil_hand_in(v);
     return more;
 }
 
-static int pause_ms(const vigil *v) {
-    return v->saying_count > 0 ? TURN_MS / 4 : TURN_MS;
-}
-
-static void rest(vigil *v, int ms, int database) {
+static void *heart(void *the_vigil) {
+    vigil *v = the_vigil;
     struct pollfd fds[] = {{.fd = vigil_ear_fd(v->ear), .events = POLLIN},
-                           {.fd = intake_fd(v->s->intake), .events = POLLIN},
-                           {.fd = database, .events = POLLIN}};
-    (void)poll(fds, ARRAY_LEN(fds), ms);
+                           {.fd = intake_fd(v->s->intake), .events = POLLIN}};
+    (void)pthread_setname_np(pthread_self(), "mg-vigil-heart");
+    while (!atomic_load(&v->ends)) {
+        (void)pthread_mutex_lock(&v->lock);
+        bool more = turn(v);
+        (void)pthread_mutex_unlock(&v->lock);
+        if (!more)
+            (void)poll(fds, ARRAY_LEN(fds), TURN_MS);
+    }
+    return NULL;
 }
 
-/* ---- the service ---- */
+/* ---- the service: what the database has to do with it ---- */
+
+pg_verdict vigil_ask(vigil *v, const char *sql, size_t count, const char *const params[],
+                     pg_rows **ret_rows) {
+    (void)pthread_mutex_unlock(&v->lock);
+    pg_verdict verdict = pg_query(v->s->c, sql, count, params, ret_rows);
+    (void)pthread_mutex_lock(&v->lock);
+    return verdict;
+}
 
 static void changed(void *context, const char *channel, const char *payload) {
     vigil *v = context;
     (void)channel;
     (void)payload;
-    v->changed_at = vigil_now(v);
+    v->changed_at = vigil_now(v); /* of this thread alone */
 }
 
 static pg_verdict look_after(vigil *v, bool *ret_more) {
     pg_verdict verdict = pg_notifications(v->s->c, changed, v);
-    bool due = vigil_now(v) - v->looked_at >= LOOK || v->s->connected_ms != v->connected_ms;
-    if (verdict != PG_DONE || !due)
-        return verdict;
-    verdict = pg_run(v->s->c, "SELECT 1"); /* so that one that hangs is known before it is needed */
-    if (verdict == PG_DONE) {
-        v->with_database = true;
+    if (verdict == PG_DONE)
+        verdict = pg_run(v->s->c, "SELECT 1"); /* so that one that hangs is known before it is needed */
+    (void)pthread_mutex_lock(&v->lock);
+    v->with_database = verdict == PG_DONE;
+    if (verdict == PG_DONE)
         verdict = vigil_attend(v, ret_more);
-    }
     if (verdict == PG_DONE)
         verdict = vigil_keep_bodies(v, ret_more);
-    v->looked_at = vigil_now(v);
+    v->with_database = verdict == PG_DONE;
+    (void)pthread_mutex_unlock(&v->lock);
     return verdict;
 }
 
 static pg_verdict step(service_context *s, void *state, bool *ret_again) {
     vigil *v = state;
     bool more = false;
-    v->s = s;
     pg_verdict verdict = look_after(v, &more);
     if (verdict != PG_DONE)
         return verdict;
     if (v->away_since)
         service_log(s, LOG_LEVEL_NOTICE, "the database is back");
     v->away_since = 0;
-    more |= turn(v);
+    struct pollfd database = {.fd = pg_socket(s->c), .events = POLLIN};
     if (!more)
-        rest(v, pause_ms(v), pg_socket(s->c));
+        (void)poll(&database, 1, EVERY_MS);
     *ret_again = true;
     return PG_DONE;
 }
 
 static void without(service_context *s, void *state, int ms) {
     vigil *v = state;
-    instant until = vigil_now(v) + (instant)ms * 1000;
-    v->s = s;
+    (void)pthread_mutex_lock(&v->lock);
     v->with_database = false;
+    (void)pthread_mutex_unlock(&v->lock);
     if (!v->away_since) {
         v->away_since = vigil_now(v);
         service_log(s, LOG_LEVEL_WARNING, "the database is away: people are watched by the rules at hand");
     }
-    while (vigil_now(v) < until && !service_stopping(s)) {
-        if (!turn(v))
-            rest(v, pause_ms(v), -1);
-    }
+    (void)poll(NULL, 0, ms);
 }
 
 /* ---- its life ---- */
+
+/* Both threads end before the bus does. */
+static void leave(void *state) {
+    vigil *v = state;
+    atomic_store(&v->ends, true);
+    (void)eventfd_write(v->mouth_fd, 1);
+    if (v->beats)
+        (void)pthread_join(v->heart, NULL);
+    if (v->speaks)
+        (void)pthread_join(v->mouth_thread, NULL);
+    v->beats = v->speaks = false;
+}
 
 static void end(void *state) {
     vigil *v = state;
     if (!v)
         return;
+    leave(v);
     vigil_sayings_free(v);
     vigil_people_free(v);
     (void)vigil_ear_close(v->ear);
+    if (v->mouth_fd >= 0)
+        (void)close(v->mouth_fd);
+    (void)pthread_mutex_destroy(&v->lock);
     free(v);
+}
+
+static bool start(vigil *v) {
+    v->beats = pthread_create(&v->heart, NULL, heart, v) == 0;
+    v->speaks = v->beats && pthread_create(&v->mouth_thread, NULL, vigil_mouth, v) == 0;
+    if (v->speaks)
+        return true;
+    leave(v);
+    return false;
 }
 
 static void *begin(service_context *s) {
@@ -177,11 +213,13 @@ static void *begin(service_context *s) {
     v->base = instant_now();
     v->base_ms = clock_ms();
     v->sayings_end = &v->sayings;
+    (void)pthread_mutex_init(&v->lock, NULL);
+    v->mouth_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     v->times = (distress_times){.answer_ms = s->settings->vitals_answer_ms,
                                 .quiet_ms = s->settings->vitals_quiet_ms,
                                 .remind_ms = s->settings->vitals_remind_ms};
     int fault = vigil_ear_open(s->bus, s->gateway, &v->ear);
-    if (fault < 0) {
+    if (fault < 0 || v->mouth_fd < 0) {
         service_log(s, LOG_LEVEL_ERROR, "it can't begin");
         if (!v->ear) /* what the bus knows can't be freed before it ends */
             end(v);
@@ -190,7 +228,10 @@ static void *begin(service_context *s) {
     vigil_recall_rules(v);
     vigil_recall_talks(v);
     vigil_recall_sayings(v);
-    return v;
+    if (start(v))
+        return v;
+    service_log(s, LOG_LEVEL_ERROR, "it can't begin: no threads");
+    return NULL;
 }
 
 const service service_vigil = {
@@ -200,5 +241,6 @@ const service service_vigil = {
     .step = step,
     .without = without,
     .begin = begin,
+    .leave = leave,
     .end = end,
 };

@@ -10,9 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <time.h>
-#include <unistd.h>
 
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
@@ -45,10 +43,9 @@ typedef struct said {
 
 struct standby_ear {
     char *gateway;
-    int fd;
-    pthread_mutex_t lock;
-    heard *first, **end;
-    size_t count, peer_count;
+    funnel *heard;
+    pthread_mutex_t lock; /* of what follows */
+    size_t peer_count;
     peer *peers;
     said *told;
 };
@@ -71,25 +68,18 @@ static void hear(standby_ear *e, heard_kind kind, text org, text topic, text pay
         (kind != HEARD_STATE && json_parse_once(payload, &body) != JSON_OK))
         return;
     heard *one = calloc(1, sizeof *one);
-    if (one) {
-        one->kind = kind;
-        one->org = text_copy(org);
-        one->sender = text_copy(sender);
-        uuid_format(&alert, one->alert);
-        one->body = body;
-        body = NULL;
-    }
-    (void)pthread_mutex_lock(&e->lock);
-    bool room = e->count < (kind == HEARD_RAISE ? HEARD_MAX : HEARD_MAX / 2);
-    if (one && one->org && one->sender && room) {
-        *e->end = one;
-        e->end = &one->next;
-        e->count++;
-        one = NULL;
-        (void)eventfd_write(e->fd, 1);
-    }
-    (void)pthread_mutex_unlock(&e->lock);
-    (void)heard_free(one);
+    if (!one)
+        return;
+    one->kind = kind;
+    one->org = text_copy(org);
+    one->sender = text_copy(sender);
+    uuid_format(&alert, one->alert);
+    one->body = body;
+    body = NULL;
+    if (one->org && one->sender)
+        funnel_put(e->heard, 0, &one->item, kind == HEARD_RAISE ? HEARD_MAX : HEARD_MAX / 2, FUNNEL_REFUSE);
+    else
+        (void)heard_free(one);
 }
 
 static void hear_raise(void *context, text org, text topic, text payload, text sender, bool retained) {
@@ -191,9 +181,12 @@ static void hear_status(void *context, text org, text topic, text payload, text 
             note_told(e, p, json_string(json_at(list, i)));
         if (!retained) /* that was some time ago */
             note_sent(p, json_get(body, "sent"));
-        (void)eventfd_write(e->fd, 1);
     }
     (void)pthread_mutex_unlock(&e->lock);
+}
+
+static void free_item(funnel_item *item) {
+    (void)heard_free((heard *)item);
 }
 
 int ear_open(bus *b, const char *gateway, standby_ear **ret_ear) {
@@ -208,10 +201,8 @@ int ear_open(bus *b, const char *gateway, standby_ear **ret_ear) {
     if (!e)
         return -ENOMEM;
     (void)pthread_mutex_init(&e->lock, NULL);
-    e->end = &e->first;
     e->gateway = text_copy(text_of(gateway));
-    e->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (!e->gateway || e->fd < 0) {
+    if (!e->gateway || funnel_new(free_item, &e->heard) < 0) {
         (void)ear_close(e);
         return -ENOMEM;
     }
@@ -226,11 +217,6 @@ int ear_open(bus *b, const char *gateway, standby_ear **ret_ear) {
 standby_ear *ear_close(standby_ear *e) {
     if (!e)
         return NULL;
-    while (e->first) {
-        heard *one = e->first;
-        e->first = one->next;
-        (void)heard_free(one);
-    }
     while (e->told)
         forget(e, e->told);
     while (e->peers) {
@@ -240,8 +226,7 @@ standby_ear *ear_close(standby_ear *e) {
         free(p->gateway);
         free(p);
     }
-    if (e->fd >= 0)
-        (void)close(e->fd);
+    (void)funnel_free(e->heard);
     free(e->gateway);
     (void)pthread_mutex_destroy(&e->lock);
     free(e);
@@ -249,19 +234,11 @@ standby_ear *ear_close(standby_ear *e) {
 }
 
 int ear_fd(const standby_ear *e) {
-    return e->fd;
+    return funnel_fd(e->heard);
 }
 
 heard *ear_take(standby_ear *e) {
-    eventfd_t count;
-    (void)pthread_mutex_lock(&e->lock);
-    (void)eventfd_read(e->fd, &count);
-    heard *all = e->first;
-    e->first = NULL;
-    e->end = &e->first;
-    e->count = 0;
-    (void)pthread_mutex_unlock(&e->lock);
-    return all;
+    return (heard *)funnel_take(e->heard, SIZE_MAX);
 }
 
 static bool is_elder(const standby_ear *e, const peer *p, text org) {

@@ -10,9 +10,11 @@
 #include "base/json.h"
 #include "base/uuid.h"
 #include "core/plan.h"
+#include "gateway/bus/funnel.h"
 #include "gateway/sending/carriers.h"
 #include "gateway/sending/client.h"
 #include "gateway/service.h"
+#include "gateway/standby/handed.h"
 
 /* ---- standby/case.c: one incident, and whom it was told ---- */
 
@@ -144,7 +146,7 @@ typedef enum heard_kind {
 } heard_kind;
 
 typedef struct heard {
-    struct heard *next;
+    funnel_item item;
     heard_kind kind;
     char *org, *sender; /* sender "": not known */
     char alert[UUID_TEXT_LEN + 1];

@@ -1,60 +1,29 @@
-/* ear.c - see vigil.h: what is heard on MQTT, from Paho's thread to the service's.
+/* ear.c - see vigil.h: what is heard on MQTT, from Paho's thread to the heart.
  *
- * Two queues: what people say (replies, raises, states) is few and is all kept, up to a bound that is beyond
- * all reason; readings and positions are many, and when the service stands still the oldest go. */
+ * Two lanes: what people say (replies, raises, states) is few and is all kept, up to a bound that is beyond
+ * all reason; readings and positions are many, and when the heart stands still the oldest go. */
 #include "gateway/vigil/vigil.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
+#include "gateway/bus/peers.h"
+
+enum {
+    TALK,
+    SENSED
+};
 #define TALK_MAX    50000
 #define SENSED_MAX  40000
 #define PAYLOAD_MAX (64u << 10) /* of what is ours to read; the broker's own bound is larger */
-#define PEERS_MAX   1000
-
-typedef struct peer {
-    struct peer *next;
-    char *org, *gateway;
-    bool online;
-} peer;
-
-typedef struct queue {
-    overheard *first, **end;
-    size_t count;
-} queue;
 
 struct vigil_ear {
     char *gateway;
-    int fd;
-    pthread_mutex_t lock;
-    queue talk, sensed;
-    uint64_t lost;
-    peer *peers;
-    size_t peer_count;
+    funnel *heard;
+    peers *online;
 };
-
-static overheard *pop(queue *q) {
-    overheard *one = q->first;
-    if (!one)
-        return NULL;
-    q->first = one->next;
-    if (!q->first)
-        q->end = &q->first;
-    q->count--;
-    one->next = NULL;
-    return one;
-}
-
-static void push(queue *q, overheard *one) {
-    *q->end = one;
-    q->end = &one->next;
-    q->count++;
-}
 
 static void put_level(char to[TOPIC_LEVEL_MAX + 1], text t) {
     (void)snprintf(to, TOPIC_LEVEL_MAX + 1, "%.*s", (int)t.len, t.ptr ? t.ptr : "");
@@ -80,106 +49,47 @@ static void hear(vigil_ear *e, overheard_kind kind, text topic, text payload, te
     bool reads = kind == OVERHEARD_VITALS || kind == OVERHEARD_FIX;
     if (!address_parse(topic, &where) || payload.len == 0 || payload.len > PAYLOAD_MAX)
         return;
-    overheard *one = make(kind, &where, payload, sender), *gone = NULL;
-    if (!one)
-        return;
-    (void)pthread_mutex_lock(&e->lock);
-    if (reads && e->sensed.count >= SENSED_MAX) {
-        gone = pop(&e->sensed);
-        e->lost++;
+    overheard *one = make(kind, &where, payload, sender);
+    funnel_put(e->heard, reads ? SENSED : TALK, one ? &one->item : NULL, reads ? SENSED_MAX : TALK_MAX,
+               reads ? FUNNEL_REPLACE : FUNNEL_REFUSE);
+}
+
+/* A listener for each kind: the bus tells no more than its context. */
+#define HEARS(name, kind)                                                                                    \
+    static void hear_##name(void *context, text org, text topic, text payload, text sender, bool retained) { \
+        (void)org;                                                                                           \
+        (void)retained;                                                                                      \
+        hear(context, kind, topic, payload, sender);                                                         \
     }
-    if (!reads && e->talk.count >= TALK_MAX) {
-        gone = one;
-    } else {
-        push(reads ? &e->sensed : &e->talk, one);
-        (void)eventfd_write(e->fd, 1);
-    }
-    (void)pthread_mutex_unlock(&e->lock);
-    free(gone);
-}
-
-static void hear_vitals(void *context, text org, text topic, text payload, text sender, bool retained) {
-    (void)org;
-    (void)retained;
-    hear(context, OVERHEARD_VITALS, topic, payload, sender);
-}
-
-static void hear_fix(void *context, text org, text topic, text payload, text sender, bool retained) {
-    (void)org;
-    (void)retained;
-    hear(context, OVERHEARD_FIX, topic, payload, sender);
-}
-
-static void hear_reply(void *context, text org, text topic, text payload, text sender, bool retained) {
-    (void)org;
-    (void)retained;
-    hear(context, OVERHEARD_REPLY, topic, payload, sender);
-}
-
-static void hear_raise(void *context, text org, text topic, text payload, text sender, bool retained) {
-    (void)org;
-    (void)retained;
-    hear(context, OVERHEARD_RAISE, topic, payload, sender);
-}
-
-static void hear_state(void *context, text org, text topic, text payload, text sender, bool retained) {
-    (void)org;
-    (void)retained;
-    hear(context, OVERHEARD_STATE, topic, payload, sender);
-}
-
-static peer *peer_of(vigil_ear *e, text org, text gateway) {
-    for (peer *p = e->peers; p; p = p->next)
-        if (text_equal(text_of(p->org), org) && text_equal(text_of(p->gateway), gateway))
-            return p;
-    peer *p = e->peer_count < PEERS_MAX ? calloc(1, sizeof *p) : NULL;
-    if (!p)
-        return NULL;
-    p->org = text_copy(org);
-    p->gateway = text_copy(gateway);
-    if (!p->org || !p->gateway) {
-        free(p->org);
-        free(p->gateway);
-        free(p);
-        return NULL;
-    }
-    p->next = e->peers;
-    e->peers = p;
-    e->peer_count++;
-    return p;
-}
+HEARS(vitals, OVERHEARD_VITALS)
+HEARS(fix, OVERHEARD_FIX)
+HEARS(reply, OVERHEARD_REPLY)
+HEARS(raise, OVERHEARD_RAISE)
+HEARS(state, OVERHEARD_STATE)
+HEARS(action, OVERHEARD_ACTION)
+HEARS(check, OVERHEARD_CHECK)
 
 static void hear_status(void *context, text org, text topic, text payload, text sender, bool retained) {
-    vigil_ear *e = context;
-    CLEANUP(json_freep) json *said = NULL;
-    address where;
+    const vigil_ear *e = context;
     (void)sender;
     (void)retained;
-    if (!address_parse(topic, &where) || json_parse_once(payload, &said) != JSON_OK)
-        return;
-    (void)pthread_mutex_lock(&e->lock);
-    peer *p = peer_of(e, org, where.id);
-    if (p)
-        p->online = text_equal(json_get_string(said, "status"), TEXT("online"));
-    (void)pthread_mutex_unlock(&e->lock);
+    peers_heard(e->online, org, topic, payload);
 }
 
 int vigil_ear_open(bus *b, const char *gateway, vigil_ear **ret_ear) {
     static const struct {
         const char *filter;
         bus_seen seen;
-    } rows[] = {{"user/+/vitals", hear_vitals}, {"user/+/location", hear_fix},
-                {"user/+/reply", hear_reply},   {"alert/+/raise", hear_raise},
-                {"alert/+/state", hear_state},  {"gateway/+/status", hear_status}};
+    } rows[] = {{"user/+/vitals", hear_vitals},  {"user/+/location", hear_fix},
+                {"user/+/reply", hear_reply},    {"user/+/check", hear_check},
+                {"alert/+/raise", hear_raise},   {"alert/+/state", hear_state},
+                {"alert/+/action", hear_action}, {"gateway/+/status", hear_status}};
     vigil_ear *e = calloc(1, sizeof *e);
     if (!e)
         return -ENOMEM;
-    (void)pthread_mutex_init(&e->lock, NULL);
-    e->talk.end = &e->talk.first;
-    e->sensed.end = &e->sensed.first;
     e->gateway = text_copy(text_of(gateway));
-    e->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (!e->gateway || e->fd < 0) {
+    e->online = peers_new();
+    if (!e->gateway || !e->online || funnel_new(NULL, &e->heard) < 0) {
         (void)vigil_ear_close(e);
         return -ENOMEM;
     }
@@ -194,53 +104,29 @@ int vigil_ear_open(bus *b, const char *gateway, vigil_ear **ret_ear) {
 vigil_ear *vigil_ear_close(vigil_ear *e) {
     if (!e)
         return NULL;
-    for (overheard *one; (one = pop(&e->talk)) || (one = pop(&e->sensed));)
-        free(one);
-    while (e->peers) {
-        peer *p = e->peers;
-        e->peers = p->next;
-        free(p->org);
-        free(p->gateway);
-        free(p);
-    }
-    if (e->fd >= 0)
-        (void)close(e->fd);
+    (void)peers_free(e->online);
+    (void)funnel_free(e->heard);
     free(e->gateway);
-    (void)pthread_mutex_destroy(&e->lock);
     free(e);
     return NULL;
 }
 
 int vigil_ear_fd(const vigil_ear *e) {
-    return e->fd;
+    return funnel_fd(e->heard);
 }
 
 overheard *vigil_ear_take(vigil_ear *e, size_t most) {
-    overheard *first = NULL, **end = &first;
-    eventfd_t count;
-    (void)pthread_mutex_lock(&e->lock);
-    for (overheard *one; most > 0 && ((one = pop(&e->talk)) || (one = pop(&e->sensed))); most--) {
-        *end = one;
-        end = &one->next;
-    }
-    if (e->talk.count == 0 && e->sensed.count == 0)
-        (void)eventfd_read(e->fd, &count);
-    (void)pthread_mutex_unlock(&e->lock);
-    return first;
+    return (overheard *)funnel_take(e->heard, most);
 }
 
 size_t vigil_ear_elders(vigil_ear *e, text org) {
-    size_t elders = 0;
-    (void)pthread_mutex_lock(&e->lock);
-    for (const peer *p = e->peers; p; p = p->next)
-        elders += p->online && text_equal(text_of(p->org), org) && strcmp(p->gateway, e->gateway) < 0;
-    (void)pthread_mutex_unlock(&e->lock);
-    return elders;
+    return peers_elders(e->online, org, text_of(e->gateway));
+}
+
+size_t vigil_ear_others(vigil_ear *e, text org) {
+    return peers_others(e->online, org, text_of(e->gateway));
 }
 
 uint64_t vigil_ear_lost(vigil_ear *e) {
-    (void)pthread_mutex_lock(&e->lock);
-    uint64_t lost = e->lost;
-    (void)pthread_mutex_unlock(&e->lock);
-    return lost;
+    return funnel_lost(e->heard);
 }

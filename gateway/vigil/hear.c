@@ -1,12 +1,14 @@
 /* hear.c - see vigil.h: what was heard on MQTT, or by our own sensors, as readings, fixes and answers.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gateway/vigil/vigil.h"
 
 #define SPEED_FRESH (60 * INSTANT_SECOND)
+#define WITHIN_MAX  86400
 
 static uint64_t hash(text id) {
     uint64_t h = 14695981039346656037u; /* FNV-1a */
@@ -141,8 +143,37 @@ static void heard_state(vigil *v, const overheard *one, const json *said) {
         return;
     if (over)
         vigil_over(v, p, text_of(one->id));
-    else
+    /* That was a mistake; what was found meanwhile is none for that. */
+    if (text_equal(status, TEXT("canceled")) && p->talk.state == DISTRESS_CALM && vigil_acts(v, p->of, false))
+        vigil_act_on_held(v, p, false);
+    if (!over)
         vigil_raised(v, p, text_of(one->id));
+}
+
+/* Without the database nobody publishes how an incident goes on; then what people do to it has to do.
+ * Believing that it is over is no risk: it means that they are watched again. */
+static void heard_action(vigil *v, const overheard *one, const json *said) {
+    text action = json_get_string(said, "action"), by = json_get_string(said, "by");
+    text who = by.ptr ? by : text_of(one->sender);
+    bool resolved = text_equal(action, TEXT("resolve"));
+    watched *p, *next;
+    if (v->with_database || (!resolved && !text_equal(action, TEXT("cancel"))))
+        return;
+    HASH_ITER(hh, v->people, p, next)
+    if (strcmp(p->of->org, one->org) == 0 && !(resolved && text_equal(who, text_of(p->person))))
+        vigil_over(v, p, text_of(one->id));
+}
+
+/* Our own come back, too. */
+static void heard_check(vigil *v, const overheard *one, const json *said) {
+    watched *p = vigil_find(v, text_of(one->org), text_of(one->id));
+    text check = json_get_string(said, "id");
+    char id[UUID_TEXT_LEN + 1];
+    int64_t within = json_integer(json_get(said, "respond_within"));
+    (void)snprintf(id, sizeof id, "%.*s", (int)check.len, check.ptr ? check.ptr : "");
+    if (p && text_equal(json_get_string(said, "reason"), TEXT("vitals")) && within > 0 &&
+        within <= WITHIN_MAX)
+        vigil_follow(v, p, id, within * 1000);
 }
 
 void vigil_hear(vigil *v, const overheard *one) {
@@ -166,6 +197,12 @@ void vigil_hear(vigil *v, const overheard *one) {
         break;
     case OVERHEARD_STATE:
         heard_state(v, one, said);
+        break;
+    case OVERHEARD_ACTION:
+        heard_action(v, one, said);
+        break;
+    case OVERHEARD_CHECK:
+        heard_check(v, one, said);
         break;
     }
 }

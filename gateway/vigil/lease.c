@@ -3,8 +3,10 @@
  * Of each organisation one gateway acts on what all of them hear: the one that has its lease, a row that is
  * renewed every second and runs out by itself, and is let go when this gateway does not hear that
  * organisation. The others watch and hold what they find; whoever takes over first asks what is open already,
- * then acts on what it held. Without the database whoever had the lease goes on; if nobody online did, the
- * one whose id sorts first acts, too. Should two act at once, they say the same messages (vigil/talk.c). */
+ * then acts on what it held. Without the database whoever had the lease goes on. The one whose id sorts first
+ * of those online acts, too, but a moment later, and not on what it heard another one ask: readings do not
+ * tell when the other began to watch, and somebody who is asked twice takes the second for a fault. Should
+ * two act at once, they say the same messages (vigil/talk.c). */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,37 +26,55 @@
 #define REMEMBERED  "1 hour"
 #define HELD_FOR    (15 * 60 * INSTANT_SECOND)
 #define HELD_BY_OWN (60 * INSTANT_SECOND)
+#define THEIR_TURN  (3 * INSTANT_SECOND) /* for whoever had the lease */
+#define CHECKS_MAX  2000
+#define ALERTS_MAX  5000
+#define LOOK_AGAIN  (5 * INSTANT_SECOND)
+#define MEET_AGAIN  (5 * 60 * INSTANT_SECOND) /* roles and languages change */
+#define NOT_YET     (60 * INSTANT_SECOND)     /* so long an incident may take to be stored */
+
+/* Without the lease and without the database; `others`: somebody else is there who may have it. */
+static bool stands_in(vigil *v, const ward *w, bool *ret_others) {
+    *ret_others = vigil_ear_others(v->ear, text_of(w->org)) > 0;
+    return vigil_ear_elders(v->ear, text_of(w->org)) == 0;
+}
 
 bool vigil_acts(vigil *v, const ward *w, bool own) {
+    bool others;
     if (!v->s->settings->vitals_watch)
         return false;
     if (own && !bus_up(v->s->bus, text_of(w->org)))
         return true; /* nobody else can hear it */
     if (v->with_database)
         return w->holds && w->caught_up;
-    return w->holds || vigil_ear_elders(v->ear, text_of(w->org)) == 0;
+    return w->holds || (stands_in(v, w, &others) && !others);
 }
 
-static void act_on_held(vigil *v, watched *p, bool own) {
+void vigil_act_on_held(vigil *v, watched *p, bool own) {
     finding held = p->held;
-    if (held.kind == FINDING_NONE || !vigil_acts(v, p->of, own))
+    if (held.kind == FINDING_NONE)
         return;
     p->held.kind = FINDING_NONE;
     if (vigil_now(v) - p->held_at < (own ? HELD_BY_OWN : HELD_FOR))
-        vigil_found(v, p, &held, own);
+        vigil_take_up(v, p, &held);
 }
 
 void vigil_take_over(vigil *v, ward *w) {
     watched *p, *next;
     HASH_ITER(hh, v->people, p, next)
-    if (p->of == w)
-        act_on_held(v, p, false);
+    if (p->of == w && vigil_acts(v, w, false) && p->talk.state != DISTRESS_TAKEN)
+        vigil_act_on_held(v, p, false);
 }
 
 void vigil_relieve(vigil *v, watched *p) {
-    bool own = p->own_at && vigil_now(v) - p->own_at < HELD_BY_OWN;
-    if (!v->with_database || own)
-        act_on_held(v, p, own);
+    bool own = p->own_at && vigil_now(v) - p->own_at < HELD_BY_OWN, others;
+    bool busy = p->talk.state == DISTRESS_TAKEN || p->talk.state == DISTRESS_ALARMED;
+    if (p->held.kind == FINDING_NONE || busy || !v->s->settings->vitals_watch)
+        return;
+    bool late = vigil_now(v) - p->held_at >= THEIR_TURN;
+    if (((!v->with_database || own) && vigil_acts(v, p->of, own)) ||
+        (!v->with_database && late && stands_in(v, p->of, &others)))
+        vigil_act_on_held(v, p, own);
 }
 
 /* ---- what is open ---- */
@@ -108,7 +128,7 @@ static pg_verdict catch_up(vigil *v, ward *w) {
     CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
     const char *params[] = {w->org};
     pg_verdict verdict =
-        pg_query(v->s->c, "SELECT * FROM mayday.vigil_open($1, '" REMEMBERED "')", 1, params, &rows);
+        vigil_ask(v, "SELECT * FROM mayday.vigil_open($1, '" REMEMBERED "')", 1, params, &rows);
     for (size_t i = 0; verdict == PG_DONE && i < pg_rows_count(rows); i++) {
         watched *p = vigil_person(v, text_of(w->org), text_of(pg_value(rows, i, PERSON)));
         if (p && !pg_is_null(rows, i, ALERT))
@@ -140,7 +160,7 @@ static pg_verdict claim(vigil *v, pg_rows **ret_rows) {
     if (buf_failed(&orgs) < 0)
         return PG_RETRY;
     const char *params[] = {v->s->gateway, orgs.ptr};
-    return pg_query(v->s->c, "SELECT mayday.vigil_claim($1, $2, '" LEASE "')", 2, params, ret_rows);
+    return vigil_ask(v, "SELECT mayday.vigil_claim($1, $2, '" LEASE "')", 2, params, ret_rows);
 }
 
 static pg_verdict tend_leases(vigil *v) {
@@ -170,7 +190,7 @@ static pg_verdict refresh_rules(vigil *v, ward *w) {
     CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
     char why[BODY_WHY_MAX] = "";
     const char *params[] = {w->org};
-    pg_verdict verdict = pg_query(v->s->c, "SELECT mayday.vigil_rules($1)", 1, params, &rows);
+    pg_verdict verdict = vigil_ask(v, "SELECT mayday.vigil_rules($1)", 1, params, &rows);
     if (verdict != PG_DONE)
         return verdict;
     w->refreshed_at = vigil_now(v);
@@ -217,25 +237,30 @@ static int add_person(json *list, const watched *p, json *said) {
 
 static void take_roles(watched *p, const char *spelled) {
     CLEANUP(json_freep) json *list = NULL;
-    if (json_parse_once(text_of(spelled), &list) != JSON_OK || json_length(list) == 0)
+    if (json_parse_once(text_of(spelled), &list) != JSON_OK)
+        return;
+    watched_forget_roles(p);
+    p->limits = NULL;
+    if (json_length(list) == 0)
         return;
     p->roles = calloc(json_length(list), sizeof *p->roles);
     for (size_t i = 0; p->roles && i < json_length(list); i++)
         if ((p->roles[p->role_count] = text_copy(json_string(json_at(list, i)))))
             p->role_count++;
-    p->limits = NULL;
 }
 
 static void take_person(vigil *v, const pg_rows *rows, size_t i) {
     watched *p = vigil_find(v, text_of(pg_value(rows, i, 0)), text_of(pg_value(rows, i, 1)));
     body *before = NULL;
-    if (!p || p->known)
+    if (!p)
         return;
+    bool first = !p->known;
     p->known = true;
-    if (!pg_is_null(rows, i, 2) && !p->roles)
+    p->met_at = vigil_now(v);
+    if (!pg_is_null(rows, i, 2))
         take_roles(p, pg_value(rows, i, 2));
     (void)snprintf(p->lang, sizeof p->lang, "%s", pg_value(rows, i, 3));
-    if (!pg_is_null(rows, i, 4) && body_read(text_of(pg_value(rows, i, 4)), &before) == 0) {
+    if (first && !pg_is_null(rows, i, 4) && body_read(text_of(pg_value(rows, i, 4)), &before) == 0) {
         (void)body_free(p->body);
         p->body = before;
     }
@@ -249,9 +274,11 @@ static pg_verdict meet_people(vigil *v, bool *ret_more) {
     CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
     char window[32];
     watched *p, *next;
+    instant now = vigil_now(v);
     size_t count = 0;
     HASH_ITER(hh, v->people, p, next)
-    if (list && !p->known && count < PEOPLE && add_person(list, p, NULL) == 0)
+    if (list && (!p->known || now - p->met_at >= MEET_AGAIN) && count < PEOPLE &&
+        add_person(list, p, NULL) == 0)
         count++;
     if (count == 0)
         return PG_DONE;
@@ -261,7 +288,7 @@ static pg_verdict meet_people(vigil *v, bool *ret_more) {
         return PG_RETRY;
     (void)snprintf(window, sizeof window, "%lld ms", (long long)v->s->settings->join_window_ms);
     const char *params[] = {spelled.ptr, window};
-    pg_verdict verdict = pg_query(v->s->c, "SELECT * FROM mayday.vigil_people($1, $2)", 2, params, &rows);
+    pg_verdict verdict = vigil_ask(v, "SELECT * FROM mayday.vigil_people($1, $2)", 2, params, &rows);
     for (size_t i = 0; verdict == PG_DONE && i < pg_rows_count(rows); i++)
         take_person(v, rows, i);
     return verdict;
@@ -296,7 +323,90 @@ pg_verdict vigil_keep_bodies(vigil *v, bool *ret_more) {
     if (buf_failed(&spelled) < 0)
         return PG_RETRY;
     const char *params[] = {spelled.ptr};
-    return pg_query(v->s->c, "SELECT mayday.vigil_keep($1)", 1, params, NULL);
+    return vigil_ask(v, "SELECT mayday.vigil_keep($1)", 1, params, NULL);
+}
+
+/* ---- what we may have missed ---- */
+
+/* An answer that came while our connection to the broker was away, or whose PIN only the database can judge.
+ */
+static pg_verdict look_for_answers(vigil *v) {
+    CLEANUP(buf_release) buf checks = BUF(LIST_MAX);
+    CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
+    watched *p, *next;
+    size_t count = 0;
+    pg_array_begin(&checks);
+    HASH_ITER(hh, v->people, p, next)
+    if (*p->about.check && !p->help && (p->talk.state == DISTRESS_ASKED || p->raise_at) &&
+        count++ < CHECKS_MAX)
+        pg_array_add(&checks, text_of(p->about.check));
+    pg_array_end(&checks);
+    if (count == 0)
+        return PG_DONE;
+    if (buf_failed(&checks) < 0)
+        return PG_RETRY;
+    const char *params[] = {checks.ptr};
+    pg_verdict verdict = vigil_ask(v, "SELECT * FROM mayday.vigil_answers($1)", 1, params, &rows);
+    for (size_t i = 0; verdict == PG_DONE && i < pg_rows_count(rows); i++) {
+        p = vigil_find(v, text_of(pg_value(rows, i, 0)), text_of(pg_value(rows, i, 1)));
+        if (p && strcmp(p->about.check, pg_value(rows, i, 2)) == 0)
+            vigil_answered(v, p, strcmp(pg_value(rows, i, 3), "help") == 0,
+                           strcmp(pg_value(rows, i, 4), "t") == 0);
+    }
+    return verdict;
+}
+
+static const char *incident_of(const watched *p) {
+    bool has = p->talk.state == DISTRESS_TAKEN || (p->talk.state == DISTRESS_ALARMED && !p->raise_at);
+    return !has ? "" : *p->alert ? p->alert : p->about.alert;
+}
+
+/* What is said of somebody's incident: NULL when it goes on. */
+static const char *end_of(const pg_rows *rows, const char *alert) {
+    for (size_t i = 0; *alert && i < pg_rows_count(rows); i++)
+        if (strcmp(pg_value(rows, i, 0), alert) == 0)
+            return pg_value(rows, i, 1);
+    return NULL;
+}
+
+static void end_all(vigil *v, const pg_rows *rows, instant asked_at) {
+    watched *p, *next;
+    HASH_ITER(hh, v->people, p, next) {
+        const char *stored = end_of(rows, incident_of(p));
+        if (stored && (strcmp(stored, "t") == 0 || asked_at - p->taken_at >= NOT_YET))
+            vigil_over(v, p, text_of(incident_of(p)));
+    }
+}
+
+/* Who is thought to have an incident open is not asked: the end of one that we did not hear of must not leave
+ * somebody unwatched. */
+static pg_verdict look_for_ends(vigil *v) {
+    CLEANUP(buf_release) buf orgs = BUF(LIST_MAX), alerts = BUF(LIST_MAX);
+    CLEANUP(pg_rows_freep) pg_rows *rows = NULL;
+    watched *p, *next;
+    size_t count = 0;
+    instant asked_at = vigil_now(v);
+    if (asked_at - v->checked_at < LOOK_AGAIN)
+        return PG_DONE;
+    v->checked_at = asked_at;
+    pg_array_begin(&orgs);
+    pg_array_begin(&alerts);
+    HASH_ITER(hh, v->people, p, next)
+    if (*incident_of(p) && count++ < ALERTS_MAX) {
+        pg_array_add(&orgs, text_of(p->of->org));
+        pg_array_add(&alerts, text_of(incident_of(p)));
+    }
+    pg_array_end(&orgs);
+    pg_array_end(&alerts);
+    if (count == 0)
+        return PG_DONE;
+    if (buf_failed(&orgs) < 0 || buf_failed(&alerts) < 0)
+        return PG_RETRY;
+    const char *params[] = {orgs.ptr, alerts.ptr};
+    pg_verdict verdict = vigil_ask(v, "SELECT * FROM mayday.vigil_over($1, $2)", 2, params, &rows);
+    if (verdict == PG_DONE && pg_rows_count(rows) > 0)
+        end_all(v, rows, asked_at);
+    return verdict;
 }
 
 /* ---- all of it ---- */
@@ -351,6 +461,10 @@ pg_verdict vigil_attend(vigil *v, bool *ret_more) {
     *ret_more |= refreshed == ORGS_STEP;
     if (verdict == PG_DONE)
         verdict = tend_leases(v);
+    if (verdict == PG_DONE)
+        verdict = look_for_answers(v);
+    if (verdict == PG_DONE)
+        verdict = look_for_ends(v);
     if (verdict == PG_DONE)
         verdict = meet_people(v, ret_more);
     return verdict;

@@ -5,18 +5,20 @@
  * be written (the disk is full) stops nothing. A raise that no broker takes is handed to the service standby,
  * by the shelf "handed": it tells the first level by itself. It stays there until a broker has it. */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include "gateway/vigil/vigil.h"
 
 #define SHELF       TEXT("vigil-say")
-#define HANDED      TEXT("handed")
 #define SAYINGS_MAX 10000
 #define BATCH       64
 #define SPEAK_MS    1500
-#define AGAIN_AFTER (INSTANT_SECOND / 2)
+#define AGAIN_MS    500 /* after what came to nothing */
+#define REST_MS     1000
 #define HAND_AFTER  (INSTANT_SECOND * 3 / 2)
 #define REFUSED_AT  0x80
 #define BRING_TIME  (5 * INSTANT_SECOND)
@@ -60,20 +62,21 @@ static void take_out(vigil *v, saying *one) {
     if (one->shelved)
         (void)!local_drop(v->s->local, SHELF, text_of(one->id));
     if (one->kind == SAYING_RAISE) /* also when it was handed in before we were started */
-        (void)!local_drop(v->s->local, HANDED, text_of(one->alert));
-    (void)saying_free(one);
+        handed_drop(v->s->local, text_of(one->alert));
+    one->dropped = true;
+    if (!one->out)
+        (void)saying_free(one);
 }
 
 /* What dispatch only looks at gives way first; a raise never does. */
-static bool make_room(vigil *v) {
+static void make_room(vigil *v) {
     for (int kind = SAYING_FINDING; v->saying_count >= SAYINGS_MAX && kind < SAYING_RAISE; kind++)
         for (saying *one = v->sayings; one; one = one->next)
             if (one->kind == (saying_kind)kind) {
                 take_out(v, one);
                 service_count(v->s, "mayday_gateway_vitals_unsaid_total", 1);
-                return true;
+                return;
             }
-    return true;
 }
 
 static int put_text(json *to, const char *name, const char *value) {
@@ -116,8 +119,9 @@ static char *spell_topic(saying_kind kind, const watched *p, const char *alert, 
 int vigil_say(vigil *v, saying_kind kind, const watched *p, const char *id, const char *alert,
               const char *leaf, const json *said) {
     CLEANUP(buf_release) buf payload = BUF(BODY_MAX);
-    if (is_there(v, id) || !make_room(v))
+    if (is_there(v, id))
         return 0;
+    make_room(v);
     saying *one = calloc(1, sizeof *one);
     json_print(said, &payload);
     if (one) {
@@ -136,7 +140,7 @@ int vigil_say(vigil *v, saying_kind kind, const watched *p, const char *id, cons
     (void)snprintf(one->alert, sizeof one->alert, "%s", alert ? alert : "");
     shelve(v, one);
     put(v, one);
-    v->spoke_at = 0;
+    (void)eventfd_write(v->mouth_fd, 1);
     return 0;
 }
 
@@ -151,18 +155,11 @@ void vigil_unsay(vigil *v, const char *id) {
 /* ---- to standby ---- */
 
 static void hand_in(vigil *v, saying *one) {
-    CLEANUP(json_freep) json *said = json_new_object();
-    CLEANUP(buf_release) buf spelled = BUF(BODY_MAX);
-    json *raise = NULL;
-    if (!said || json_parse_once(text_of(one->payload), &raise) != JSON_OK ||
-        json_put(said, "raise", raise) < 0 || put_text(said, "org", one->org) < 0 ||
-        put_text(said, "alert", one->alert) < 0)
-        return;
-    json_print(said, &spelled);
-    if (buf_failed(&spelled) < 0 ||
-        local_put(v->s->local, HANDED, text_of(one->alert), buf_text(&spelled)) < 0) {
+    int fault = handed_put(v->s->local, text_of(one->org), text_of(one->alert), text_of(one->payload));
+    if (fault < 0) {
         service_log(v->s, LOG_LEVEL_ERROR,
-                    "an alarm that no broker takes can't be handed to standby; trying again");
+                    "an alarm that no broker takes can't be handed to standby (%s); trying again",
+                    strerror(-fault));
         return;
     }
     one->handed = true;
@@ -171,7 +168,7 @@ static void hand_in(vigil *v, saying *one) {
                 one->alert);
 }
 
-static void hand_in_all(vigil *v) {
+void vigil_hand_in(vigil *v) {
     for (saying *one = v->sayings; one; one = one->next)
         if (one->kind == SAYING_RAISE && !one->handed && vigil_now(v) - one->since >= HAND_AFTER)
             hand_in(v, one);
@@ -180,71 +177,99 @@ static void hand_in_all(vigil *v) {
 /* ---- out ---- */
 
 static void taken(vigil *v, saying *one) {
+    static const char *const counters[] = {[SAYING_FINDING] = "mayday_gateway_vital_alerts_total",
+                                           [SAYING_QUESTION] = "mayday_gateway_vitals_questions_total",
+                                           [SAYING_RAISE] = "mayday_gateway_vitals_raises_total"};
     watched *p = vigil_find(v, text_of(one->org), text_of(one->person));
-    switch (one->kind) {
-    case SAYING_FINDING:
-        service_count(v->s, "mayday_gateway_vital_alerts_total", 1);
-        break;
-    case SAYING_QUESTION:
-        service_count(v->s, "mayday_gateway_vitals_questions_total", 1);
-        if (p && strcmp(p->about.check, one->id) == 0)
-            vigil_asked(v, p);
-        break;
-    case SAYING_RAISE:
-        service_count(v->s, "mayday_gateway_vitals_raises_total", 1);
-        break;
-    }
-    take_out(v, one);
+    service_count(v->s, counters[one->kind], 1);
+    if (one->kind == SAYING_QUESTION && p && strcmp(p->about.check, one->id) == 0)
+        vigil_asked(v, p);
 }
 
 /* True: it is done with. */
-static void settle(vigil *v, saying *one, const bus_message *m) {
+static bool is_settled(vigil *v, saying *one, const bus_message *m) {
     if (!m->acked)
-        return;
+        return false;
     if (m->reason < REFUSED_AT) {
         taken(v, one);
-    } else if (one->kind != SAYING_RAISE) {
+        return true;
+    }
+    if (one->kind != SAYING_RAISE) {
         service_log(v->s, LOG_LEVEL_ERROR, "the broker refuses what was found in vital signs (reason %#x)",
                     (unsigned)m->reason);
-        take_out(v, one);
-    } else if (!v->silent) {
+        return true;
+    }
+    if (!v->silent)
         service_log(v->s, LOG_LEVEL_ERROR, "the broker refuses an alarm (reason %#x); trying again",
                     (unsigned)m->reason);
-        v->silent = true;
-    }
+    v->silent = true;
+    return false;
 }
 
 /* An incident that people were told of from here is stored by whoever writes for the broker; the engine would
  * tell them once more if it saw it before what was told is brought in (standby/bring.c). So it waits for
  * that, a few seconds at most. Without the database the engine itself waits, when that is back. */
 static bool is_held_back(vigil *v, saying *one) {
-    CLEANUP(buf_release) buf name = BUF(1024), told = BUF(1u << 20);
     if (!one->handed || !v->with_database)
         return false;
     one->back_at = one->back_at ? one->back_at : vigil_now(v);
-    buf_printf(&name, "%s/%s", one->org, one->alert);
-    return vigil_now(v) - one->back_at < BRING_TIME && buf_failed(&name) == 0 &&
-           local_get(v->s->local, TEXT("ledger"), buf_text(&name), &told) == 0;
+    return vigil_now(v) - one->back_at < BRING_TIME &&
+           handed_is_told(v->s->local, text_of(one->org), text_of(one->alert));
 }
 
-void vigil_speak(vigil *v) {
-    bus_message messages[BATCH] = {0};
-    saying *of[BATCH];
-    size_t count = 0, sent;
-    if (vigil_now(v) - v->spoke_at >= AGAIN_AFTER)
+/* Alarms first, then questions. */
+static size_t gather(vigil *v, saying *of[BATCH], bus_message messages[BATCH]) {
+    size_t count = 0;
+    for (int kind = SAYING_RAISE; kind >= SAYING_FINDING; kind--)
         for (saying *one = v->sayings; one && count < BATCH; one = one->next)
-            if (bus_up(v->s->bus, text_of(one->org)) && !is_held_back(v, one)) {
+            if (one->kind == (saying_kind)kind && bus_up(v->s->bus, text_of(one->org)) &&
+                !is_held_back(v, one)) {
                 messages[count] = (bus_message){
                     .org = text_of(one->org), .topic = text_of(one->topic), .payload = text_of(one->payload)};
+                one->out = true;
                 of[count++] = one;
             }
-    if (count > 0) {
-        sent = bus_publish(v->s->bus, messages, count, SPEAK_MS);
-        for (size_t i = 0; i < count; i++)
-            settle(v, of[i], &messages[i]);
-        v->spoke_at = sent < count ? vigil_now(v) : 0;
+    return count;
+}
+
+static void settle(vigil *v, saying *of[], const bus_message messages[], size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        bool done = is_settled(v, of[i], &messages[i]);
+        of[i]->out = false;
+        if (of[i]->dropped)
+            (void)saying_free(of[i]);
+        else if (done)
+            take_out(v, of[i]);
     }
-    hand_in_all(v);
+}
+
+/* Returns for how long there is nothing to do unless something is said. */
+static int speak(vigil *v) {
+    bus_message messages[BATCH] = {0};
+    saying *of[BATCH];
+    (void)pthread_mutex_lock(&v->lock);
+    size_t count = gather(v, of, messages), waiting = v->saying_count, sent = 0;
+    (void)pthread_mutex_unlock(&v->lock);
+    if (count == 0)
+        return waiting ? AGAIN_MS / 2 : REST_MS;
+    sent = bus_publish(v->s->bus, messages, count, SPEAK_MS);
+    (void)pthread_mutex_lock(&v->lock);
+    settle(v, of, messages, count);
+    (void)pthread_mutex_unlock(&v->lock);
+    return sent < count ? AGAIN_MS : 0;
+}
+
+void *vigil_mouth(void *the_vigil) {
+    vigil *v = the_vigil;
+    struct pollfd called = {.fd = v->mouth_fd, .events = POLLIN};
+    eventfd_t times;
+    (void)pthread_setname_np(pthread_self(), "mg-vigil-mouth");
+    while (!atomic_load(&v->ends)) {
+        int rest_ms = speak(v);
+        if (rest_ms > 0 && poll(&called, 1, rest_ms) > 0)
+            (void)eventfd_read(v->mouth_fd, &times);
+    }
+    return NULL;
 }
 
 /* ---- again ---- */

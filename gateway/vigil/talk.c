@@ -8,245 +8,15 @@
  * Every id is made from what it is for (person, rule, since when), so that two gateways that find the same,
  * or one that was killed and finds it again, say the same message, which counts once. */
 #include <errno.h>
-#include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/notification.h"
 #include "gateway/duress.h"
-#include "gateway/phrases.h"
 #include "gateway/vigil/vigil.h"
 
-#define SHELF       TEXT("vigil")
-#define KEEPER_TIME (INSTANT_SECOND * 5 / 2) /* for the keeper, which looks every quarter of a second */
-#define LATE        (15 * 60 * INSTANT_SECOND)
-#define PLACE_FRESH (6 * 3600 * INSTANT_SECOND)
-#define STALE_TALK  (24 * 3600 * INSTANT_SECOND)
-#define SECOND_WIND (20 * INSTANT_SECOND)
-#define DOCUMENT    (64u << 10)
-
-static const char *const kinds[] = {"none", "begins", "grows", "ends"};
-
-/* ---- ids ---- */
-
-static int make_id(const watched *p, const finding *f, const char *what, char ret_id[UUID_TEXT_LEN + 1]) {
-    CLEANUP(buf_release) buf content = BUF(1024);
-    int64_t grown = f->kind == FINDING_GROWS || f->kind == FINDING_ENDS ? f->at / 1000 : 0;
-    buf_printf(&content, "vitals/%s/%s/%s/%" PRId64 "/%" PRId64 "/%s", p->of->org, p->person, f->rule,
-               f->since / 1000, grown, what);
-    if (buf_failed(&content) < 0)
-        return buf_failed(&content);
-    return derived_id(buf_text(&content), grown ? f->at : f->since, ret_id);
-}
-
-int vigil_check_ids(text org, const char *check, concern *c) {
-    CLEANUP(buf_release) buf alert = BUF(1024), raise = BUF(1024);
-    uuid id;
-    if (uuid_parse(text_of(check), &id) < 0)
-        return -EINVAL;
-    buf_printf(&alert, "vitals/%.*s/%s/alert", (int)org.len, org.ptr, check);
-    buf_printf(&raise, "vitals/%.*s/%s/raise", (int)org.len, org.ptr, check);
-    instant at = uuid7_unix_ms(&id) * 1000;
-    int fault = buf_failed(&alert) < 0 ? buf_failed(&alert) : buf_failed(&raise);
-    if (fault == 0)
-        fault = derived_id(buf_text(&alert), at, c->alert);
-    if (fault == 0)
-        fault = derived_id(buf_text(&raise), at, c->raise);
-    if (fault == 0 && check != c->check)
-        (void)snprintf(c->check, sizeof c->check, "%s", check);
-    return fault;
-}
-
-/* ---- messages ---- */
-
-static int put_text(json *to, const char *name, const char *value) {
-    return json_put(to, name, json_new_string(text_of(value)));
-}
-
-static int put_time(json *to, const char *name, instant at) {
-    char spelled[INSTANT_TEXT_LEN + 1];
-    instant_format(at > 0 ? at : 0, spelled);
-    return put_text(to, name, spelled);
-}
-
-static int put_value(json *to, const char *name, double value) {
-    return isfinite(value) ? json_put(to, name, json_new_number(value)) : 0;
-}
-
-static json *head(const char *id, instant at) {
-    json *said = json_new_object();
-    if (!said || json_put(said, "v", json_new_integer(1)) < 0 || put_text(said, "id", id) < 0 ||
-        put_time(said, "ts", at) < 0)
-        return json_free(said);
-    return said;
-}
-
-/* The newest of each that was believed in the last minutes. */
-static json *spell_readings(const watched *p, const finding *f, instant now) {
-    json *to = json_new_object();
-    body_view seen;
-    int fault = to ? 0 : -ENOMEM;
-    body_look(p->body, now, &seen);
-    instant newest = 0;
-    for (int i = 0; fault == 0 && i < VITALS; i++) {
-        if (!reading_has(&seen.latest, (vital)i) || now - seen.latest_at[i] > LATE)
-            continue;
-        newest = seen.latest_at[i] > newest ? seen.latest_at[i] : newest;
-        fault = put_value(to, vital_name((vital)i), seen.latest.value[i]);
-    }
-    if (fault == 0 && newest)
-        fault = put_time(to, "at", newest);
-    if (fault == 0 && f->score.risk != NEWS2_UNKNOWN) {
-        fault = json_put(to, "news2", json_new_integer(f->score.total));
-        if (fault == 0)
-            fault = json_put(to, "partial", json_new_bool(f->score.partial));
-    }
-    if (fault == 0 && put_text(to, "context", body_context_word(f->context)) == 0 &&
-        put_text(to, "rule", f->rule) == 0 && put_text(to, "words", f->words) == 0)
-        return to;
-    return json_free(to);
-}
-
-static void say_finding(vigil *v, watched *p, const finding *f, body_response follows, const char *check,
-                        const char *alert) {
-    char id[UUID_TEXT_LEN + 1];
-    CLEANUP(json_freep) json *said = NULL;
-    int fault = make_id(p, f, kinds[f->kind], id);
-    if (fault == 0)
-        said = head(id, f->at);
-    if (!said || put_text(said, "rule", f->rule) < 0 || put_text(said, "kind", kinds[f->kind]) < 0 ||
-        put_text(said, "response", body_response_word(follows)) < 0 ||
-        put_text(said, "words", f->words) < 0 ||
-        (f->which < VITALS && put_text(said, "vital", vital_name(f->which)) < 0) ||
-        put_value(said, "value", f->value) < 0 || put_value(said, "limit", f->limit) < 0 ||
-        put_value(said, "usual", f->usual) < 0 || put_time(said, "since", f->since) < 0 ||
-        put_text(said, "context", body_context_word(f->context)) < 0 ||
-        json_put(said, "readings", spell_readings(p, f, f->at)) < 0 ||
-        (check && *check && put_text(said, "check", check) < 0) ||
-        (alert && *alert && put_text(said, "alert", alert) < 0) ||
-        vigil_say(v, SAYING_FINDING, p, id, NULL, "vital_alert", said) < 0)
-        service_log(v->s, LOG_LEVEL_ERROR, "%s: what was found can't be said: out of memory", p->of->org);
-}
-
-static void say_question(vigil *v, watched *p) {
-    CLEANUP(json_freep) json *said = head(p->about.check, instant_now());
-    int64_t within = (v->times.answer_ms + 999) / 1000;
-    if (!said || put_text(said, "reason", "vitals") < 0 ||
-        json_put(said, "respond_within", json_new_integer(within > 0 ? within : 1)) < 0 ||
-        vigil_say(v, SAYING_QUESTION, p, p->about.check, NULL, "check", said) < 0)
-        service_log(v->s, LOG_LEVEL_ERROR, "%s: somebody can't be asked: out of memory", p->of->org);
-}
-
-static json *spell_place(const watched *p) {
-    json *to = json_new_object();
-    if (!to || put_value(to, "lat", p->place.lat) < 0 || put_value(to, "lon", p->place.lon) < 0 ||
-        put_value(to, "accuracy", p->place.accuracy) < 0)
-        return json_free(to);
-    return to;
-}
-
-static void spell_alarm(const watched *p, buf *to) {
-    const phrases *say = phrases_of(p->lang);
-    if (!*p->about.check)
-        buf_printf(to, "%s: %s", p->person, p->about.words);
-    else if (p->help)
-        buf_printf(to, "%s: %s Mayday", p->person, say->help);
-    else
-        buf_printf(to, "%s: %s Mayday", p->person, say->silence);
-    if (*p->about.check && *p->about.words)
-        buf_printf(to, "\n%s: %s", say->readings, p->about.words);
-}
-
-static void say_raise(vigil *v, watched *p) {
-    CLEANUP(json_freep) json *said = head(p->about.raise, instant_now());
-    CLEANUP(buf_release) buf words = BUF(DOCUMENT);
-    spell_alarm(p, &words);
-    bool placed = p->place.at && instant_now() - p->place.at < PLACE_FRESH;
-    if (!said || buf_failed(&words) < 0 || put_text(said, "type", "medical") < 0 ||
-        put_text(said, "priority", "critical") < 0 || put_text(said, "text", words.ptr) < 0 ||
-        put_text(said, "lang", phrases_of(p->lang)->lang) < 0 || put_text(said, "person", p->person) < 0 ||
-        (p->about.readings && json_put(said, "readings", json_share(p->about.readings)) < 0) ||
-        (placed && json_put(said, "location", spell_place(p)) < 0) ||
-        (p->duress && json_put(said, "silent", json_new_bool(true)) < 0) ||
-        vigil_say(v, SAYING_RAISE, p, p->about.raise, p->about.alert, "raise", said) < 0) {
-        service_log(v->s, LOG_LEVEL_ERROR, "%s: an alarm can't be made: out of memory; trying again",
-                    p->of->org);
-        p->raise_at = vigil_now(v) + INSTANT_SECOND;
-        return;
-    }
-    p->raise_at = 0;
-    vigil_shelve_talk(v, p);
-}
-
-/* ---- the conversation on disk ---- */
-
-void vigil_shelve_talk(vigil *v, const watched *p) {
-    CLEANUP(json_freep) json *said = json_new_object();
-    CLEANUP(buf_release) buf spelled = BUF(DOCUMENT);
-    bool open = p->talk.state == DISTRESS_ASKED || p->raise_at;
-    if (!open) {
-        (void)!local_drop(v->s->local, SHELF, text_of(p->key));
-        return;
-    }
-    instant due = p->raise_at ? p->raise_at : p->talk.due_at;
-    if (!said || json_put(said, "v", json_new_integer(1)) < 0 || put_text(said, "org", p->of->org) < 0 ||
-        put_text(said, "person", p->person) < 0 || put_text(said, "lang", p->lang) < 0 ||
-        put_text(said, "rule", p->about.rule) < 0 || put_text(said, "words", p->about.words) < 0 ||
-        put_text(said, "check", p->about.check) < 0 || put_text(said, "alert", p->about.alert) < 0 ||
-        put_text(said, "raise", p->about.raise) < 0 ||
-        (p->about.readings && json_put(said, "readings", json_share(p->about.readings)) < 0) ||
-        json_put(said, "help", json_new_bool(p->help)) < 0 ||
-        json_put(said, "raising", json_new_bool(p->raise_at != 0)) < 0 ||
-        json_put(said, "due", json_new_integer(instant_now() + (due - vigil_now(v)))) < 0)
-        return;
-    json_print(said, &spelled);
-    if (buf_failed(&spelled) < 0 || local_put(v->s->local, SHELF, text_of(p->key), buf_text(&spelled)) < 0)
-        service_log(v->s, LOG_LEVEL_ERROR, "a conversation can't be kept on disk");
-}
-
-static void copy_word(char *to, size_t size, const json *from, const char *name) {
-    text t = json_get_string(from, name);
-    (void)snprintf(to, size, "%.*s", (int)t.len, t.ptr ? t.ptr : "");
-}
-
-static void recall(void *context, text name, text spelled) {
-    vigil *v = context;
-    CLEANUP(json_freep) json *said = NULL;
-    (void)name;
-    if (json_parse_once(spelled, &said) != JSON_OK)
-        return;
-    instant now = vigil_now(v), due = json_integer(json_get(said, "due"));
-    watched *p = vigil_person(v, json_get_string(said, "org"), json_get_string(said, "person"));
-    if (!p || instant_now() - due > STALE_TALK)
-        return;
-    copy_word(p->lang, sizeof p->lang, said, "lang");
-    copy_word(p->about.rule, sizeof p->about.rule, said, "rule");
-    copy_word(p->about.words, sizeof p->about.words, said, "words");
-    copy_word(p->about.check, sizeof p->about.check, said, "check");
-    copy_word(p->about.alert, sizeof p->about.alert, said, "alert");
-    copy_word(p->about.raise, sizeof p->about.raise, said, "raise");
-    if (json_get(said, "readings"))
-        p->about.readings = json_share(json_get(said, "readings"));
-    p->help = json_boolean(json_get(said, "help"));
-    instant left = due - instant_now();
-    if (json_boolean(json_get(said, "raising"))) {
-        p->talk.state = DISTRESS_ALARMED;
-        p->raise_at = now + KEEPER_TIME;
-        return;
-    }
-    /* An answer may have come while we were not there: whoever has the database knows. Without it the
-     * question is asked again, and some time given to answer it. */
-    p->talk = (distress){.state = DISTRESS_ASKED, .asked_at = now};
-    p->talk.due_at = now + (left > SECOND_WIND ? left : SECOND_WIND);
-    p->talk.remind_at = now + KEEPER_TIME;
-}
-
-void vigil_recall_talks(vigil *v) {
-    if (local_each(v->s->local, SHELF, recall, v) < 0)
-        service_log(v->s, LOG_LEVEL_ERROR, "the gateway's own store can't be read");
-}
+#define LATE       (15 * 60 * INSTANT_SECOND)
+#define OWN_LATELY (60 * INSTANT_SECOND)
 
 /* ---- events ---- */
 
@@ -257,8 +27,8 @@ static void count_of(vigil *v, const char *what) {
 }
 
 /* With the database the keeper raises what is due; who never got the question is no less silent. */
-static instant when_to_raise(const vigil *v) {
-    return vigil_now(v) + (v->with_database ? KEEPER_TIME : 0);
+static instant when_to_raise(const vigil *v, const watched *p) {
+    return vigil_now(v) + (v->with_database || p->followed ? VIGIL_KEEPER_TIME : 0);
 }
 
 static int begin(watched *p, const finding *f, bool grave) {
@@ -269,11 +39,11 @@ static int begin(watched *p, const finding *f, bool grave) {
     if (grave && p->about.check[0] && p->talk.state == DISTRESS_ASKED) {
         fault = vigil_check_ids(text_of(p->of->org), p->about.check, &c); /* one alarm for both */
     } else if (grave) {
-        fault = make_id(p, f, "alert", c.alert);
+        fault = vigil_make_id(p, f, "alert", c.alert);
         if (fault == 0)
-            fault = make_id(p, f, "raise", c.raise);
+            fault = vigil_make_id(p, f, "raise", c.raise);
     } else {
-        fault = make_id(p, f, "check", c.check);
+        fault = vigil_make_id(p, f, "check", c.check);
         if (fault == 0)
             fault = vigil_check_ids(text_of(p->of->org), c.check, &c);
     }
@@ -283,8 +53,8 @@ static int begin(watched *p, const finding *f, bool grave) {
         c.check[0] = '\0';
     concern_release(&p->about);
     p->about = c;
-    p->about.readings = spell_readings(p, f, f->at);
-    p->help = p->duress = p->out = false;
+    p->about.readings = vigil_spell_readings(p, f, f->at);
+    p->help = p->duress = p->out = p->unjudged = p->followed = p->winded = false;
     return 0;
 }
 
@@ -294,11 +64,13 @@ static void act(vigil *v, watched *p, distress_does does) {
     case DISTRESS_ASK:
         return;
     case DISTRESS_REMIND:
+        if (p->followed && !vigil_acts(v, p->of, false))
+            return;
         vigil_unsay(v, p->about.check);
-        say_question(v, p);
+        vigil_say_question(v, p);
         return;
     case DISTRESS_RAISE:
-        p->raise_at = when_to_raise(v);
+        p->raise_at = when_to_raise(v, p);
         count_of(v, p->help ? "help" : "silence");
         vigil_shelve_talk(v, p);
         return;
@@ -312,7 +84,7 @@ static void act(vigil *v, watched *p, distress_does does) {
 static void grave(vigil *v, watched *p, const finding *f) {
     distress before = p->talk;
     if (distress_next(&p->talk, &v->times, DISTRESS_GRAVE, vigil_now(v)) != DISTRESS_RAISE) {
-        say_finding(v, p, f, BODY_NOTE, NULL, p->alert);
+        vigil_say_finding(v, p, f, BODY_NOTE, NULL, p->alert);
         return;
     }
     distress after = p->talk;
@@ -324,9 +96,9 @@ static void grave(vigil *v, watched *p, const finding *f) {
         service_log(v->s, LOG_LEVEL_ERROR, "%s: an alarm can't be made: %s", p->of->org, strerror(-fault));
         return;
     }
-    say_finding(v, p, f, BODY_RAISE, NULL, p->about.alert);
+    vigil_say_finding(v, p, f, BODY_RAISE, NULL, p->about.alert);
     count_of(v, "grave");
-    say_raise(v, p);
+    vigil_say_raise(v, p);
 }
 
 static void ask(vigil *v, watched *p, const finding *f) {
@@ -337,29 +109,31 @@ static void ask(vigil *v, watched *p, const finding *f) {
         return;
     }
     count_of(v, "asked");
-    say_finding(v, p, f, BODY_ASK, p->about.check, NULL);
-    say_question(v, p);
+    vigil_say_finding(v, p, f, BODY_ASK, p->about.check, NULL);
+    vigil_say_question(v, p);
     vigil_shelve_talk(v, p);
 }
 
-void vigil_found(vigil *v, watched *p, const finding *f, bool own) {
+/* What is not ours to act on is held. Of several, the gravest: that must not be lost with whose it was. */
+static void hold(vigil *v, watched *p, const finding *f) {
     distress_event event = distress_of(f);
-    char labels[64];
-    if (f->kind == FINDING_NONE)
-        return;
-    (void)snprintf(labels, sizeof labels, "kind=\"%s\"", kinds[f->kind]);
-    service_count_of(v->s, "mayday_gateway_vitals_findings_total", labels, 1);
-    if (!vigil_acts(v, p->of, own)) {
-        if (f->kind == FINDING_ENDS && strcmp(p->held.rule, f->rule) == 0)
-            p->held.kind = FINDING_NONE;
-        else if (event != DISTRESS_NOTHING) {
-            p->held = *f;
-            p->held_at = vigil_now(v);
-        }
-        return;
+    if (f->kind == FINDING_ENDS && strcmp(p->held.rule, f->rule) == 0) {
+        p->held.kind = FINDING_NONE;
+    } else if (event != DISTRESS_NOTHING && (p->held.kind == FINDING_NONE || event == DISTRESS_GRAVE ||
+                                             distress_of(&p->held) != DISTRESS_GRAVE)) {
+        p->held = *f;
+        p->held_at = vigil_now(v);
     }
+}
+
+void vigil_take_up(vigil *v, watched *p, const finding *f) {
+    distress_event event = distress_of(f);
     if (instant_now() - f->at > LATE) /* it waited for long: what was then may be over */
         event = DISTRESS_NOTHING;
+    if (f->kind == FINDING_ENDS && strcmp(p->held.rule, f->rule) == 0)
+        p->held.kind = FINDING_NONE;
+    else if (p->talk.state == DISTRESS_TAKEN && (event == DISTRESS_FINDING || event == DISTRESS_WORSE))
+        hold(v, p, f); /* should the incident turn out to be none */
     if (event == DISTRESS_GRAVE) {
         grave(v, p, f);
         return;
@@ -370,18 +144,61 @@ void vigil_found(vigil *v, watched *p, const finding *f, bool own) {
         ask(v, p, f);
         return;
     }
-    say_finding(v, p, f, BODY_NOTE, p->talk.state == DISTRESS_ASKED ? p->about.check : NULL, p->alert);
+    vigil_say_finding(v, p, f, BODY_NOTE, p->talk.state == DISTRESS_ASKED ? p->about.check : NULL, p->alert);
     act(v, p, does);
+}
+
+void vigil_found(vigil *v, watched *p, const finding *f, bool own) {
+    char labels[64];
+    if (f->kind == FINDING_NONE)
+        return;
+    (void)snprintf(labels, sizeof labels, "kind=\"%s\"", vigil_kinds[f->kind]);
+    service_count_of(v->s, "mayday_gateway_vitals_findings_total", labels, 1);
+    if (vigil_acts(v, p->of, own))
+        vigil_take_up(v, p, f);
+    else
+        hold(v, p, f);
 }
 
 void vigil_asked(vigil *v, watched *p) {
     instant now = vigil_now(v);
-    if (p->talk.state == DISTRESS_ASKED && !p->out && now - p->talk.asked_at > INSTANT_SECOND) {
-        /* The time to answer runs from when there was a question, not from when it could not be sent. */
+    if (p->talk.state != DISTRESS_ASKED || p->out)
+        return;
+    /* The time to answer runs from when there was a question, not from when it could not be sent. */
+    if (now - p->talk.asked_at > INSTANT_SECOND)
         p->talk.due_at = now + v->times.answer_ms * 1000;
-        vigil_shelve_talk(v, p);
-    }
     p->out = true;
+    vigil_shelve_talk(v, p);
+}
+
+void vigil_follow(vigil *v, watched *p, const char *check, int64_t within_ms) {
+    concern c = {.found_at = instant_now()};
+    instant now = vigil_now(v);
+    bool ours = p->talk.state == DISTRESS_ASKED && p->out;
+    if (!v->s->settings->vitals_watch || strcmp(check, p->about.check) == 0 || ours ||
+        p->talk.state == DISTRESS_ALARMED || p->talk.state == DISTRESS_TAKEN ||
+        vigil_check_ids(text_of(p->of->org), check, &c) < 0)
+        return;
+    if (p->talk.state == DISTRESS_ASKED) { /* they were quicker */
+        vigil_unsay(v, p->about.check);
+        c.readings = p->about.readings ? json_share(p->about.readings) : NULL;
+        memcpy(c.rule, p->about.rule, sizeof c.rule);
+        memcpy(c.words, p->about.words, sizeof c.words);
+    } else if (p->held.kind != FINDING_NONE) {
+        c.readings = vigil_spell_readings(p, &p->held, p->held.at);
+        memcpy(c.rule, p->held.rule, sizeof c.rule);
+        memcpy(c.words, p->held.words, sizeof c.words);
+    }
+    if (distress_of(&p->held) != DISTRESS_GRAVE)
+        p->held.kind = FINDING_NONE;
+    concern_release(&p->about);
+    p->about = c;
+    p->talk = (distress){0};
+    (void)distress_next(&p->talk, &v->times, DISTRESS_WORSE, now);
+    p->talk.due_at = now + within_ms * 1000;
+    p->help = p->duress = p->unjudged = p->winded = false;
+    p->followed = p->out = true;
+    vigil_shelve_talk(v, p);
 }
 
 /* ---- answers ---- */
@@ -391,20 +208,27 @@ static void helped(vigil *v, watched *p) {
     act(v, p, distress_next(&p->talk, &v->times, DISTRESS_HELP, vigil_now(v)));
 }
 
-void vigil_replied(vigil *v, watched *p, const json *reply) {
-    text check = json_get_string(reply, "check"), answer = json_get_string(reply, "answer");
-    char held[UUID_TEXT_LEN + 1];
-    /* Another gateway asked, and was answered. */
-    if (p->held.kind != FINDING_NONE && make_id(p, &p->held, "check", held) == 0 &&
-        text_equal(check, text_of(held)))
-        p->held.kind = FINDING_NONE;
-    if (!*p->about.check || !text_equal(check, text_of(p->about.check)))
+/* In answer to a question that is not the one at hand: an older one, or dispatch's own. The database's watch
+ * raises it; we do should it be away, under the ids it would have for a question about a body. */
+static void called(vigil *v, watched *p, text check, bool duress) {
+    char id[UUID_TEXT_LEN + 1];
+    concern c = {.found_at = instant_now()};
+    bool taken = p->talk.state == DISTRESS_TAKEN || p->talk.state == DISTRESS_ALARMED;
+    (void)snprintf(id, sizeof id, "%.*s", (int)check.len, check.ptr ? check.ptr : "");
+    if (taken || !vigil_acts(v, p->of, false) || vigil_check_ids(text_of(p->of->org), id, &c) < 0)
         return;
-    p->duress = duress_said(p->of->words, text_of(p->person), json_get_string(reply, "text"));
-    if (p->duress || text_equal(answer, TEXT("help"))) {
-        helped(v, p);
-        return;
-    }
+    if (p->talk.state == DISTRESS_ASKED)
+        vigil_unsay(v, p->about.check);
+    c.readings = p->about.readings ? json_share(p->about.readings) : NULL;
+    concern_release(&p->about);
+    p->about = c;
+    p->duress = duress;
+    p->unjudged = p->followed = false;
+    helped(v, p);
+}
+
+/* False: there was nothing to close. */
+static bool close_talk(vigil *v, watched *p) {
     if (p->talk.state == DISTRESS_ALARMED && p->raise_at &&
         !p->help) { /* in time for the call that hears it */
         p->talk = (distress){.quiet_until = vigil_now(v) + v->times.quiet_ms * 1000};
@@ -413,20 +237,59 @@ void vigil_replied(vigil *v, watched *p, const json *reply) {
     } else {
         distress_does does = distress_next(&p->talk, &v->times, DISTRESS_OK, vigil_now(v));
         if (does != DISTRESS_CLOSE)
-            return;
+            return false;
         act(v, p, does);
     }
+    p->unjudged = false;
     count_of(v, "ok");
-    if (vigil_limits(v, p)) /* an answer in words, too: else something new would pass for the same */
+    return true;
+}
+
+void vigil_replied(vigil *v, watched *p, const json *reply) {
+    text check = json_get_string(reply, "check"), answer = json_get_string(reply, "answer");
+    char held[UUID_TEXT_LEN + 1];
+    bool duress = duress_said(p->of->words, text_of(p->person), json_get_string(reply, "text")),
+         help = duress || text_equal(answer, TEXT("help"));
+    /* Another gateway asked, and was answered. */
+    if (p->held.kind != FINDING_NONE && vigil_make_id(p, &p->held, "check", held) == 0 &&
+        text_equal(check, text_of(held)))
+        p->held.kind = FINDING_NONE;
+    if (!*p->about.check || !text_equal(check, text_of(p->about.check))) {
+        if (help)
+            called(v, p, check, duress);
+        return;
+    }
+    p->duress |= duress; /* nothing takes that back */
+    if (help) {
+        helped(v, p);
+    } else if (json_boolean(json_get(reply, "pinned"))) {
+        /* Whether it is their PIN only the database knows (vigil_answered). Until it has said so, the time
+         * runs; they are asked no more: who stands beside them must not see that there is doubt. */
+        p->unjudged = true;
+        p->talk.remind_at = 0;
+        vigil_shelve_talk(v, p);
+    } else if (close_talk(v, p) &&
+               vigil_limits(v, p)) { /* in words, too: else something new would pass for it */
+        body_excuse(p->body, vigil_limits(v, p), instant_now());
+    }
+}
+
+void vigil_answered(vigil *v, watched *p, bool help, bool duress) {
+    p->duress |= duress;
+    if (help)
+        helped(v, p);
+    else if (close_talk(v, p) && vigil_limits(v, p))
         body_excuse(p->body, vigil_limits(v, p), instant_now());
 }
 
 void vigil_raised(vigil *v, watched *p, text alert) {
+    if (!text_equal(text_of(p->alert), alert))
+        p->taken_at = vigil_now(v);
     (void)snprintf(p->alert, sizeof p->alert, "%.*s", (int)alert.len, alert.ptr);
     p->raise_at = 0;
-    p->held.kind = FINDING_NONE;
     if (p->talk.state == DISTRESS_TAKEN)
         return;
+    p->held.kind = FINDING_NONE;
     act(v, p, distress_next(&p->talk, &v->times, DISTRESS_RAISED, vigil_now(v)));
     vigil_shelve_talk(v, p);
 }
@@ -442,7 +305,10 @@ void vigil_hushed(vigil *v, watched *p) {
 }
 
 void vigil_over(vigil *v, watched *p, text alert) {
-    if (!text_equal(text_of(p->alert), alert))
+    bool theirs =
+        text_equal(text_of(p->alert), alert) ||
+        (p->talk.state == DISTRESS_ALARMED && !p->raise_at && text_equal(text_of(p->about.alert), alert));
+    if (!theirs)
         return;
     p->alert[0] = '\0';
     act(v, p, distress_next(&p->talk, &v->times, DISTRESS_OVER, vigil_now(v)));
@@ -451,24 +317,28 @@ void vigil_over(vigil *v, watched *p, text alert) {
 
 /* ---- time ---- */
 
+/* A question of another gateway that we follow without hearing the broker may long be answered. */
+static bool is_deaf(const vigil *v, const watched *p) {
+    bool own = p->own_at && vigil_now(v) - p->own_at < OWN_LATELY;
+    return p->followed && !own && !bus_up(v->s->bus, text_of(p->of->org));
+}
+
 static void pass(vigil *v, watched *p, instant now) {
     if (p->raise_at && now >= p->raise_at) {
-        say_raise(v, p);
+        if (is_deaf(v, p))
+            p->raise_at = now + VIGIL_KEEPER_TIME;
+        else
+            vigil_say_raise(v, p);
         return;
     }
     if (now >= distress_due(&p->talk))
         act(v, p, distress_next(&p->talk, &v->times, DISTRESS_NOTHING, now));
 }
 
-instant vigil_due(vigil *v) {
+void vigil_due(vigil *v) {
     watched *p, *next;
-    instant now = vigil_now(v), soonest = INT64_MAX;
-    HASH_ITER(hh, v->people, p, next) {
-        if ((p->raise_at && now >= p->raise_at) || now >= distress_due(&p->talk))
-            pass(v, p, now);
-        instant due =
-            p->raise_at && p->raise_at < distress_due(&p->talk) ? p->raise_at : distress_due(&p->talk);
-        soonest = due < soonest ? due : soonest;
-    }
-    return soonest;
+    instant now = vigil_now(v);
+    HASH_ITER(hh, v->people, p, next)
+    if ((p->raise_at && now >= p->raise_at) || now >= distress_due(&p->talk))
+        pass(v, p, now);
 }

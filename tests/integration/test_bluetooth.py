@@ -198,7 +198,7 @@ def test_a_device_that_goes_out_of_reach_or_breaks_off_is_connected_again(site, 
 
 
 def test_a_paired_device_that_breaks_off_is_listened_to_anew_and_what_it_said_before_is_not_read(site, bluez):
-    bluez.device(known=True, paired=True).start()
+    bluez.device(known=True, paired=True, echo=True).start()
     with gateway_of(site, bluez, "bonded", strap()) as gateway, dispatch(site, "vitals") as dan:
         wait_state(gateway, "open")
         beat(bluez, 73)

@@ -193,6 +193,19 @@ def test_systemd_understands_the_units_with_debians_own(root, tmp_path):
     assert done.returncode == 0 and done.stderr == "", done.stderr
 
 
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze here")
+def test_the_gateways_house_is_as_small_as_its_sensors_allow(root):
+    """Serial lines, BlueZ and gpsd can be reached, and as little else as there was when this was written."""
+    unit = root / "usr/lib/systemd/system/mayday-gateway.service"
+    done = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--threshold=23", unit], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    lines = unit.read_text().splitlines()
+    assert [line for line in lines if line.startswith("Device")] == ["DevicePolicy=closed", *(
+        f"DeviceAllow=char-{kind} rw" for kind in ("ttyUSB", "ttyACM", "ttyS", "ttyAMA", "rfcomm"))]
+    assert {"LimitCORE=0", "UMask=0077", "CapabilityBoundingSet=", "SupplementaryGroups=dialout"} <= set(lines)
+    assert "m mayday-gateway bluetooth" in (root / "usr/lib/sysusers.d/mayday.conf").read_text()
+
+
 def test_the_manual_holds_every_command_with_its_whole_help(mayday):
     page = plain(run(mayday, "manual", "mayday.1"))
     names = commands(mayday)

@@ -20,6 +20,9 @@ START_TEST(what_others_see_holds_everything_but_the_pins) {
         {"settings", "{\"pin\":\"1234\",\"v\":1,\"duress_pin\":\"4321\",\"current_pin\":\"0000\"}",
          "{\"v\":1}"},
         {"settings", "{\"v\":1,\"family\":[\"bob\"],\"pin\":\"1234\"}", "{\"v\":1,\"family\":[\"bob\"]}"},
+        {"reply", "{\"v\":1,\"answer\":\"ok\",\"pin\":\"1234\"}",
+         "{\"v\":1,\"answer\":\"ok\",\"pinned\":true}"},
+        {"reply", "{\"v\":1,\"answer\":\"ok\"}", NULL},
         {"alert_chat", "{\"v\":1,\"pin\":\"1234\"}",
          NULL}, /* not a type with secrets: its schema has no pin */
     };
