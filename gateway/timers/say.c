@@ -66,9 +66,9 @@ static char *spell_question(const timers *t, const lone *l) {
     return finish(o);
 }
 
-static void compose(const timers *t, const lone *l, const phrases *say, buf *to) {
+static void compose(const lone *l, const phrases *say, buf *to) {
     if (l->help)
-        buf_printf(to, "%s: %s %s", l->person, say->help, t->s->gateway);
+        buf_printf(to, "%s: %s Mayday", l->person, say->help);
     else
         buf_printf(to, "%s: %s", l->person, l->unasked ? say->unasked : say->timer);
     if (l->why)
@@ -86,7 +86,7 @@ static char *spell_alarm(timers *t, const lone *l, const char *raise) {
     CLEANUP(json_freep) json *o = head(raise), *place = place_of(t, l);
     CLEANUP(buf_release) buf words = BUF(BODY_MAX);
     const phrases *say = phrases_of(l->lang);
-    compose(t, l, say, &words);
+    compose(l, say, &words);
     if (!o || buf_failed(&words) < 0 || put_text(o, "type", l->help ? "panic" : "general") < 0 ||
         put_text(o, "priority", l->help ? "critical" : "high") < 0 || put_text(o, "text", words.ptr) < 0 ||
         put_text(o, "lang", say->lang) < 0 || put_text(o, "person", l->person) < 0 ||

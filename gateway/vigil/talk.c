@@ -117,7 +117,14 @@ static void ask(vigil *v, watched *p, const finding *f) {
 /* What is not ours to act on is held. Of several, the gravest: that must not be lost with whose it was. */
 static void hold(vigil *v, watched *p, const finding *f) {
     distress_event event = distress_of(f);
-    if (f->kind == FINDING_ENDS && strcmp(p->held.rule, f->rule) == 0) {
+    bool asks = event == DISTRESS_FINDING || event == DISTRESS_WORSE;
+    if (asks && p->followed && p->talk.state == DISTRESS_ASKED && !*p->about.words) {
+        memcpy(p->about.rule, f->rule, sizeof p->about.rule); /* that is why they are asked */
+        memcpy(p->about.words, f->words, sizeof p->about.words);
+        concern_release(&p->about);
+        p->about.readings = vigil_spell_readings(p, f, f->at);
+        vigil_shelve_talk(v, p);
+    } else if (f->kind == FINDING_ENDS && strcmp(p->held.rule, f->rule) == 0) {
         p->held.kind = FINDING_NONE;
     } else if (event != DISTRESS_NOTHING && (p->held.kind == FINDING_NONE || event == DISTRESS_GRAVE ||
                                              distress_of(&p->held) != DISTRESS_GRAVE)) {

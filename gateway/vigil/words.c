@@ -89,7 +89,8 @@ json *vigil_spell_readings(const watched *p, const finding *f, instant now) {
             fault = json_put(to, "partial", json_new_bool(f->score.partial));
     }
     if (fault == 0 && put_text(to, "context", body_context_word(f->context)) == 0 &&
-        put_text(to, "rule", f->rule) == 0 && put_text(to, "words", f->words) == 0)
+        (!*f->rule || put_text(to, "rule", f->rule) == 0) &&
+        (!*f->words || put_text(to, "words", f->words) == 0))
         return to;
     return json_free(to);
 }
@@ -144,9 +145,24 @@ static void spell_alarm(const watched *p, buf *to) {
         buf_printf(to, "\n%s: %s", say->readings, p->about.words);
 }
 
+/* Of a question that another gateway asked we know no finding: what we see is what there is. */
+static void see_for_ourselves(watched *p) {
+    finding seen = {.at = instant_now(), .kind = FINDING_BEGINS};
+    body_view view;
+    if (p->about.readings || !p->followed)
+        return;
+    body_look(p->body, seen.at, &view);
+    seen.context = view.context;
+    seen.score = view.score;
+    (void)snprintf(seen.rule, sizeof seen.rule, "%s", p->about.rule);
+    (void)snprintf(seen.words, sizeof seen.words, "%s", p->about.words);
+    p->about.readings = vigil_spell_readings(p, &seen, seen.at);
+}
+
 void vigil_say_raise(vigil *v, watched *p) {
     CLEANUP(json_freep) json *said = head(p->about.raise, instant_now());
     CLEANUP(buf_release) buf words = BUF(DOCUMENT);
+    see_for_ourselves(p);
     spell_alarm(p, &words);
     bool placed = p->place.at && instant_now() - p->place.at < PLACE_FRESH;
     if (!said || buf_failed(&words) < 0 || put_text(said, "type", "medical") < 0 ||

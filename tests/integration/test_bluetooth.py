@@ -129,6 +129,16 @@ def test_one_that_goes_by_its_name_must_be_paired_or_trusted_and_the_only_one(si
         assert not bluez.state(OTHER)["calls"]
 
 
+def test_any_number_of_strangers_of_its_name_keep_out_none_that_is_trusted_or_addressed(site, bluez):
+    for i in range(100):
+        bluez.device(f"C0:FF:EE:01:00:{i:02X}", name="H10", known=True)
+    bluez.device(name="H10", known=True, trusted=True).device(OTHER, name="T5", known=True).start()
+    by_name = strap(options={"address": None, "name": "H10"})
+    with gateway_of(site, bluez, "crowded", by_name, strap("other", "bob", OTHER)) as gateway:
+        wait_state(gateway, "open")
+        wait_state(gateway, "open", "other")
+
+
 def test_one_that_must_be_paired_waits_for_it(site, bluez):
     bluez.device().start()
     with gateway_of(site, bluez, "paired", strap(options={"paired": True})) as gateway:

@@ -197,6 +197,14 @@ def test_every_function_with_the_owners_rights_pins_its_search_path(site):
     assert loose == []
 
 
+def test_what_is_usual_for_somebody_is_forgotten_with_what_it_was_made_of(database):
+    database.sql("INSERT INTO mayday.body (org, person, body, at) VALUES ('brief', 'old', '{}', now() - interval '9 days'), "
+                 "('brief', 'new', '{}', now() - interval '7 days'), ('long', 'old', '{}', now() - interval '900 days')")
+    database.sql("SELECT mayday.set_retention('brief', 1, 7)")
+    database.sql("SELECT mayday.tidy(1000)", user="mayday_gateway")
+    assert database.sql("SELECT org, person FROM mayday.body WHERE org IN ('brief', 'long') ORDER BY 1, 2") == [("brief", "new"), ("long", "old")]
+
+
 def test_nobody_but_its_roles_may_do_anything(site):
     assert site.rows("""SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronamespace = 'mayday'::regnamespace
                         AND has_function_privilege('public', p.oid, 'EXECUTE')""") == []
