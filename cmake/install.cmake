@@ -17,7 +17,11 @@ install(FILES packaging/systemd/mayday-prune.service packaging/systemd/mayday-pr
         DESTINATION lib/systemd/system)
 install(FILES packaging/systemd/mayday.sysusers DESTINATION lib/sysusers.d RENAME mayday.conf)
 install(DIRECTORY examples/plans DESTINATION share/mayday FILES_MATCHING PATTERN "*.json")
-install(FILES NEWS.md docs/operations.md docs/escalation.md docs/zones.md DESTINATION share/doc/mosquitto-mayday OPTIONAL)
+install(FILES examples/sensors.json DESTINATION share/mayday)
+foreach(page clients escalation operations protocol security sensors texts tracks vitals zones)
+  install(FILES docs/${page}.md DESTINATION share/doc/mosquitto-mayday OPTIONAL)
+endforeach()
+install(FILES NEWS.md DESTINATION share/doc/mosquitto-mayday OPTIONAL)
 install(FILES LICENSE DESTINATION share/doc/mosquitto-mayday RENAME copyright OPTIONAL)
 
 # The manual pages, the completion and the sample configuration are printed by the program itself.

@@ -346,6 +346,9 @@ BEGIN
             GET DIAGNOSTICS n = ROW_COUNT;
             removed := removed + n;
         END LOOP;
+        -- What is usual for somebody is made of their vital signs, and outlives none of them.
+        DELETE FROM mayday.body b USING mayday.retention r
+        WHERE r.org = b.org AND b.at < now() - make_interval(days => r.thin_days + 1);
         DELETE FROM mayday.retention_day k WHERE to_regclass('mayday.' || quote_ident(k.part)) IS NULL;
         more := removed >= at_most;
     END IF;

@@ -15,6 +15,7 @@
 
 #define COMPLAIN_MS   60000
 #define AGAIN_MS      30000
+#define AGAIN_SLOW_MS 600000 /* where trying costs much and helps little: what there is is wrong */
 #define SAME_EVENT_MS 30000
 #define NEWCOMERS     100.0 /* people a second that a sensor speaks of for the first time */
 
@@ -374,7 +375,7 @@ void edge_sensor_open(sensor *s) {
     (void)snprintf(s->report.why, sizeof s->report.why, "%s", *why ? why : strerror(-fault));
     if (!s->again_ms)
         log_line("edge", LOG_LEVEL_ERROR, "sensor %s can't be opened: %s", s->name, s->report.why);
-    s->again_ms = edge_ms() + AGAIN_MS;
+    s->again_ms = edge_ms() + (fault == -EINVAL || fault == -EFBIG ? AGAIN_SLOW_MS : AGAIN_MS);
 }
 
 void edge_sensor_tend(sensor *s, int64_t ms) {

@@ -13,43 +13,14 @@
 
 #define TICK_MS   250
 #define SETTLE_MS 500 /* so long it may be on its way before it is written */
-#define BATCH     4096
-#define GONE_MAX  65536
 #define OLDEST_MS 5000
 #define OPEN_MS   5000 /* one that could not be opened is tried again */
-#define LATER_MS  5000 /* what was refused waits so long in memory */
 
 /* How far the time inside an id may be from the sample's own. */
 #define ID_OURS   (INT64_C(3600) * 1000)
 #define ID_DEVICE (INT64_C(86400) * 1000)
 
-struct backlog {
-    backlog_options o;
-    _Atomic(backlog_file *) file; /* NULL: memory alone; set by the writer */
-    int64_t open_ms;              /* when that was tried last */
-    instant before;
-    pthread_mutex_t lock;
-    pthread_mutex_t dropping; /* taken before both locks */
-    pthread_cond_t duty;
-    pthread_t thread;
-    bool started, closing;
-    sample *first, *last;
-    size_t count;
-    /* on disk and sent: to be dropped */
-    int64_t gone[GONE_MAX];
-    size_t gone_count;
-    bool drop_first;       /* before reading again: some of it would come once more */
-    bool new_round;        /* all was read; what is left comes again once the rest is dropped */
-    int64_t read, alarmed; /* read up to here: of the rest, of the alarms */
-    bool full;
-    uint64_t thinned, given_up, written;
-    instant oldest;
-    int64_t oldest_ms;
-    _Atomic int64_t moved_ms;
-    sample *batch[BATCH]; /* the writer's */
-};
-
-static int64_t clock_ms(void) {
+int64_t backlog_ms(void) {
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
@@ -90,15 +61,15 @@ sample *sample_free(sample *s) {
     return NULL;
 }
 
-static void lock(backlog *b) {
+void backlog_lock(backlog *b) {
     (void)pthread_mutex_lock(&b->lock);
 }
 
-static backlog_file *file_of(const backlog *b) {
+backlog_file *backlog_file_of(const backlog *b) {
     return atomic_load(&((backlog *)b)->file);
 }
 
-static void unlock(backlog *b) {
+void backlog_unlock(backlog *b) {
     (void)pthread_mutex_unlock(&b->lock);
 }
 
@@ -113,7 +84,7 @@ static void PRINTF_LIKE(3, 4) tell(backlog *b, bool error, const char *format, .
 
 /* ---- the list, with the lock held ---- */
 
-static void append(backlog *b, sample *s) {
+void backlog_append(backlog *b, sample *s) {
     s->next = NULL;
     s->before = b->last;
     *(b->last ? &b->last->next : &b->first) = s;
@@ -121,7 +92,7 @@ static void append(backlog *b, sample *s) {
     b->count++;
 }
 
-static void drop(backlog *b, sample *s) {
+void backlog_drop_one(backlog *b, sample *s) {
     *(s->before ? &s->before->next : &b->first) = s->next;
     *(s->next ? &s->next->before : &b->last) = s->before;
     b->count--;
@@ -129,10 +100,10 @@ static void drop(backlog *b, sample *s) {
 }
 
 /* The list of what is to be dropped is bounded: beyond it a sample is sent twice after a restart at worst. */
-static void drop_sent(backlog *b, sample *s) {
-    if (s->number && b->gone_count < GONE_MAX)
+void backlog_drop_sent(backlog *b, sample *s) {
+    if (s->number && b->gone_count < BACKLOG_GONE_MAX)
         b->gone[b->gone_count++] = s->number;
-    drop(b, s);
+    backlog_drop_one(b, s);
 }
 
 static void thin_memory(backlog *b) {
@@ -144,184 +115,61 @@ static void thin_memory(backlog *b) {
             continue;
         odd = !odd;
         if (odd) {
-            drop(b, s);
+            backlog_drop_one(b, s);
             b->thinned++;
         }
     }
 }
 
 void backlog_put(backlog *b, sample *s) {
-    s->put_ms = clock_ms();
-    lock(b);
-    append(b, s);
+    s->put_ms = backlog_ms();
+    backlog_lock(b);
+    backlog_append(b, s);
     if (b->count > BACKLOG_MEMORY_MAX)
         thin_memory(b);
-    unlock(b);
+    backlog_unlock(b);
     b->o.wake(b->o.context);
 }
 
-/* ---- sending ---- */
-
-size_t backlog_live(backlog *b, sample **ret_samples, size_t most) {
-    size_t count = 0;
-    int64_t now = clock_ms();
-    lock(b);
-    for (int alarms = 1; alarms >= 0; alarms--)
-        for (sample *s = b->first; s && count < most; s = s->next)
-            if (s->alarm == (alarms == 1) && !s->on_way && !s->finished && s->later_ms <= now) {
-                s->on_way = true;
-                ret_samples[count++] = s;
-            }
-    unlock(b);
-    return count;
-}
-
-/* What is in memory with a number was written while on its way: its fate comes from there. */
-static bool is_here(const backlog *b, int64_t number) {
-    for (const sample *s = b->first; s; s = s->next)
-        if (s->number == number)
-            return true;
-    return false;
-}
-
-/* The writer does, and whoever reads again; one after the other, because each takes from the front. */
-static int drop_gone(backlog *b) {
-    static const size_t at_once = 4096;
-    int64_t numbers[4096];
-    size_t count;
-    int fault = 0;
-    (void)pthread_mutex_lock(&b->dropping);
-    do {
-        lock(b);
-        count = b->gone_count < at_once ? b->gone_count : at_once;
-        memcpy(numbers, b->gone, count * sizeof *numbers);
-        unlock(b);
-        fault = count ? backlog_file_drop(file_of(b), numbers, count) : 0;
-        if (!count || fault < 0)
-            break;
-        lock(b); /* what came meanwhile stands behind */
-        b->gone_count -= count;
-        memmove(b->gone, b->gone + count, b->gone_count * sizeof *b->gone);
-        unlock(b);
-    } while (count == at_once);
-    (void)pthread_mutex_unlock(&b->dropping);
-    return fault;
-}
-
-static size_t take_old(backlog *b, bool alarms, sample **ret_samples, size_t most) {
-    size_t count = 0, kept = 0;
-    int64_t *behind = alarms ? &b->alarmed : &b->read;
-    if (most == 0 || backlog_file_read(file_of(b), alarms, *behind, ret_samples, most, &count) < 0)
-        return 0;
-    lock(b);
-    for (size_t i = 0; i < count; i++) {
-        sample *s = ret_samples[i];
-        *behind = s->number;
-        if (is_here(b, s->number)) {
-            (void)sample_free(s);
-            continue;
-        }
-        s->on_way = true;
-        append(b, s);
-        ret_samples[kept++] = s;
-    }
-    unlock(b);
-    return kept;
-}
-
-/* On a disk that is full nothing can be dropped: then what was sent may come again when something was not,
- * but all of it never does. */
-static bool is_ready_to_read(backlog *b) {
-    if (b->drop_first || b->new_round) {
-        int fault = drop_gone(b);
-        if (fault < 0 && b->new_round)
-            return false;
-    }
-    b->drop_first = b->new_round = false;
-    return true;
-}
-
-size_t backlog_old(backlog *b, sample **ret_samples, size_t most) {
-    backlog_file *f = file_of(b);
-    if (!f || backlog_file_count(f) == 0 || !is_ready_to_read(b))
-        return 0;
-    size_t count = take_old(b, true, ret_samples, most);
-    count += take_old(b, false, ret_samples + count, most - count);
-    lock(b);
-    size_t gone = b->gone_count;
-    unlock(b);
-    if (count == 0 && backlog_file_count(f) > gone) {
-        b->read = b->alarmed = 0;
-        b->new_round = true;
-    }
-    return count;
-}
-
-/* Behind all others, or out of the way for good; an alarm never is. */
-static void put_back(backlog *b, sample *s) {
-    int64_t number = s->number;
-    bool hopeless = !s->alarm && s->tries + 1 >= BACKLOG_TRIES_MAX;
-    s->tries++;
-    b->given_up += hopeless;
-    if (number == 0 && !hopeless) { /* the writer takes it from here */
-        s->on_way = false;
-        s->later_ms = clock_ms() + LATER_MS;
-        return;
-    }
-    if (hopeless) {
-        drop_sent(b, s);
-        return;
-    }
-    drop(b, s);
-    unlock(b);
-    int fault = backlog_file_put_back(file_of(b), number);
-    lock(b);
-    b->drop_first |= fault < 0;
-}
-
-static void read_again(backlog *b, const sample *s) {
-    int64_t *behind = s->alarm && s->tries == 0 ? &b->alarmed : &b->read;
-    if (s->number && s->number <= *behind)
-        *behind = s->number - 1;
-    b->drop_first = true;
-}
-
 /* The clock was set while it was under way. */
-static void settle_time(sample *s) {
+void backlog_settle_time(sample *s) {
     s->at += s->moved_us;
     if (s->moved_us)
         sample_date_id(s);
     s->moved_us = 0;
 }
 
-void backlog_done(backlog *b, sample *s, sample_fate fate) {
-    lock(b);
-    if (!s->being_written)
-        settle_time(s);
-    if (fate == FATE_SENT && s->being_written) {
-        s->finished = true;
-    } else if (fate == FATE_SENT) {
-        drop_sent(b, s);
-    } else if (fate == FATE_REFUSED && !s->being_written) {
-        put_back(b, s);
-    } else {
-        s->on_way = false;
-        if (s->number && !s->being_written) {
-            if (fate != FATE_LATER)
-                read_again(b, s);
-            drop(b, s);
-        }
-    }
-    unlock(b);
-}
-
 /* ---- writing ---- */
+
+/* The writer does, and whoever reads again; one after the other, because each takes from the front. */
+int backlog_drop_gone(backlog *b) {
+    static const size_t at_once = 4096;
+    int64_t numbers[4096];
+    size_t count;
+    int fault = 0;
+    (void)pthread_mutex_lock(&b->dropping);
+    do {
+        backlog_lock(b);
+        count = b->gone_count < at_once ? b->gone_count : at_once;
+        memcpy(numbers, b->gone, count * sizeof *numbers);
+        backlog_unlock(b);
+        fault = count ? backlog_file_drop(backlog_file_of(b), numbers, count) : 0;
+        if (!count || fault < 0)
+            break;
+        backlog_lock(b); /* what came meanwhile stands behind */
+        b->gone_count -= count;
+        memmove(b->gone, b->gone + count, b->gone_count * sizeof *b->gone);
+        backlog_unlock(b);
+    } while (count == at_once);
+    (void)pthread_mutex_unlock(&b->dropping);
+    return fault;
+}
 
 /* With the lock held. What is on its way still gets its moment. */
 static size_t collect(backlog *b, sample **ret_samples, bool all) {
-    int64_t before = clock_ms() - SETTLE_MS;
+    int64_t before = backlog_ms() - SETTLE_MS;
     size_t count = 0;
-    for (sample *s = b->first; s && count < BATCH; s = s->next)
+    for (sample *s = b->first; s && count < BACKLOG_BATCH; s = s->next)
         if (s->number == 0 && !s->finished && (all || s->put_ms <= before)) {
             s->being_written = true;
             ret_samples[count++] = s;
@@ -335,44 +183,44 @@ static void say_full(backlog *b, int fault) {
              fault == -ENOSPC ? "the disk is full" : strerror(-fault));
     if (fault == 0 && b->full)
         tell(b, false, "the backlog can be written again");
-    lock(b);
+    backlog_lock(b);
     b->full = fault < 0;
-    unlock(b);
+    backlog_unlock(b);
 }
 
 static void settle(backlog *b, sample **samples, size_t count, int fault) {
-    lock(b);
+    backlog_lock(b);
     for (size_t i = 0; i < count; i++) {
         sample *s = samples[i];
         s->being_written = false;
         if (!s->on_way)
-            settle_time(s);
+            backlog_settle_time(s);
         if (s->finished)
-            drop_sent(b, s);
+            backlog_drop_sent(b, s);
         else if (fault == 0 && !s->on_way)
-            drop(b, s); /* it is the backlog's now */
+            backlog_drop_one(b, s); /* it is the backlog's now */
     }
     b->written += fault == 0 ? count : 0;
-    unlock(b);
+    backlog_unlock(b);
 }
 
 /* A file that takes nothing more may still take something when it is thinned. */
 static int make_room(backlog *b, int64_t max_bytes) {
-    int64_t gone = backlog_file_thin(file_of(b), max_bytes);
+    int64_t gone = backlog_file_thin(backlog_file_of(b), max_bytes);
     if (gone > 0) {
-        lock(b);
+        backlog_lock(b);
         b->thinned += (uint64_t)gone;
-        unlock(b);
+        backlog_unlock(b);
     }
     return gone < 0 ? (int)gone : 0;
 }
 
 static bool write_some(backlog *b, bool all) {
     sample **batch = b->batch;
-    backlog_file *f = file_of(b);
-    lock(b);
+    backlog_file *f = backlog_file_of(b);
+    backlog_lock(b);
     size_t count = f ? collect(b, batch, all) : 0;
-    unlock(b);
+    backlog_unlock(b);
     if (count == 0)
         return false;
     int fault = backlog_file_write(f, batch, count);
@@ -382,15 +230,15 @@ static bool write_some(backlog *b, bool all) {
     say_full(b, fault);
     if (fault == 0 && (int64_t)backlog_file_bytes(f) > b->o.max_bytes)
         (void)make_room(b, b->o.max_bytes);
-    return fault == 0 && count == BATCH;
+    return fault == 0 && count == BACKLOG_BATCH;
 }
 
 /* Also later on: a disk that was full when the gateway started is cleared some day. */
 static void open_file(backlog *b, bool first) {
     char why[BACKLOG_WHY_MAX] = "";
     backlog_file *f = NULL;
-    int64_t now = clock_ms();
-    if (file_of(b) || (!first && now - b->open_ms < OPEN_MS))
+    int64_t now = backlog_ms();
+    if (backlog_file_of(b) || (!first && now - b->open_ms < OPEN_MS))
         return;
     b->open_ms = now;
     int fault = backlog_file_open(b->o.state_dir, b->o.gateway, &f, why);
@@ -405,14 +253,14 @@ static void open_file(backlog *b, bool first) {
 }
 
 static void look_at_oldest(backlog *b) {
-    int64_t now = clock_ms();
+    int64_t now = backlog_ms();
     if (now - b->oldest_ms < OLDEST_MS && b->oldest_ms)
         return;
     b->oldest_ms = now;
-    instant oldest = backlog_file_count(file_of(b)) ? backlog_file_oldest(file_of(b)) : 0;
-    lock(b);
+    instant oldest = backlog_file_count(backlog_file_of(b)) ? backlog_file_oldest(backlog_file_of(b)) : 0;
+    backlog_lock(b);
     b->oldest = oldest;
-    unlock(b);
+    backlog_unlock(b);
 }
 
 static void rest(backlog *b) {
@@ -427,21 +275,21 @@ static void rest(backlog *b) {
 static void *keep(void *the_backlog) {
     backlog *b = the_backlog;
     (void)pthread_setname_np(pthread_self(), "mg-backlog");
-    lock(b);
+    backlog_lock(b);
     while (!b->closing) {
         rest(b);
-        unlock(b);
-        atomic_store(&b->moved_ms, clock_ms());
+        backlog_unlock(b);
+        atomic_store(&b->moved_ms, backlog_ms());
         open_file(b, false);
         while (write_some(b, false))
-            atomic_store(&b->moved_ms, clock_ms());
-        if (file_of(b)) {
-            (void)drop_gone(b);
+            atomic_store(&b->moved_ms, backlog_ms());
+        if (backlog_file_of(b)) {
+            (void)backlog_drop_gone(b);
             look_at_oldest(b);
         }
-        lock(b);
+        backlog_lock(b);
     }
-    unlock(b);
+    backlog_unlock(b);
     return NULL;
 }
 
@@ -449,26 +297,26 @@ static void *keep(void *the_backlog) {
 
 static void shift_memory(void *the_backlog, int64_t step_us) {
     backlog *b = the_backlog;
-    lock(b);
+    backlog_lock(b);
     for (sample *s = b->first; s; s = s->next)
         if (s->ours && !s->waited) {
             s->moved_us += step_us;
             if (!s->on_way) /* whoever sends it reads it */
-                settle_time(s);
+                backlog_settle_time(s);
         }
-    unlock(b);
+    backlog_unlock(b);
 }
 
 void backlog_shift(backlog *b, int64_t step_us) {
-    if (!file_of(b))
+    if (!backlog_file_of(b))
         shift_memory(b, step_us);
-    else if (backlog_file_shift(file_of(b), step_us, shift_memory, b) < 0)
+    else if (backlog_file_shift(backlog_file_of(b), step_us, shift_memory, b) < 0)
         tell(b, true, "the times in the backlog can't be put right");
 }
 
 void backlog_look(backlog *b, backlog_figures *ret_figures) {
-    backlog_file *f = file_of(b);
-    lock(b);
+    backlog_file *f = backlog_file_of(b);
+    backlog_lock(b);
     *ret_figures = (backlog_figures){.memory = b->count,
                                      .disk = f ? backlog_file_count(f) : 0,
                                      .bytes = f ? backlog_file_bytes(f) : 0,
@@ -477,7 +325,7 @@ void backlog_look(backlog *b, backlog_figures *ret_figures) {
                                      .written = b->written,
                                      .full = b->full || !f,
                                      .oldest = b->oldest};
-    unlock(b);
+    backlog_unlock(b);
 }
 
 int64_t backlog_moved_ms(const backlog *b) {
@@ -502,7 +350,7 @@ int backlog_open(const backlog_options *options, backlog **ret_backlog) {
     (void)pthread_condattr_destroy(&monotonic);
     b->before = backlog_file_before(b->o.state_dir, b->o.gateway);
     open_file(b, true);
-    atomic_store(&b->moved_ms, clock_ms());
+    atomic_store(&b->moved_ms, backlog_ms());
     int fault = -pthread_create(&b->thread, NULL, keep, b);
     if (fault < 0) {
         (void)backlog_close(b);
@@ -516,19 +364,19 @@ int backlog_open(const backlog_options *options, backlog **ret_backlog) {
 backlog *backlog_close(backlog *b) {
     if (!b)
         return NULL;
-    lock(b);
+    backlog_lock(b);
     b->closing = true;
     (void)pthread_cond_signal(&b->duty);
-    unlock(b);
+    backlog_unlock(b);
     if (b->started)
         (void)pthread_join(b->thread, NULL);
     while (write_some(b, true))
         continue;
-    if (file_of(b))
-        (void)drop_gone(b);
+    if (backlog_file_of(b))
+        (void)backlog_drop_gone(b);
     while (b->first)
-        drop(b, b->first);
-    atomic_store(&b->file, backlog_file_close(file_of(b)));
+        backlog_drop_one(b, b->first);
+    atomic_store(&b->file, backlog_file_close(backlog_file_of(b)));
     (void)pthread_cond_destroy(&b->duty);
     (void)pthread_mutex_destroy(&b->lock);
     (void)pthread_mutex_destroy(&b->dropping);

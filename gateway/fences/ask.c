@@ -164,18 +164,18 @@ static int put_place(json *to, const fence_person *p) {
 }
 
 /* As the keeper does. */
-static void put_words(const service_context *s, const fence_question *q, buf *to) {
+static void put_words(const fence_question *q, buf *to) {
     const phrases *say = phrases_of(q->lang ? q->lang : "");
-    buf_printf(to, "%s: %s %s", q->person, q->help ? say->help : say->silence, s->gateway);
+    buf_printf(to, "%s: %s Mayday", q->person, q->help ? say->help : say->silence);
     if (q->text)
         buf_printf(to, "\n%s: %s", say->question, q->text);
 }
 
-static int spell_raise(const service_context *s, const fence_question *q, const fence_person *p, json *to) {
+static int spell_raise(const fence_question *q, const fence_person *p, json *to) {
     CLEANUP(buf_release) buf words = BUF(WORDS_LIMIT);
     char now[INSTANT_TEXT_LEN + 1];
     instant_format(instant_now(), now);
-    put_words(s, q, &words);
+    put_words(q, &words);
     int fault = buf_failed(&words);
     if (fault == 0)
         fault = json_put(to, "v", json_new_integer(1));
@@ -196,11 +196,11 @@ static int spell_raise(const service_context *s, const fence_question *q, const 
     return fault < 0 ? fault : put_place(to, p);
 }
 
-static int raise_for(service_context *s, fence_org *o, const fence_question *q) {
+static int raise_for(fence_org *o, const fence_question *q) {
     fence_message m = {.topic = BUF(TOPIC_LIMIT), .payload = BUF(PAYLOAD_LIMIT)};
     CLEANUP(json_freep) json *body = json_new_object();
     fence_person *p = fence_org_person(o, text_of(q->person));
-    int fault = body && p ? spell_raise(s, q, p, body) : -ENOMEM;
+    int fault = body && p ? spell_raise(q, p, body) : -ENOMEM;
     buf_printf(&m.topic, "mayday/v1/%s/alert/%s/raise", o->name, q->alert);
     if (fault == 0) {
         json_print(body, &m.payload);
@@ -222,7 +222,7 @@ static void raise_overdue(service_context *s, fence_org *o, int64_t by_ms) {
         next = q->next;
         if (!is_overdue(q, by_ms))
             continue;
-        int fault = raise_for(s, o, q);
+        int fault = raise_for(o, q);
         if (fault < 0) {
             service_log(s, LOG_LEVEL_ERROR, "%s: an alarm can't be made: %s; trying again", o->name,
                         strerror(-fault));

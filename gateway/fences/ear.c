@@ -10,11 +10,13 @@
 #include <string.h>
 
 #include "core/topic.h"
-#include "gateway/peers.h"
+#include "gateway/bus/peers.h"
 
 #define HEARD_MAX   100000
 #define CHECKS_MAX  10000
-#define PAYLOAD_MAX 4096
+#define REPLIES_MAX 2000
+#define PLACE_MAX   4096
+#define REPLY_MAX   (64u << 10)            /* its text may be long */
 #define BEHIND      (120 * INSTANT_SECOND) /* so late a live position may be, or a clock, to be believed */
 #define AHEAD       (2 * INSTANT_SECOND)   /* so far ahead of ours a clock */
 
@@ -43,11 +45,13 @@ static fence_heard *make(fence_heard_kind kind, text org, text whose, text paylo
 }
 
 static void hear(fences_ear *e, fence_heard_kind kind, text org, text whose, text payload) {
-    if (payload.len > PAYLOAD_MAX || whose.len == 0)
+    if (payload.len > (kind == FENCE_HEARD_REPLY ? REPLY_MAX : PLACE_MAX) || whose.len == 0)
         return;
     fence_heard *one = make(kind, org, whose, payload);
-    funnel_put(e->heard, 0, one ? &one->item : NULL,
-               HEARD_MAX + (kind == FENCE_HEARD_LOCATION ? 0 : CHECKS_MAX), FUNNEL_REFUSE);
+    bool reply = kind == FENCE_HEARD_REPLY; /* their texts may be long: they have a bound of their own */
+    funnel_put(e->heard, reply, one ? &one->item : NULL,
+               reply ? REPLIES_MAX : HEARD_MAX + (kind == FENCE_HEARD_LOCATION ? 0 : CHECKS_MAX),
+               FUNNEL_REFUSE);
 }
 
 /* The person, or incident, that a topic is about; empty: it is about none. */

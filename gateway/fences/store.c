@@ -120,6 +120,19 @@ static int bring_back(fence_org *o, const pg_rows *rows, size_t i) {
     return fence_walker_restore(p->walker, is_true(rows, i, 7) ? NULL : &stay, moment_of(rows, i, 3));
 }
 
+static void dirty_all(fence_org *o) {
+    for (fence_person *p = o->people; p; p = p->hh.next)
+        p->dirty = true;
+}
+
+/* We know better. */
+static bool is_dirty(const fence_org *o, text id) {
+    fence_person *p = NULL;
+    HASH_FIND(hh, o->people, id.ptr, id.len, p);
+    return p && p->dirty;
+}
+
+/* All but those who are dirty. */
 static pg_verdict restore(service_context *s, fence_org *o) {
     static const char sql[] = "SELECT p.person, p.zone, " MICROSECONDS("p.since") ", " MICROSECONDS(
         "p.seen") ","
@@ -129,7 +142,7 @@ static pg_verdict restore(service_context *s, fence_org *o) {
     const char *with[] = {o->name};
     pg_verdict verdict = pg_query(s->c, sql, 1, with, &rows);
     for (size_t i = 0; verdict == PG_DONE && i < pg_rows_count(rows); i++)
-        if (bring_back(o, rows, i) < 0)
+        if (!is_dirty(o, text_of(pg_value(rows, i, 0))) && bring_back(o, rows, i) < 0)
             return PG_RETRY; /* no memory: taken over next time */
     return verdict;
 }
@@ -165,11 +178,6 @@ static pg_verdict replay(service_context *s, fence_org *o) {
     return verdict;
 }
 
-static void dirty_all(fence_org *o) {
-    for (fence_person *p = o->people; p; p = p->hh.next)
-        p->dirty = true;
-}
-
 static pg_verdict learn(service_context *s, fence_org *o) {
     fence_org_forget(o);
     pg_verdict verdict = restore(s, o);
@@ -186,11 +194,12 @@ pg_verdict fences_store_follow(service_context *s, fence_org *o) {
 }
 
 static pg_verdict begin_judging(service_context *s, fence_org *o, const char *last) {
-    bool ours = strcmp(last, s->gateway) == 0 || (o->stood_in && o->judge && strcmp(last, o->judge) == 0);
-    bool goes_on = o->held && ours && !o->recalled;
+    const char *expected = !o->stood_in ? s->gateway : o->judge ? o->judge : "";
+    bool goes_on = o->held && !o->recalled && strcmp(last, expected) == 0; /* nobody else judged meanwhile */
     pg_verdict verdict = PG_DONE;
-    if (goes_on) {
-        dirty_all(o); /* nobody else judged meanwhile, and we know more than the database */
+    if (goes_on) { /* and we know more than the database; unless we began with nothing */
+        dirty_all(o);
+        verdict = o->stood_in && !o->followed ? restore(s, o) : PG_DONE;
     } else {
         o->held = false;
         verdict = learn(s, o);

@@ -16,10 +16,10 @@ extern const sensor_kind sensor_kind_bluetooth;
 
 #define CONNECT_S     45 /* BlueZ itself gives up before */
 #define RESOLVE_MS    30000
-#define EXPORT_MS     3000 /* BlueZ may say that it knows the services before it says which */
-#define AGAIN_MOST_MS 60000
-#define HEARD_MS      5000 /* one that advertises is tried so often at least */
-#define STUBBORN_MS   8000 /* failed so often, it is disconnected though somebody else has it */
+#define EXPORT_MS     3000  /* BlueZ may say that it knows the services before it says which */
+#define AGAIN_MOST_MS 20000 /* a cuff may be heard for half a minute after it measured, and then no more */
+#define HEARD_MS      5000  /* one that advertises is tried so often at least */
+#define STUBBORN_MS   8000  /* failed so often, it is disconnected though somebody else has it */
 
 void bt_strap_says(bt_strap *st, sensor_state state, const char *why) {
     (void)snprintf(st->why, sizeof st->why, "%s", why);
@@ -166,12 +166,11 @@ static int on_connected(sd_bus_message *m, void *the_strap, sd_bus_error *unused
     bt_strap *st = the_strap;
     char why[SENSOR_WHY_MAX];
     (void)unused;
-    bool fine = !sd_bus_message_is_method_error(m, NULL) ||
-                sd_bus_message_is_method_error(m, "org.bluez.Error.AlreadyConnected");
+    bool others = sd_bus_message_is_method_error(m, "org.bluez.Error.AlreadyConnected");
     st->call = sd_bus_slot_unref(st->call);
-    if (fine) {
+    if (!sd_bus_message_is_method_error(m, NULL)) {
         st->ours = true;
-    } else if (st->phase == BT_CONNECTING) {
+    } else if (!others && st->phase == BT_CONNECTING) {
         /* Unanswered, BlueZ goes on trying unless it is told. Refused, it may be the attempt of another
          * gateway, or of one that has died meanwhile: that one ends only when somebody says so. */
         st->ours = sd_bus_message_is_method_error(m, SD_BUS_ERROR_NO_REPLY) ||

@@ -85,12 +85,13 @@ static void judge(bt_strap *st, const gatt_characteristic *is, const unsigned ch
         sensor_sensed(st->s, &one);
 }
 
+/* Until StartNotify is answered it may be what BlueZ remembers. */
 void bt_links_value(bt_hub *h, const char *path, const unsigned char *bytes, size_t len) {
     for (bt_strap *st = h->straps; st; st = st->next) {
         if (!st->device || !bt_beneath(path, st->device))
             continue;
         for (size_t i = 0; i < st->link_count; i++)
-            if (st->links[i].state != BT_LINK_FAILED && strcmp(st->links[i].path, path) == 0)
+            if (st->links[i].state == BT_LINK_ON && strcmp(st->links[i].path, path) == 0)
                 judge(st, st->links[i].is, bytes, len);
         return; /* a device is one person's */
     }

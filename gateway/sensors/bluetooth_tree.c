@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define DEVICES_MAX         2000
+#define STRANGERS_MAX       64 /* that bear a name we look for: anybody within reach can call himself so */
 #define CHARACTERISTICS_MAX 8000
 #define VALUE_MAX           512 /* as the specification has it */
 
@@ -198,8 +199,15 @@ static bool is_wanted(const bt_hub *h, const char *address, const char *name) {
     return false;
 }
 
-static bt_device *new_device(bt_tree *t, const char *path) {
-    bt_device *d = t->device_count < DEVICES_MAX ? calloc(1, sizeof *d) : NULL;
+static bool has_room(const bt_tree *t, bool stranger) {
+    size_t strangers = 0;
+    for (const bt_device *d = t->devices; stranger && d; d = d->next)
+        strangers += !d->paired && !d->trusted;
+    return strangers < STRANGERS_MAX && t->device_count < DEVICES_MAX;
+}
+
+static bt_device *new_device(bt_tree *t, const char *path, bool stranger) {
+    bt_device *d = has_room(t, stranger) ? calloc(1, sizeof *d) : NULL;
     if (!d || !(d->path = strdup(path))) {
         free(d);
         return NULL;
@@ -220,7 +228,8 @@ static void take_device(bt_hub *h, const char *path, const said *s, bool whole) 
             bt_hub_poke(h);
             return;
         }
-        d = new_device(&h->tree, path);
+        bool addressed = is_wanted(h, s->address ? s->address : "", "");
+        d = new_device(&h->tree, path, !addressed && s->paired <= 0 && s->trusted <= 0);
     }
     if (!d)
         return;

@@ -14,9 +14,10 @@
 
 extern const sensor_kind sensor_kind_replay;
 
-#define FILE_MAX  ((size_t)256 << 20)
-#define MOST      5000000 /* moments */
-#define BEATS_MAX 20000000
+/* Other sensors wait while it is read, and it is kept in memory; somebody else may have made it. */
+#define FILE_MAX  ((size_t)64 << 20)
+#define MOST      ((size_t)1 << 20) /* moments: twelve days of one a second */
+#define BEATS_MAX ((size_t)1 << 22)
 #define AT_ONCE   64 /* before others have their turn */
 #define AHEAD_US  UINT64_C(1000)
 

@@ -13,6 +13,7 @@
  * the same. */
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "gateway/fences/fences.h"
 
@@ -241,18 +242,25 @@ static pg_verdict step(service_context *s, void *state, bool *ret_again) {
 
 /* ---- without the database ---- */
 
+/* Is there nobody to judge them, and are we the first of those who could? */
+static bool is_alone(watch *w, const fence_org *o) {
+    const char *judge = o->judge ? o->judge : "", *self = w->s->gateway;
+    return o->wanted && bus_up(w->s->bus, text_of(o->name)) &&
+           fences_ear_alone(w->ear, text_of(o->name), text_of(strcmp(judge, self) == 0 ? "" : judge),
+                            text_of(self));
+}
+
 static void stand_in(watch *w, fence_org *o) {
-    bool alone = o->wanted && o->followed && bus_up(w->s->bus, text_of(o->name)) && o->judge &&
-                 fences_ear_alone(w->ear, text_of(o->name), text_of(o->judge), text_of(w->s->gateway));
     int64_t now = fences_clock_ms();
-    if (!alone) {
+    if (!is_alone(w, o)) {
         o->alone_since_ms = 0;
         return;
     }
     o->alone_since_ms = o->alone_since_ms ? o->alone_since_ms : now;
     if (now - o->alone_since_ms < ALONE_MS)
         return;
-    service_log(w->s, LOG_LEVEL_NOTICE, "stands in for %s: watches the zones of %s", o->judge, o->name);
+    service_log(w->s, LOG_LEVEL_NOTICE, "stands in for %s: watches the zones of %s%s",
+                o->judge ? o->judge : "nobody", o->name, o->followed ? "" : ", and knows of nobody inside");
     o->held = o->stood_in = o->stirred = true;
 }
 

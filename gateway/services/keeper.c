@@ -74,8 +74,11 @@ static void add_line(buf *to, const char *label, const char *said) {
 static void compose(const pg_rows *rows, size_t i, bool help, const phrases *p, buf *to) {
     bool timer = strcmp(pg_value(rows, i, REASON), "timer") == 0 && !help;
     buf_printf(to, "%s: %s", pg_value(rows, i, PERSON), timer ? p->timer : help ? p->help : p->silence);
+    const char *reason = pg_value(rows, i, REASON);
+    bool ours = strcmp(reason, "vitals") == 0 ||
+                strcmp(reason, "zone") == 0; /* a gateway's name tells people nothing */
     if (!timer)
-        buf_printf(to, " %s", pg_value(rows, i, ASKED_BY));
+        buf_printf(to, " %s", ours ? "Mayday" : pg_value(rows, i, ASKED_BY));
     add_line(to, p->question, pg_value(rows, i, QUESTION));
     add_line(to, p->answer, pg_value(rows, i, ANSWER));
     add_line(to, p->readings, pg_value(rows, i, FINDING));

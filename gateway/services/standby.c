@@ -146,8 +146,7 @@ static void heard_state(standby *st, const heard *one) {
             t->stored_at = standby_now(st);
 }
 
-/* What the service vigil raised and no broker takes (gateway/vigil/say.c). It may be there for long: known
- * once, it is known. */
+/* An alarm that this gateway found and no broker takes. It may be there for long: known once, it is known. */
 static void take_handed(void *context, text name, text spelled) {
     standby *st = context;
     CLEANUP(json_freep) json *body = NULL;
@@ -172,8 +171,7 @@ static void take_handed(void *context, text name, text spelled) {
 
 static void listen(standby *st) {
     heard *next;
-    if (!local_empty(st->s->local, TEXT("handed")))
-        (void)!local_each(st->s->local, TEXT("handed"), take_handed, st);
+    handed_each(st->s->local, take_handed, st);
     for (heard *one = ear_take(st->ear); one; one = next) {
         next = (heard *)one->item.next;
         switch (one->kind) {

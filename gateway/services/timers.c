@@ -39,7 +39,7 @@ instant timers_now(const timers *t) {
 static void turn(timers *t) {
     said *next;
     for (said *one = timers_ear_take(t->ear); one; one = next) {
-        next = one->next;
+        next = (said *)one->item.next;
         timers_hear(t, one);
         free(one);
     }

@@ -186,7 +186,7 @@ pg_verdict standby_bring(standby *st, bool *ret_more) {
         if (verdict != PG_DONE || !is_done(t))
             continue;
         if (t->handed_in) /* its broker may be away for longer: told is told */
-            (void)!local_drop(st->s->local, TEXT("handed"), text_of(t->alert));
+            handed_drop(st->s->local, text_of(t->alert));
         standby_drop(st, t);
     }
     return verdict;

@@ -14,6 +14,7 @@
 #include "gateway/sending/carriers.h"
 #include "gateway/sending/client.h"
 #include "gateway/service.h"
+#include "gateway/standby/handed.h"
 
 /* ---- standby/case.c: one incident, and whom it was told ---- */
 

@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #define HEARD_MAX   50000
 #define PAYLOAD_MAX (64u << 10)
@@ -22,10 +20,8 @@ typedef struct place {
 } place;
 
 struct timers_ear {
-    int fd;
-    pthread_mutex_t lock;
-    said *first, **end;
-    size_t count;
+    funnel *heard;
+    pthread_mutex_t lock; /* of the places */
     place *places;
 };
 
@@ -38,25 +34,16 @@ static void hear(timers_ear *e, said_kind kind, text topic, text payload) {
     if (!address_parse(topic, &where) || payload.len == 0 || payload.len > PAYLOAD_MAX)
         return;
     said *one = malloc(sizeof *one + payload.len + 1);
-    if (!one)
-        return;
-    *one = (said){.kind = kind};
-    char *bytes = (char *)(one + 1);
-    memcpy(bytes, payload.ptr, payload.len);
-    bytes[payload.len] = '\0';
-    one->payload = (text){bytes, payload.len};
-    put_level(one->org, where.org);
-    put_level(one->id, where.id);
-    (void)pthread_mutex_lock(&e->lock);
-    if (e->count < HEARD_MAX) {
-        *e->end = one;
-        e->end = &one->next;
-        e->count++;
-        one = NULL;
-        (void)eventfd_write(e->fd, 1);
+    if (one) {
+        *one = (said){.kind = kind};
+        char *bytes = (char *)(one + 1);
+        memcpy(bytes, payload.ptr, payload.len);
+        bytes[payload.len] = '\0';
+        one->payload = (text){bytes, payload.len};
+        put_level(one->org, where.org);
+        put_level(one->id, where.id);
     }
-    (void)pthread_mutex_unlock(&e->lock);
-    free(one);
+    funnel_put(e->heard, 0, one ? &one->item : NULL, HEARD_MAX, FUNNEL_REFUSE);
 }
 
 /* What is retained at these topics is nobody's word of now. */
@@ -121,15 +108,13 @@ int timers_ear_open(bus *b, timers_ear **ret_ear) {
     timers_ear *e = calloc(1, sizeof *e);
     if (!e)
         return -ENOMEM;
-    (void)pthread_mutex_init(&e->lock, NULL);
-    e->end = &e->first;
-    e->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (e->fd < 0) {
-        (void)timers_ear_close(e);
-        return -ENOMEM;
+    int fault = funnel_new(NULL, &e->heard);
+    if (fault < 0) {
+        free(e);
+        return fault;
     }
+    (void)pthread_mutex_init(&e->lock, NULL);
     /* From here on the bus knows it. */
-    int fault = 0;
     *ret_ear = e;
     for (size_t i = 0; fault == 0 && i < ARRAY_LEN(rows); i++)
         fault = bus_listen(b, rows[i].filter, rows[i].seen, e);
@@ -146,34 +131,20 @@ static void place_free(timers_ear *e, place *p) {
 timers_ear *timers_ear_close(timers_ear *e) {
     if (!e)
         return NULL;
-    while (e->first) {
-        said *one = e->first;
-        e->first = one->next;
-        free(one);
-    }
     while (e->places)
         place_free(e, e->places);
-    if (e->fd >= 0)
-        (void)close(e->fd);
+    (void)funnel_free(e->heard);
     (void)pthread_mutex_destroy(&e->lock);
     free(e);
     return NULL;
 }
 
 int timers_ear_fd(const timers_ear *e) {
-    return e->fd;
+    return funnel_fd(e->heard);
 }
 
 said *timers_ear_take(timers_ear *e) {
-    eventfd_t count;
-    (void)pthread_mutex_lock(&e->lock);
-    (void)eventfd_read(e->fd, &count);
-    said *all = e->first;
-    e->first = NULL;
-    e->end = &e->first;
-    e->count = 0;
-    (void)pthread_mutex_unlock(&e->lock);
-    return all;
+    return (said *)funnel_take(e->heard, SIZE_MAX);
 }
 
 void timers_ear_follow(timers_ear *e, const char *key) {

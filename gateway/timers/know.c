@@ -17,7 +17,6 @@
 #include "gateway/timers/timers.h"
 
 #define SHELF     TEXT("timers")
-#define HANDED    TEXT("handed")
 #define RULES     TEXT("vigil-rules") /* the service vigil keeps them: there are the duress words */
 #define DOCUMENT  (64u << 10)
 #define LIST_MAX  (16u << 20)
@@ -112,7 +111,7 @@ static lone *add(timers *t, const char *key) {
 static void drop_handed(timers *t, lone *l) {
     char alert[UUID_TEXT_LEN + 1], raise[UUID_TEXT_LEN + 1];
     if (l->handed && lone_alarm_ids(l, alert, raise) == 0)
-        (void)!local_drop(t->s->local, HANDED, text_of(alert));
+        handed_drop(t->s->local, text_of(alert));
     l->handed = false;
 }
 

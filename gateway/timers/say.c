@@ -16,7 +16,6 @@
 #include "gateway/phrases.h"
 #include "gateway/timers/timers.h"
 
-#define HANDED      TEXT("handed")
 #define BATCH       64
 #define SPEAK_MS    1500
 #define AGAIN_AFTER (INSTANT_SECOND / 2)
@@ -67,9 +66,9 @@ static char *spell_question(const timers *t, const lone *l) {
     return finish(o);
 }
 
-static void compose(const timers *t, const lone *l, const phrases *say, buf *to) {
+static void compose(const lone *l, const phrases *say, buf *to) {
     if (l->help)
-        buf_printf(to, "%s: %s %s", l->person, say->help, t->s->gateway);
+        buf_printf(to, "%s: %s Mayday", l->person, say->help);
     else
         buf_printf(to, "%s: %s", l->person, l->unasked ? say->unasked : say->timer);
     if (l->why)
@@ -87,7 +86,7 @@ static char *spell_alarm(timers *t, const lone *l, const char *raise) {
     CLEANUP(json_freep) json *o = head(raise), *place = place_of(t, l);
     CLEANUP(buf_release) buf words = BUF(BODY_MAX);
     const phrases *say = phrases_of(l->lang);
-    compose(t, l, say, &words);
+    compose(l, say, &words);
     if (!o || buf_failed(&words) < 0 || put_text(o, "type", l->help ? "panic" : "general") < 0 ||
         put_text(o, "priority", l->help ? "critical" : "high") < 0 || put_text(o, "text", words.ptr) < 0 ||
         put_text(o, "lang", say->lang) < 0 || put_text(o, "person", l->person) < 0 ||
@@ -137,28 +136,20 @@ static bool wants_alarm(timers *t, lone *l, bool up) {
 /* An incident that people were told of from here is first brought into the database (standby/bring.c), for a
  * few seconds at most: the engine would tell them once more. */
 static bool is_held_back(timers *t, lone *l, const char *alert) {
-    CLEANUP(buf_release) buf name = BUF(1024), told = BUF(1u << 20);
-    text org = lone_org(l);
     if (!l->handed || t->away_since)
         return false;
     l->back_at = l->back_at ? l->back_at : timers_now(t);
-    buf_printf(&name, "%.*s/%s", (int)org.len, org.ptr, alert);
-    return timers_now(t) - l->back_at < BRING_TIME && buf_failed(&name) == 0 &&
-           local_get(t->s->local, TEXT("ledger"), buf_text(&name), &told) == 0;
+    return timers_now(t) - l->back_at < BRING_TIME &&
+           handed_is_told(t->s->local, lone_org(l), text_of(alert));
 }
 
 static void hand_in(timers *t, lone *l, const char *alert) {
-    CLEANUP(json_freep) json *o = json_new_object();
-    CLEANUP(buf_release) buf spelled = BUF(BODY_MAX);
-    json *raise = NULL;
     text org = lone_org(l);
-    if (!o || json_parse_once(text_of(l->alarm), &raise) != JSON_OK || json_put(o, "raise", raise) < 0 ||
-        json_put(o, "org", json_new_string(org)) < 0 || put_text(o, "alert", alert) < 0)
-        return;
-    json_print(o, &spelled);
-    if (buf_failed(&spelled) < 0 || local_put(t->s->local, HANDED, text_of(alert), buf_text(&spelled)) < 0) {
+    int fault = handed_put(t->s->local, org, text_of(alert), text_of(l->alarm));
+    if (fault < 0) {
         service_log(t->s, LOG_LEVEL_ERROR,
-                    "an alarm that no broker takes can't be handed to standby; trying again");
+                    "an alarm that no broker takes can't be handed to standby (%s); trying again",
+                    strerror(-fault));
         return;
     }
     l->handed = true;

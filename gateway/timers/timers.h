@@ -13,7 +13,9 @@
 #include "base/json.h"
 #include "base/uuid.h"
 #include "core/topic.h"
+#include "gateway/bus/funnel.h"
 #include "gateway/service.h"
+#include "gateway/standby/handed.h"
 
 #define LONE_MAX 50000
 
@@ -28,7 +30,7 @@ typedef enum said_kind {
 } said_kind;
 
 typedef struct said {
-    struct said *next;
+    funnel_item item;
     said_kind kind;
     char org[TOPIC_LEVEL_MAX + 1], id[TOPIC_LEVEL_MAX + 1]; /* `id`: the person; of a raise the incident */
     text payload;                                           /* behind the struct */

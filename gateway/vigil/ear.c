@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/bus/peers.h"
+
 enum {
     TALK,
     SENSED
@@ -16,20 +18,11 @@ enum {
 #define TALK_MAX    50000
 #define SENSED_MAX  40000
 #define PAYLOAD_MAX (64u << 10) /* of what is ours to read; the broker's own bound is larger */
-#define PEERS_MAX   1000
-
-typedef struct peer {
-    struct peer *next;
-    char *org, *gateway;
-    bool online;
-} peer;
 
 struct vigil_ear {
     char *gateway;
     funnel *heard;
-    pthread_mutex_t lock; /* of the peers */
-    peer *peers;
-    size_t peer_count;
+    peers *online;
 };
 
 static void put_level(char to[TOPIC_LEVEL_MAX + 1], text t) {
@@ -76,40 +69,11 @@ HEARS(state, OVERHEARD_STATE)
 HEARS(action, OVERHEARD_ACTION)
 HEARS(check, OVERHEARD_CHECK)
 
-static peer *peer_of(vigil_ear *e, text org, text gateway) {
-    for (peer *p = e->peers; p; p = p->next)
-        if (text_equal(text_of(p->org), org) && text_equal(text_of(p->gateway), gateway))
-            return p;
-    peer *p = e->peer_count < PEERS_MAX ? calloc(1, sizeof *p) : NULL;
-    if (!p)
-        return NULL;
-    p->org = text_copy(org);
-    p->gateway = text_copy(gateway);
-    if (!p->org || !p->gateway) {
-        free(p->org);
-        free(p->gateway);
-        free(p);
-        return NULL;
-    }
-    p->next = e->peers;
-    e->peers = p;
-    e->peer_count++;
-    return p;
-}
-
 static void hear_status(void *context, text org, text topic, text payload, text sender, bool retained) {
-    vigil_ear *e = context;
-    CLEANUP(json_freep) json *said = NULL;
-    address where;
+    const vigil_ear *e = context;
     (void)sender;
     (void)retained;
-    if (!address_parse(topic, &where) || json_parse_once(payload, &said) != JSON_OK)
-        return;
-    (void)pthread_mutex_lock(&e->lock);
-    peer *p = peer_of(e, org, where.id);
-    if (p)
-        p->online = text_equal(json_get_string(said, "status"), TEXT("online"));
-    (void)pthread_mutex_unlock(&e->lock);
+    peers_heard(e->online, org, topic, payload);
 }
 
 int vigil_ear_open(bus *b, const char *gateway, vigil_ear **ret_ear) {
@@ -123,9 +87,9 @@ int vigil_ear_open(bus *b, const char *gateway, vigil_ear **ret_ear) {
     vigil_ear *e = calloc(1, sizeof *e);
     if (!e)
         return -ENOMEM;
-    (void)pthread_mutex_init(&e->lock, NULL);
     e->gateway = text_copy(text_of(gateway));
-    if (!e->gateway || funnel_new(NULL, &e->heard) < 0) {
+    e->online = peers_new();
+    if (!e->gateway || !e->online || funnel_new(NULL, &e->heard) < 0) {
         (void)vigil_ear_close(e);
         return -ENOMEM;
     }
@@ -140,16 +104,9 @@ int vigil_ear_open(bus *b, const char *gateway, vigil_ear **ret_ear) {
 vigil_ear *vigil_ear_close(vigil_ear *e) {
     if (!e)
         return NULL;
-    while (e->peers) {
-        peer *p = e->peers;
-        e->peers = p->next;
-        free(p->org);
-        free(p->gateway);
-        free(p);
-    }
+    (void)peers_free(e->online);
     (void)funnel_free(e->heard);
     free(e->gateway);
-    (void)pthread_mutex_destroy(&e->lock);
     free(e);
     return NULL;
 }
@@ -162,24 +119,12 @@ overheard *vigil_ear_take(vigil_ear *e, size_t most) {
     return (overheard *)funnel_take(e->heard, most);
 }
 
-/* Online; before ours alone, or all of them. */
-static size_t count_peers(vigil_ear *e, text org, bool elders) {
-    size_t count = 0;
-    (void)pthread_mutex_lock(&e->lock);
-    for (const peer *p = e->peers; p; p = p->next) {
-        int order = strcmp(p->gateway, e->gateway);
-        count += p->online && text_equal(text_of(p->org), org) && (elders ? order < 0 : order != 0);
-    }
-    (void)pthread_mutex_unlock(&e->lock);
-    return count;
-}
-
 size_t vigil_ear_elders(vigil_ear *e, text org) {
-    return count_peers(e, org, true);
+    return peers_elders(e->online, org, text_of(e->gateway));
 }
 
 size_t vigil_ear_others(vigil_ear *e, text org) {
-    return count_peers(e, org, false);
+    return peers_others(e->online, org, text_of(e->gateway));
 }
 
 uint64_t vigil_ear_lost(vigil_ear *e) {

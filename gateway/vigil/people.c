@@ -1,5 +1,6 @@
 /* people.c - see vigil.h: organisations with their rules, and the people who are watched. Bounded: when
- * there is no room, whoever is calm and was not heard of for the longest time goes. */
+ * there is no room, whoever is calm and was not heard of for the longest time goes; nobody can keep the
+ * people of another organisation out by inventing people of their own. */
 #include "gateway/vigil/vigil.h"
 
 #include <errno.h>
@@ -38,6 +39,7 @@ void watched_forget_roles(watched *p) {
 
 static void forget(vigil *v, watched *p) {
     HASH_DEL(v->people, p);
+    p->of->people--;
     (void)body_free(p->body);
     watched_forget_roles(p);
     concern_release(&p->about);
@@ -59,18 +61,29 @@ void vigil_people_free(vigil *v) {
     }
 }
 
-static bool is_idle(const watched *p, instant now) {
-    return p->talk.state == DISTRESS_CALM && !p->raise_at && p->held.kind == FINDING_NONE &&
-           now - p->heard_at >= EVICT_AFTER;
+static bool is_calm(const watched *p) {
+    return p->talk.state == DISTRESS_CALM && !p->raise_at && p->held.kind == FINDING_NONE;
 }
 
-static bool make_room(vigil *v) {
+static ward *most_crowded(vigil *v) {
+    ward *most = NULL, *w, *next;
+    HASH_ITER(hh, v->wards, w, next)
+    if (!most || w->people > most->people)
+        most = w;
+    return most;
+}
+
+static bool make_room(vigil *v, const ward *for_whom) {
     watched *longest = NULL, *p, *next;
     instant now = vigil_now(v);
     if (HASH_COUNT(v->people) < VIGIL_PEOPLE_MAX)
         return true;
+    const ward *crowd = most_crowded(v);
+    if (crowd && crowd->people <= for_whom->people + 1)
+        crowd = NULL;
     HASH_ITER(hh, v->people, p, next)
-    if (is_idle(p, now) && (!longest || p->heard_at < longest->heard_at))
+    if (is_calm(p) && (now - p->heard_at >= EVICT_AFTER || p->of == crowd) &&
+        (!longest || p->heard_at < longest->heard_at))
         longest = p;
     if (longest) {
         forget(v, longest);
@@ -103,7 +116,7 @@ watched *vigil_find(vigil *v, text org, text person) {
 watched *vigil_person(vigil *v, text org, text person) {
     watched *p = vigil_find(v, org, person);
     ward *w = p || !person.len || person.len > TOPIC_LEVEL_MAX ? NULL : vigil_ward(v, org);
-    if (p || !w || !make_room(v))
+    if (p || !w || !make_room(v, w))
         return p;
     p = calloc(1, sizeof *p);
     if (!p || !(p->key = spell_key(org, person)) || body_new(&p->body) < 0) {
@@ -112,6 +125,7 @@ watched *vigil_person(vigil *v, text org, text person) {
         return NULL;
     }
     p->of = w;
+    w->people++;
     (void)snprintf(p->person, sizeof p->person, "%.*s", (int)person.len, person.ptr);
     p->heard_at = p->kept_at = vigil_now(v);
     HASH_ADD_KEYPTR(hh, v->people, p->key, strlen(p->key), p);

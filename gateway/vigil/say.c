@@ -14,7 +14,6 @@
 #include "gateway/vigil/vigil.h"
 
 #define SHELF       TEXT("vigil-say")
-#define HANDED      TEXT("handed")
 #define SAYINGS_MAX 10000
 #define BATCH       64
 #define SPEAK_MS    1500
@@ -63,7 +62,7 @@ static void take_out(vigil *v, saying *one) {
     if (one->shelved)
         (void)!local_drop(v->s->local, SHELF, text_of(one->id));
     if (one->kind == SAYING_RAISE) /* also when it was handed in before we were started */
-        (void)!local_drop(v->s->local, HANDED, text_of(one->alert));
+        handed_drop(v->s->local, text_of(one->alert));
     one->dropped = true;
     if (!one->out)
         (void)saying_free(one);
@@ -156,18 +155,11 @@ void vigil_unsay(vigil *v, const char *id) {
 /* ---- to standby ---- */
 
 static void hand_in(vigil *v, saying *one) {
-    CLEANUP(json_freep) json *said = json_new_object();
-    CLEANUP(buf_release) buf spelled = BUF(BODY_MAX);
-    json *raise = NULL;
-    if (!said || json_parse_once(text_of(one->payload), &raise) != JSON_OK ||
-        json_put(said, "raise", raise) < 0 || put_text(said, "org", one->org) < 0 ||
-        put_text(said, "alert", one->alert) < 0)
-        return;
-    json_print(said, &spelled);
-    if (buf_failed(&spelled) < 0 ||
-        local_put(v->s->local, HANDED, text_of(one->alert), buf_text(&spelled)) < 0) {
+    int fault = handed_put(v->s->local, text_of(one->org), text_of(one->alert), text_of(one->payload));
+    if (fault < 0) {
         service_log(v->s, LOG_LEVEL_ERROR,
-                    "an alarm that no broker takes can't be handed to standby; trying again");
+                    "an alarm that no broker takes can't be handed to standby (%s); trying again",
+                    strerror(-fault));
         return;
     }
     one->handed = true;
@@ -218,13 +210,11 @@ static bool is_settled(vigil *v, saying *one, const bus_message *m) {
  * tell them once more if it saw it before what was told is brought in (standby/bring.c). So it waits for
  * that, a few seconds at most. Without the database the engine itself waits, when that is back. */
 static bool is_held_back(vigil *v, saying *one) {
-    CLEANUP(buf_release) buf name = BUF(1024), told = BUF(1u << 20);
     if (!one->handed || !v->with_database)
         return false;
     one->back_at = one->back_at ? one->back_at : vigil_now(v);
-    buf_printf(&name, "%s/%s", one->org, one->alert);
-    return vigil_now(v) - one->back_at < BRING_TIME && buf_failed(&name) == 0 &&
-           local_get(v->s->local, TEXT("ledger"), buf_text(&name), &told) == 0;
+    return vigil_now(v) - one->back_at < BRING_TIME &&
+           handed_is_told(v->s->local, text_of(one->org), text_of(one->alert));
 }
 
 /* Alarms first, then questions. */

@@ -25,6 +25,7 @@
 #include "gateway/bus/funnel.h"
 #include "gateway/edge/intake.h"
 #include "gateway/service.h"
+#include "gateway/standby/handed.h"
 
 #define VIGIL_PEOPLE_MAX 20000
 #define VIGIL_ORGS_MAX   1000
@@ -69,6 +70,7 @@ typedef struct ward {
     char *org;
     body_rules *rules;
     json *words;          /* duress words: {"*": [...], "ann": [...]}; NULL: none */
+    size_t people;        /* watched */
     instant refreshed_at; /* of vigil_now(); 0: not since we began */
     bool holds;           /* the lease, as last heard */
     bool caught_up;       /* what is open in the database is known, since we hold it */

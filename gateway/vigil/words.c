@@ -133,14 +133,14 @@ json *vigil_spell_place(const watched *p) {
     return to;
 }
 
-static void spell_alarm(const vigil *v, const watched *p, buf *to) {
+static void spell_alarm(const watched *p, buf *to) {
     const phrases *say = phrases_of(p->lang);
     if (!*p->about.check)
         buf_printf(to, "%s: %s", p->person, p->about.words);
     else if (p->help)
-        buf_printf(to, "%s: %s %s", p->person, say->help, v->s->gateway);
+        buf_printf(to, "%s: %s Mayday", p->person, say->help);
     else
-        buf_printf(to, "%s: %s %s", p->person, p->unjudged ? say->unjudged : say->silence, v->s->gateway);
+        buf_printf(to, "%s: %s Mayday", p->person, p->unjudged ? say->unjudged : say->silence);
     if (*p->about.check && *p->about.words)
         buf_printf(to, "\n%s: %s", say->readings, p->about.words);
 }
@@ -163,7 +163,7 @@ void vigil_say_raise(vigil *v, watched *p) {
     CLEANUP(json_freep) json *said = head(p->about.raise, instant_now());
     CLEANUP(buf_release) buf words = BUF(DOCUMENT);
     see_for_ourselves(p);
-    spell_alarm(v, p, &words);
+    spell_alarm(p, &words);
     bool placed = p->place.at && instant_now() - p->place.at < PLACE_FRESH;
     if (!said || buf_failed(&words) < 0 || put_text(said, "type", "medical") < 0 ||
         put_text(said, "priority", "critical") < 0 || put_text(said, "text", words.ptr) < 0 ||

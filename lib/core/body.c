@@ -8,8 +8,7 @@
 #define BACK_US     (60 * INSTANT_SECOND) /* ours went back so far: moments are moved with it */
 #define CATCH_UP_US (30 * INSTANT_SECOND) /* older than what passing time has been judged by: it waited */
 #define FORGET_US   (3600 * INSTANT_SECOND)
-#define BEHIND_US   (60 * INSTANT_SECOND) /* of several sensors one may be behind: a fall is one all the same \
-                                           */
+#define BEHIND_US   (60 * INSTANT_SECOND) /* a fall told by a device that is behind another is one */
 #define UP_AGAIN_US (5 * INSTANT_SECOND)
 
 static const char *const responses[] = {[BODY_NOTE] = "note", [BODY_ASK] = "ask", [BODY_RAISE] = "raise"};

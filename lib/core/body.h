@@ -31,7 +31,7 @@ typedef enum body_response {
 
 typedef struct body_rules body_rules;
 #define BODY_WHY_MAX   256
-#define BODY_RULES_MAX 48 /* different ones of one document, with the shipped ones */
+#define BODY_RULES_MAX 64 /* different ones of one document, with the shipped ones */
 /* Rules of an organisation, its roles and its people: {"v": 1, "rules": [...], "settings": {...}, "roles":
  * {...}, "people": {...}}. They lie over the shipped ones; the nearest word counts, key by key: the person's,
  * their roles' (of several the one that stands last in the document), the organisation's, the shipped one.

@@ -73,7 +73,7 @@ static void overlay(body_limits *l, const body_rules *r, const layer *from) {
             l->settings[i] = from->settings[i];
 }
 
-static void resolve(const body_rules *r, resolved *to) {
+static void resolve(const body_rules *r, const layer *person, resolved *to) {
     body_limits *l = &to->limits;
     for (size_t i = 0; i < SETTINGS; i++)
         l->settings[i] = settings[i].missing;
@@ -82,8 +82,8 @@ static void resolve(const body_rules *r, resolved *to) {
     for (size_t i = 0; i < r->roles.count; i++)
         if (to->roles & UINT64_C(1) << i)
             overlay(l, r, &r->roles.all[i]);
-    if (to->person)
-        overlay(l, r, to->person);
+    if (person)
+        overlay(l, r, person);
     l->count = r->name_count;
     l->stamp = 2166136261u;
     for (size_t i = 0; i < l->count; i++) {
@@ -97,23 +97,54 @@ static void resolve(const body_rules *r, resolved *to) {
     }
 }
 
-static const layer *named(const layers *l, text name) {
+static const layer *role_named(const layers *l, text name) {
     for (size_t i = 0; i < l->count; i++)
         if (text_equal(text_of(l->all[i].name), name))
             return &l->all[i];
     return NULL;
 }
 
+static int by_name(const void *a, const void *b) {
+    return strcmp(((const layer *)a)->name, ((const layer *)b)->name);
+}
+
+void body_rules_sort(body_rules *r) {
+    if (r->people.count > 1)
+        qsort(r->people.all, r->people.count, sizeof *r->people.all, by_name);
+}
+
+static int order(text a, text b) {
+    size_t both = a.len < b.len ? a.len : b.len;
+    int first = both ? memcmp(a.ptr, b.ptr, both) : 0;
+    return first ? first : (a.len > b.len) - (a.len < b.len);
+}
+
+static layer *person_named(const layers *l, text name) {
+    size_t from = 0, to = l->count;
+    while (from < to) {
+        size_t at = from + (to - from) / 2;
+        int found = order(name, text_of(l->all[at].name));
+        if (found == 0)
+            return &l->all[at];
+        if (found < 0)
+            to = at;
+        else
+            from = at + 1;
+    }
+    return NULL;
+}
+
 int body_rules_for(body_rules *r, text person, const text *roles, size_t role_count,
                    const body_limits **ret_limits) {
-    const layer *own = named(&r->people, person);
+    layer *own = person_named(&r->people, person);
+    resolved **all = own ? &own->resolved : &r->resolved;
     uint64_t bits = 0;
     for (size_t i = 0; i < role_count; i++) {
-        const layer *of = named(&r->roles, roles[i]);
+        const layer *of = role_named(&r->roles, roles[i]);
         bits |= of ? UINT64_C(1) << (of - r->roles.all) : 0;
     }
-    for (const resolved *at = r->resolved; at; at = at->next)
-        if (at->roles == bits && at->person == own) {
+    for (const resolved *at = *all; at; at = at->next)
+        if (at->roles == bits) {
             *ret_limits = &at->limits;
             return 0;
         }
@@ -121,10 +152,9 @@ int body_rules_for(body_rules *r, text person, const text *roles, size_t role_co
     if (!made)
         return -ENOMEM;
     made->roles = bits;
-    made->person = own;
-    resolve(r, made);
-    made->next = r->resolved;
-    r->resolved = made;
+    resolve(r, own, made);
+    made->next = *all;
+    *all = made;
     *ret_limits = &made->limits;
     return 0;
 }

@@ -1,10 +1,9 @@
 /* body_rules.c - the document of rules: read and checked, a layer at a time; see body_rules_private.h. */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "core/body_rules_private.h"
+#include "core/document.h"
 
 #define ROLES_MAX  64
 #define PEOPLE_MAX 20000
@@ -14,67 +13,16 @@
 
 typedef struct reader {
     body_rules *r;
-    char *why;
+    complaint says;
 } reader;
-
-/* ---- what is said of a document that is none ---- */
-
-PRINTF_LIKE(2, 3) static int refuse(reader *r, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(r->why, BODY_WHY_MAX, format, args);
-    va_end(args);
-    return -EBADMSG;
-}
-
-/* Cut when it is too long: it is for people to read. */
-PRINTF_LIKE(2, 3) static void spell(char place[PLACE_MAX], const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(place, PLACE_MAX, format, args);
-    va_end(args);
-}
-
-typedef struct known {
-    const char *const *names;
-    size_t count;
-    const char *stranger;
-} known;
-
-static int see_member(void *context, const char *name, const json *value) {
-    known *k = context;
-    (void)value;
-    for (size_t i = 0; i < k->count; i++)
-        if (strcmp(k->names[i], name) == 0)
-            return 0;
-    k->stranger = name;
-    return 1;
-}
-
-static int object(reader *r, const json *value, const char *place, const char *const *names, size_t count) {
-    known k = {names, count, NULL};
-    const char *dot = *place ? ": " : "";
-    if (json_kind_of(value) != JSON_OBJECT)
-        return refuse(r, "%s%smust be an object", place, dot);
-    if (json_each(value, see_member, &k) != 0)
-        return refuse(r, "%s%sthere is no '%.40s' here", place, dot, k.stranger);
-    return 0;
-}
 
 static int number(reader *r, const json *value, const char *place, const char *name, double least,
                   double most, double *ret_value) {
     json_kind kind = json_kind_of(value);
     double n = kind == JSON_INTEGER || kind == JSON_NUMBER ? json_number(value) : NAN;
     if (!(n >= least && n <= most))
-        return refuse(r, "%s.%s: must be a number from %g to %g", place, name, least, most);
+        return document_refuse(&r->says, "%s.%s: must be a number from %g to %g", place, name, least, most);
     *ret_value = n;
-    return 0;
-}
-
-static int truth(reader *r, const json *value, const char *place, const char *name, bool *ret_value) {
-    if (json_kind_of(value) != JSON_BOOL)
-        return refuse(r, "%s.%s: must be true or false", place, name);
-    *ret_value = json_boolean(value);
     return 0;
 }
 
@@ -86,7 +34,7 @@ static int limit(reader *r, const json *in, const char *place, const signal_row 
     const json *above = NULL, *below = NULL;
     bool is_above = json_member(in, "above", &above), is_below = json_member(in, "below", &below);
     if (is_above && is_below)
-        return refuse(r, "%s: is either above or below", place);
+        return document_refuse(&r->says, "%s: is either above or below", place);
     *ret_there = is_above || is_below;
     if (!*ret_there)
         return 0;
@@ -99,20 +47,20 @@ static int condition_of(reader *r, const json *in, const char *place, condition 
     text of = json_get_string(in, "of");
     bool there = false;
     if (!signal_named(of, &c->of))
-        return refuse(r, "%s.of: is no signal", place);
+        return document_refuse(&r->says, "%s.of: is no signal", place);
     int fault = limit(r, in, place, signal_of(c->of), c, &there);
-    return fault == 0 && !there ? refuse(r, "%s: needs above or below", place) : fault;
+    return fault == 0 && !there ? document_refuse(&r->says, "%s: needs above or below", place) : fault;
 }
 
 static int also(reader *r, const json *list, const char *place, rule *to) {
     static const char *const members[] = {"of", "above", "below"};
     if (json_kind_of(list) != JSON_ARRAY || json_length(list) > RULE_ALSO_MAX)
-        return refuse(r, "%s.and: must be a list of at most %d", place, RULE_ALSO_MAX);
+        return document_refuse(&r->says, "%s.and: must be a list of at most %d", place, RULE_ALSO_MAX);
     to->also_count = json_length(list);
     for (size_t i = 0; i < to->also_count; i++) {
         char here[PLACE_MAX];
-        spell(here, "%.150s.and[%zu]", place, i);
-        int fault = object(r, json_at(list, i), here, members, ARRAY_LEN(members));
+        document_spell(here, PLACE_MAX, "%.150s.and[%zu]", place, i);
+        int fault = document_object(&r->says, json_at(list, i), here, members, ARRAY_LEN(members));
         if (fault == 0)
             fault = condition_of(r, json_at(list, i), here, &to->also[i]);
         if (fault < 0)
@@ -126,7 +74,7 @@ static int also(reader *r, const json *list, const char *place, rule *to) {
 static int when(reader *r, const json *list, const char *place, rule *to) {
     if (json_kind_of(list) != JSON_ARRAY || json_length(list) == 0 ||
         json_length(list) > CONTEXT_RECOVERY + 1)
-        return refuse(r, "%s.when: must be a list of 1 to %d", place, CONTEXT_RECOVERY + 1);
+        return document_refuse(&r->says, "%s.when: must be a list of 1 to %d", place, CONTEXT_RECOVERY + 1);
     to->when = 0;
     for (size_t i = 0; i < json_length(list); i++) {
         unsigned bit = 0;
@@ -134,7 +82,8 @@ static int when(reader *r, const json *list, const char *place, rule *to) {
             if (text_equal(json_string(json_at(list, i)), text_of(body_context_word(c))))
                 bit = 1u << c;
         if (bit == 0 || (to->when & bit))
-            return refuse(r, "%s.when[%zu]: %s", place, i, bit ? "is there twice" : "no such word");
+            return document_refuse(&r->says, "%s.when[%zu]: %s", place, i,
+                                   bit ? "is there twice" : "no such word");
         to->when |= bit;
     }
     return 0;
@@ -146,14 +95,14 @@ static int response(reader *r, const json *value, const char *place, rule *to) {
             to->response = i;
             return 0;
         }
-    return refuse(r, "%s.response: is 'note', 'ask' or 'raise'", place);
+    return document_refuse(&r->says, "%s.response: is 'note', 'ask' or 'raise'", place);
 }
 
 static int source(reader *r, const json *value, const char *place, rule *to) {
     text t = json_string(value);
     body_rules *rules = r->r;
     if (!t.ptr || t.len == 0 || t.len > SOURCE_MAX || memchr(t.ptr, '\0', t.len))
-        return refuse(r, "%s.source: must be a text of 1 to %d bytes", place, SOURCE_MAX);
+        return document_refuse(&r->says, "%s.source: must be a text of 1 to %d bytes", place, SOURCE_MAX);
     if (rules->source_count == rules->source_room) {
         size_t room = rules->source_room ? rules->source_room * 2 : 64;
         char **grown = reallocarray(rules->sources, room, sizeof *grown);
@@ -202,7 +151,7 @@ static int read_member(reader *r, unsigned bit, const json *value, const char *p
     case M_RESPONSE:
         return response(r, value, place, to);
     case M_OFF:
-        return truth(r, value, place, "off", &to->off);
+        return document_truth(&r->says, value, place, "off", &to->off);
     case M_SOURCE:
         return source(r, value, place, to);
     case M_IS:
@@ -242,12 +191,13 @@ static int main_condition(reader *r, const json *in, const char *place, patch *p
     }
     bool there = false;
     if (of && !text_equal(json_string(of), text_of(signal_of(lower->is.of)->word)))
-        return refuse(r, "%s.of: the rule is one of '%s'; give another one a name of its own", place,
-                      signal_of(lower->is.of)->word);
+        return document_refuse(&r->says, "%s.of: the rule is one of '%s'; give another one a name of its own",
+                               place, signal_of(lower->is.of)->word);
     p->rule.is.of = lower->is.of;
     int fault = limit(r, in, place, signal_of(lower->is.of), &p->rule.is, &there);
     if (fault == 0 && there && p->rule.is.below != lower->is.below)
-        return refuse(r, "%s: the rule asks for %s", place, lower->is.below ? "below" : "above");
+        return document_refuse(&r->says, "%s: the rule asks for %s", place,
+                               lower->is.below ? "below" : "above");
     p->set |= there ? M_LIMIT : 0;
     return fault;
 }
@@ -265,24 +215,26 @@ static bool is_rule_name(text t) {
 static int name_of(reader *r, text name, const char *place, size_t *ret_id) {
     body_rules *rules = r->r;
     if (!name.ptr || !is_rule_name(name))
-        return refuse(r, "%s.name: must be 1 to %d small letters, digits and hyphens", place,
-                      BODY_RULE_NAME_MAX - 1);
+        return document_refuse(&r->says, "%s.name: must be 1 to %d small letters, digits and hyphens", place,
+                               BODY_RULE_NAME_MAX - 1);
     for (*ret_id = 0; *ret_id < rules->name_count; ++*ret_id)
         if (text_equal(text_of(rules->names[*ret_id]), name))
             return 0;
     if (rules->name_count == BODY_RULES_MAX)
-        return refuse(r, "%s.name: there are more than %d different rules", place, BODY_RULES_MAX);
+        return document_refuse(&r->says, "%s.name: there are more than %d different rules", place,
+                               BODY_RULES_MAX);
     memcpy(rules->names[rules->name_count++], name.ptr, name.len);
     return 0;
 }
 
 static int read_patch(reader *r, const json *from, const char *place, const layer *l, patch *to) {
-    int fault = object(r, from, place, rule_names, ARRAY_LEN(rule_names));
+    int fault = document_object(&r->says, from, place, rule_names, ARRAY_LEN(rule_names));
     if (fault == 0)
         fault = name_of(r, json_get_string(from, "name"), place, &to->id);
     for (size_t i = 0; fault == 0 && i < l->count; i++)
         if (l->patches[i].id == to->id)
-            return refuse(r, "%s.name: there are two called '%s'", place, r->r->names[to->id]);
+            return document_refuse(&r->says, "%s.name: there are two called '%s'", place,
+                                   r->r->names[to->id]);
     if (fault == 0)
         fault = main_condition(r, from, place, to);
     for (size_t i = 0; fault == 0 && i < ARRAY_LEN(rule_members); i++) {
@@ -303,13 +255,14 @@ static int rules_of(reader *r, const json *in, const char *place, layer *to) {
     if (!json_member(in, "rules", &list))
         return 0;
     if (json_kind_of(list) != JSON_ARRAY || json_length(list) > BODY_RULES_MAX)
-        return refuse(r, "%s%srules: must be a list of at most %d", place, dot, BODY_RULES_MAX);
+        return document_refuse(&r->says, "%s%srules: must be a list of at most %d", place, dot,
+                               BODY_RULES_MAX);
     to->patches = calloc(json_length(list) + 1, sizeof *to->patches);
     if (!to->patches)
         return -ENOMEM;
     for (size_t i = 0; i < json_length(list); i++) {
         char here[PLACE_MAX];
-        spell(here, "%.160s%srules[%zu]", place, dot, i);
+        document_spell(here, PLACE_MAX, "%.160s%srules[%zu]", place, dot, i);
         int fault = read_patch(r, json_at(list, i), here, to, &to->patches[i]);
         if (fault < 0)
             return fault;
@@ -332,24 +285,24 @@ static int read_setting(void *context, const char *name, const json *value) {
             continue;
         bool yes = false;
         int fault = row->truth
-                        ? truth(s->r, value, s->place, name, &yes)
+                        ? document_truth(&s->r->says, value, s->place, name, &yes)
                         : number(s->r, value, s->place, name, row->least, row->most, &s->to->settings[i]);
         if (row->truth)
             s->to->settings[i] = yes;
         s->to->settings_set |= 1u << i;
         return fault;
     }
-    return refuse(s->r, "%s: there is no '%.40s' here", s->place, name);
+    return document_refuse(&s->r->says, "%s: there is no '%.40s' here", s->place, name);
 }
 
 static int settings_of(reader *r, const json *in, const char *place, layer *to) {
     const json *value = NULL;
     char here[PLACE_MAX];
-    spell(here, "%.160s%ssettings", place, *place ? "." : "");
+    document_spell(here, PLACE_MAX, "%.160s%ssettings", place, *place ? "." : "");
     if (!json_member(in, "settings", &value))
         return 0;
     if (json_kind_of(value) != JSON_OBJECT)
-        return refuse(r, "%s: must be an object", here);
+        return document_refuse(&r->says, "%s: must be an object", here);
     return json_each(value, read_setting, &(settings_reader){r, here, to});
 }
 
@@ -369,10 +322,10 @@ static int read_layer(void *context, const char *name, const json *value) {
     layers_reader *l = context;
     layer *to = &l->to->all[l->to->count];
     char here[PLACE_MAX];
-    spell(here, "%s.%.128s", l->what, name);
+    document_spell(here, PLACE_MAX, "%s.%.128s", l->what, name);
     if (*name == '\0' || strlen(name) > NAME_MAX * 4)
-        return refuse(l->r, "%s: is no name", here);
-    int fault = object(l->r, value, here, members, ARRAY_LEN(members));
+        return document_refuse(&l->r->says, "%s: is no name", here);
+    int fault = document_object(&l->r->says, value, here, members, ARRAY_LEN(members));
     if (fault < 0)
         return fault;
     l->to->count++; /* from here on it has to be freed */
@@ -385,7 +338,7 @@ static int layers_of(reader *r, const json *in, const char *what, size_t most, l
     if (!json_member(in, what, &list))
         return 0;
     if (json_kind_of(list) != JSON_OBJECT || json_length(list) > most)
-        return refuse(r, "%s: must be an object of at most %zu", what, most);
+        return document_refuse(&r->says, "%s: must be an object of at most %zu", what, most);
     to->all = calloc(json_length(list) + 1, sizeof *to->all);
     return to->all ? json_each(list, read_layer, &(layers_reader){r, what, to}) : -ENOMEM;
 }
@@ -395,9 +348,9 @@ static int layers_of(reader *r, const json *in, const char *what, size_t most, l
 static int whole(reader *r, const json *document, layer *own) {
     static const char *const members[] = {"v", "rules", "settings", "roles", "people"};
     const json *v = json_get(document, "v");
-    int fault = object(r, document, "", members, ARRAY_LEN(members));
+    int fault = document_object(&r->says, document, "", members, ARRAY_LEN(members));
     if (fault == 0 && (json_kind_of(v) != JSON_INTEGER || json_integer(v) != 1))
-        return refuse(r, "v: must be 1");
+        return document_refuse(&r->says, "v: must be 1");
     if (fault == 0)
         fault = layer_of(r, document, "", own);
     if (fault == 0)
@@ -410,7 +363,7 @@ static int read_shipped(body_rules *r) {
     char why[BODY_WHY_MAX] = "";
     if (json_parse_once(body_rules_shipped(), &shipped) != JSON_OK)
         return -ENOMEM; /* it is our own: nothing else can be wrong with it */
-    return whole(&(reader){r, why}, shipped, &r->shipped);
+    return whole(&(reader){r, {why, sizeof why}}, shipped, &r->shipped);
 }
 
 int body_rules_parse(const json *document, body_rules **ret_rules, char ret_why[BODY_WHY_MAX]) {
@@ -419,9 +372,10 @@ int body_rules_parse(const json *document, body_rules **ret_rules, char ret_why[
         return -ENOMEM;
     int fault = read_shipped(r);
     if (fault == 0 && document)
-        fault = whole(&(reader){r, ret_why}, document, &r->org);
+        fault = whole(&(reader){r, {ret_why, BODY_WHY_MAX}}, document, &r->org);
     if (fault < 0)
         return fault;
+    body_rules_sort(r);
     *ret_rules = r;
     r = NULL;
     return 0;
@@ -432,9 +386,17 @@ int body_rules_default(body_rules **ret_rules) {
     return body_rules_parse(NULL, ret_rules, why);
 }
 
+static void resolved_release(resolved *from) {
+    for (resolved *at = from, *next; at; at = next) {
+        next = at->next;
+        free(at);
+    }
+}
+
 static void layer_release(layer *l) {
     free(l->name);
     free(l->patches);
+    resolved_release(l->resolved);
 }
 
 static void layers_release(layers *l) {
@@ -450,10 +412,7 @@ body_rules *body_rules_free(body_rules *r) {
     layer_release(&r->org);
     layers_release(&r->roles);
     layers_release(&r->people);
-    for (resolved *at = r->resolved, *next; at; at = next) {
-        next = at->next;
-        free(at);
-    }
+    resolved_release(r->resolved);
     for (size_t i = 0; i < r->source_count; i++)
         free(r->sources[i]);
     free(r->sources);

@@ -30,8 +30,11 @@ typedef struct patch {
     rule rule;
 } patch;
 
+typedef struct resolved resolved;
+
 typedef struct layer {
-    char *name; /* of a role or person; owned */
+    char *name;         /* of a role or person; owned */
+    resolved *resolved; /* of a person: for the roles they were seen with; owned */
     patch *patches;
     size_t count;
     unsigned settings_set;
@@ -43,19 +46,18 @@ typedef struct layers {
     size_t count;
 } layers;
 
-typedef struct resolved {
-    struct resolved *next;
-    uint64_t roles;      /* bits */
-    const layer *person; /* NULL: without words of their own */
+struct resolved {
+    resolved *next;
+    uint64_t roles; /* bits */
     body_limits limits;
-} resolved;
+};
 
 struct body_rules {
     char names[BODY_RULES_MAX][BODY_RULE_NAME_MAX];
     size_t name_count;
     layer shipped, org;
-    layers roles, people;
-    resolved *resolved;
+    layers roles, people; /* people by name, for there may be many */
+    resolved *resolved;   /* for whoever has no words of their own; owned */
     char **sources;
     size_t source_count, source_room;
 };
@@ -67,5 +69,6 @@ typedef struct setting_row {
 } setting_row;
 
 const setting_row *body_setting(setting s);
+void body_rules_sort(body_rules *r); /* once it is read: people are found by their names */
 
 #endif

@@ -67,7 +67,9 @@ void body_say(const body *b, const rule *r, const double signals[SIGNALS], findi
         add(&w, "over: ");
     else if (f->kind == FINDING_GROWS)
         add(&w, "worse: ");
-    if (f->kind == FINDING_ENDS && row->keeps) {
+    double value = signals[r->is.of];
+    bool holds = r->is.below ? value < r->is.limit : value > r->is.limit; /* it ended for another reason */
+    if (f->kind == FINDING_ENDS && row->keeps && !holds) {
         add(&w, "%s again", row->name);
         return;
     }

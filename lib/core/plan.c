@@ -3,10 +3,9 @@
 #include "core/plan.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "core/document.h"
 
 #define NAME_MAX_LEN   64
 #define PERSON_MAX_LEN 128
@@ -28,7 +27,7 @@ struct plan {
 
 typedef struct reader {
     plan *p;
-    char *why;
+    complaint says;
 } reader;
 
 static const char *const type_names[] = {"panic", "medical", "security", "fire", "general"};
@@ -75,58 +74,16 @@ static int copy(reader *r, text from, text *ret_copy) {
     return 0;
 }
 
-PRINTF_LIKE(2, 3) static int refuse(reader *r, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(r->why, PLAN_WHY_MAX, format, args);
-    va_end(args);
-    return -EBADMSG;
-}
-
-/* Cut when it is too long: it is for people to read. */
-static void spell(char place[PLACE_MAX], const char *format, ...) PRINTF_LIKE(2, 3);
-static void spell(char place[PLACE_MAX], const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(place, PLACE_MAX, format, args);
-    va_end(args);
-}
-
 static void join(char place[PLACE_MAX], const char *above, const char *name, size_t index) {
-    spell(place, "%s%s%s[%zu]", above, *above ? "." : "", name, index);
+    document_spell(place, PLACE_MAX, "%s%s%s[%zu]", above, *above ? "." : "", name, index);
 }
 
 /* ---- members ---- */
 
-typedef struct known {
-    const char *const *names;
-    size_t count;
-    const char *stranger;
-} known;
-
-static int see_member(void *context, const char *name, const json *value) {
-    known *k = context;
-    (void)value;
-    for (size_t i = 0; i < k->count; i++)
-        if (strcmp(k->names[i], name) == 0)
-            return 0;
-    k->stranger = name;
-    return 1;
-}
-
-static int object(reader *r, const json *value, const char *place, const char *const *names, size_t count) {
-    known k = {names, count, NULL};
-    const char *dot = *place ? ": " : "";
-    if (json_kind_of(value) != JSON_OBJECT)
-        return refuse(r, "%s%smust be an object", place, dot);
-    if (json_each(value, see_member, &k) != 0)
-        return refuse(r, "%s%sthere is no '%.40s' here", place, dot, k.stranger);
-    return 0;
-}
-
 static int array(reader *r, const json *value, const char *place, const char *name, size_t most) {
     if (json_kind_of(value) != JSON_ARRAY || json_length(value) == 0 || json_length(value) > most)
-        return refuse(r, "%s%s%s: must be a list of 1 to %zu", place, *place ? "." : "", name, most);
+        return document_refuse(&r->says, "%s%s%s: must be a list of 1 to %zu", place, *place ? "." : "", name,
+                               most);
     return 0;
 }
 
@@ -136,8 +93,8 @@ static int integer(reader *r, const json *in, const char *place, const char *nam
     if (!json_member(in, name, &value))
         return 0;
     if (json_kind_of(value) != JSON_INTEGER || json_integer(value) < least || json_integer(value) > most)
-        return refuse(r, "%s.%s: must be an integer from %lld to %lld", place, name, (long long)least,
-                      (long long)most);
+        return document_refuse(&r->says, "%s.%s: must be an integer from %lld to %lld", place, name,
+                               (long long)least, (long long)most);
     *ret_value = json_integer(value);
     return 0;
 }
@@ -146,10 +103,7 @@ static int boolean(reader *r, const json *in, const char *place, const char *nam
     const json *value = NULL;
     if (!json_member(in, name, &value))
         return 0;
-    if (json_kind_of(value) != JSON_BOOL)
-        return refuse(r, "%s.%s: must be true or false", place, name);
-    *ret_value = json_boolean(value);
-    return 0;
+    return document_truth(&r->says, value, place, name, ret_value);
 }
 
 static bool among(unsigned char c, const char *others) {
@@ -218,7 +172,8 @@ static int words(reader *r, const json *in, const char *place, const char *name,
     for (size_t i = 0; fault == 0 && i < json_length(list); i++) {
         unsigned one = bit(json_string(json_at(list, i)));
         if (one == 0 || (bits & one))
-            return refuse(r, "%s.%s[%zu]: %s", place, name, i, one ? "is there twice" : "no such word");
+            return document_refuse(&r->says, "%s.%s[%zu]: %s", place, name, i,
+                                   one ? "is there twice" : "no such word");
         bits |= one;
     }
     *ret_bits = bits;
@@ -234,32 +189,33 @@ static int named_target(reader *r, const json *value, const char *place, plan_ta
     text name = json_string(value);
     bool good = to->kind == PLAN_PERSON ? name.ptr && is_person(name) : is_name(name, to->kind == PLAN_ROLE);
     if (!good)
-        return refuse(r, "%s.%s: is no name", place, target_words[to->kind]);
+        return document_refuse(&r->says, "%s.%s: is no name", place, target_words[to->kind]);
     if (to->kind == PLAN_WEBHOOK && !plan_webhook(r->p, name))
-        return refuse(r, "%s.webhook: there is no webhook '%.64s'", place, name.ptr);
+        return document_refuse(&r->says, "%s.webhook: there is no webhook '%.64s'", place, name.ptr);
     return copy(r, name, &to->name);
 }
 
 static int target(reader *r, const json *from, const char *place, plan_target *to) {
     const json *value = NULL;
-    int fault = object(r, from, place, target_members, ARRAY_LEN(target_members));
+    int fault = document_object(&r->says, from, place, target_members, ARRAY_LEN(target_members));
     for (plan_target_kind kind = PLAN_PERSON; fault == 0 && kind <= PLAN_WEBHOOK; kind++) {
         if (!json_member(from, target_words[kind], &value))
             continue;
         if (to->kind != PLAN_NOBODY)
-            return refuse(r, "%s: is either a %s or a %s", place, target_words[to->kind], target_words[kind]);
+            return document_refuse(&r->says, "%s: is either a %s or a %s", place, target_words[to->kind],
+                                   target_words[kind]);
         to->kind = kind;
         if (kind == PLAN_NEAREST)
             fault = integer(r, from, place, "nearest", 1, 20, &to->count);
         else if (kind == PLAN_FAMILY && !json_boolean(value))
-            fault = refuse(r, "%s.family: is true, or not there", place);
+            fault = document_refuse(&r->says, "%s.family: is true, or not there", place);
         else if (kind != PLAN_FAMILY)
             fault = named_target(r, value, place, to);
     }
     if (fault == 0 && to->kind == PLAN_NOBODY)
-        return refuse(r, "%s: names nobody", place);
+        return document_refuse(&r->says, "%s: names nobody", place);
     if (fault == 0 && to->kind != PLAN_NEAREST && json_member(from, "within", &value))
-        return refuse(r, "%s.within: goes with 'nearest' alone", place);
+        return document_refuse(&r->says, "%s.within: goes with 'nearest' alone", place);
     return fault < 0 ? fault : integer(r, from, place, "within", 10, 1000000, &to->metres);
 }
 
@@ -310,16 +266,16 @@ static int answer(reader *r, const json *in, const char *place, plan_level *to) 
     to->everyone = text_equal(json_string(value), TEXT("everyone"));
     return to->everyone || text_equal(json_string(value), TEXT("anyone"))
                ? 0
-               : refuse(r, "%s.answer: is 'anyone' or 'everyone'", place);
+               : document_refuse(&r->says, "%s.answer: is 'anyone' or 'everyone'", place);
 }
 
 static int level(reader *r, const json *from, const char *place, plan_level *to) {
     int64_t after_s = -1, gap_s = 60;
-    int fault = object(r, from, place, level_members, ARRAY_LEN(level_members));
+    int fault = document_object(&r->says, from, place, level_members, ARRAY_LEN(level_members));
     if (fault == 0)
         fault = integer(r, from, place, "after", 0, WEEK_S, &after_s);
     if (fault == 0 && after_s < 0)
-        return refuse(r, "%s.after: is missing", place);
+        return document_refuse(&r->says, "%s.after: is missing", place);
     if (fault == 0)
         fault = integer(r, from, place, "gap", 0, 3600, &gap_s);
     if (fault == 0)
@@ -329,7 +285,7 @@ static int level(reader *r, const json *from, const char *place, plan_level *to)
     if (fault == 0)
         fault = targets(r, from, place, "targets", &to->targets, &to->target_count);
     if (fault == 0 && to->target_count == 0)
-        return refuse(r, "%s.targets: is missing", place);
+        return document_refuse(&r->says, "%s.targets: is missing", place);
     to->after_ms = after_s * 1000;
     to->gap_ms = gap_s * 1000;
     return fault;
@@ -349,7 +305,7 @@ static int levels(reader *r, const json *in, const char *place, policy *to) {
         join(here, place, "levels", i);
         fault = level(r, json_at(list, i), here, &to->levels[i]);
         if (fault == 0 && i > 0 && to->levels[i].after_ms <= to->levels[i - 1].after_ms)
-            return refuse(r, "%s.after: must be more than that of the level before", here);
+            return document_refuse(&r->says, "%s.after: must be more than that of the level before", here);
     }
     return fault;
 }
@@ -365,8 +321,8 @@ static int when(reader *r, const json *in, const char *place, policy *to) {
     const json *value = NULL;
     if (!json_member(in, "when", &value))
         return 0;
-    spell(here, "%s.when", place);
-    int fault = object(r, value, here, members, ARRAY_LEN(members));
+    document_spell(here, PLACE_MAX, "%s.when", place);
+    int fault = document_object(&r->says, value, here, members, ARRAY_LEN(members));
     if (fault == 0)
         fault = words(r, value, here, "types", plan_type, &to->types);
     return fault < 0 ? fault : words(r, value, here, "priorities", plan_priority, &to->priorities);
@@ -388,11 +344,11 @@ static int times(reader *r, const json *from, const char *place, policy *to) {
 
 static int read_policy(reader *r, const json *from, const char *place, policy *to) {
     text name = json_get_string(from, "name");
-    int fault = object(r, from, place, policy_members, ARRAY_LEN(policy_members));
+    int fault = document_object(&r->says, from, place, policy_members, ARRAY_LEN(policy_members));
     if (fault == 0 && !is_name(name, false))
-        return refuse(r, "%s.name: is missing, or no name", place);
+        return document_refuse(&r->says, "%s.name: is missing, or no name", place);
     if (fault == 0 && plan_named(r->p, name))
-        return refuse(r, "%s.name: there are two called '%.64s'", place, name.ptr);
+        return document_refuse(&r->says, "%s.name: there are two called '%.64s'", place, name.ptr);
     if (fault == 0)
         fault = when(r, from, place, to);
     if (fault == 0)
@@ -422,9 +378,10 @@ static int policies(reader *r, const json *body) {
             return fault;
         bool fits_all = to->types == 0 && to->priorities == 0;
         if (i + 1 == count && !fits_all)
-            return refuse(r, "%s.when: the last policy must fit every incident", here);
+            return document_refuse(&r->says, "%s.when: the last policy must fit every incident", here);
         if (i + 1 < count && fits_all)
-            return refuse(r, "%s: fits every incident, so those behind it are never used", here);
+            return document_refuse(&r->says, "%s: fits every incident, so those behind it are never used",
+                                   here);
         r->p->policy_count++;
     }
     return 0;
@@ -437,9 +394,9 @@ static int read_webhook(void *context, const char *name, const json *value) {
     webhook *to = &r->p->webhooks[r->p->webhook_count];
     text url = json_string(value);
     if (!is_name(text_of(name), false))
-        return refuse(r, "webhooks: '%.64s' is no name", name);
+        return document_refuse(&r->says, "webhooks: '%.64s' is no name", name);
     if (!url.ptr || !is_url(url))
-        return refuse(r, "webhooks.%s: must be an http or https URL", name);
+        return document_refuse(&r->says, "webhooks.%s: must be an http or https URL", name);
     int fault = copy(r, text_of(name), &to->name);
     if (fault == 0)
         fault = copy(r, url, &to->url);
@@ -453,7 +410,7 @@ static int webhooks(reader *r, const json *body) {
     if (!json_member(body, "webhooks", &list))
         return 0;
     if (json_kind_of(list) != JSON_OBJECT || json_length(list) > WEBHOOKS_MAX)
-        return refuse(r, "webhooks: must be an object of at most %d", WEBHOOKS_MAX);
+        return document_refuse(&r->says, "webhooks: must be an object of at most %d", WEBHOOKS_MAX);
     r->p->webhooks = keep(r, calloc(json_length(list) + 1, sizeof *r->p->webhooks));
     return r->p->webhooks ? json_each(list, read_webhook, r) : -ENOMEM;
 }
@@ -463,9 +420,9 @@ static int webhooks(reader *r, const json *body) {
 static int whole(reader *r, const json *body) {
     static const char *const members[] = {"v", "policies", "webhooks", "trouble"};
     const json *v = json_get(body, "v");
-    int fault = object(r, body, "", members, ARRAY_LEN(members));
+    int fault = document_object(&r->says, body, "", members, ARRAY_LEN(members));
     if (fault == 0 && (json_kind_of(v) != JSON_INTEGER || json_integer(v) != 1))
-        return refuse(r, "v: must be 1");
+        return document_refuse(&r->says, "v: must be 1");
     if (fault == 0)
         fault = webhooks(r, body);
     if (fault == 0)
@@ -474,7 +431,7 @@ static int whole(reader *r, const json *body) {
 }
 
 int plan_parse(const json *body, plan **ret_plan, char ret_why[PLAN_WHY_MAX]) {
-    reader r = {calloc(1, sizeof(plan)), ret_why};
+    reader r = {calloc(1, sizeof(plan)), {ret_why, PLAN_WHY_MAX}};
     if (!r.p)
         return -ENOMEM;
     int fault = whole(&r, body);

@@ -11,12 +11,12 @@
 #include "people/judge.h"
 
 #include "base/conf.h"
-#include "histogram.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define BEGINS     INT64_C(1795000000000000)
 #define MISSED_MAX 12 /* named of those not found */
@@ -157,6 +157,14 @@ static void judge_many(const char *which, const body_limits *limits, int64_t fir
 
 #define CROWD 1000
 
+/* Of the processor: others may be busy beside us. */
+static int64_t worked_ns(void) {
+    struct timespec t;
+    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t) < 0)
+        die("there is no clock of the processor");
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 static void cost(const body_limits *limits, int64_t count) {
     static reading recorded[3600];
     static double speeds[ARRAY_LEN(recorded)];
@@ -182,7 +190,7 @@ static void cost(const body_limits *limits, int64_t count) {
     for (size_t i = 0; i < CROWD; i++)
         if (body_new(&bodies[i]) < 0)
             die("out of memory");
-    int64_t begun = clock_ns();
+    int64_t begun = worked_ns();
     for (int64_t i = 0; i < count; i++) { /* all of them each second: none is in the processor's cache */
         finding f[BODY_FINDINGS_MAX];
         body_trust trust;
@@ -190,16 +198,16 @@ static void cost(const body_limits *limits, int64_t count) {
         found += (int64_t)body_take(bodies[i % CROWD], limits, &recorded[second], speeds[second],
                                     recorded[second].at, f, &trust);
     }
-    int64_t ours = clock_ns() - begun;
+    int64_t ours = worked_ns() - begun;
     int64_t since[CROWD] = {0};
-    begun = clock_ns();
+    begun = worked_ns();
     for (int64_t i = 0; i < count; i++) { /* three comparisons and a clock */
         const reading *r = &recorded[(size_t)(i / CROWD) % have];
         bool broken = r->value[VITAL_HR] < 40 || r->value[VITAL_HR] > 130 || r->value[VITAL_SPO2] < 90;
         since[i % CROWD] = broken ? since[i % CROWD] ? since[i % CROWD] : r->at : 0;
         plain += broken && r->at - since[i % CROWD] >= 10 * INSTANT_SECOND;
     }
-    int64_t fixed = clock_ns() - begun;
+    int64_t fixed = worked_ns() - begun;
     printf("{\"readings\":%" PRId64
            ",\"ours_ns\":%.1f,\"fixed_ns\":%.1f,\"body_bytes\":%zu,\"said\":[%" PRId64 ",%" PRId64 "]}\n",
            count, (double)ours / (double)count, (double)fixed / (double)count, body_size(), found, plain);

@@ -129,6 +129,16 @@ def test_one_that_goes_by_its_name_must_be_paired_or_trusted_and_the_only_one(si
         assert not bluez.state(OTHER)["calls"]
 
 
+def test_any_number_of_strangers_of_its_name_keep_out_none_that_is_trusted_or_addressed(site, bluez):
+    for i in range(100):
+        bluez.device(f"C0:FF:EE:01:00:{i:02X}", name="H10", known=True)
+    bluez.device(name="H10", known=True, trusted=True).device(OTHER, name="T5", known=True).start()
+    by_name = strap(options={"address": None, "name": "H10"})
+    with gateway_of(site, bluez, "crowded", by_name, strap("other", "bob", OTHER)) as gateway:
+        wait_state(gateway, "open")
+        wait_state(gateway, "open", "other")
+
+
 def test_one_that_must_be_paired_waits_for_it(site, bluez):
     bluez.device().start()
     with gateway_of(site, bluez, "paired", strap(options={"paired": True})) as gateway:
@@ -198,7 +208,7 @@ def test_a_device_that_goes_out_of_reach_or_breaks_off_is_connected_again(site, 
 
 
 def test_a_paired_device_that_breaks_off_is_listened_to_anew_and_what_it_said_before_is_not_read(site, bluez):
-    bluez.device(known=True, paired=True).start()
+    bluez.device(known=True, paired=True, echo=True).start()
     with gateway_of(site, bluez, "bonded", strap()) as gateway, dispatch(site, "vitals") as dan:
         wait_state(gateway, "open")
         beat(bluez, 73)

@@ -2,6 +2,7 @@
 wrong hands, a console, a gateway of another organisation, a wearable that lies."""
 import json
 import time
+import urllib.request
 
 import psycopg2
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from support import messages as m
 from support.bodies import Desk, Wearer, on_shelf
 from support.site import wait_until
+from support.wire import PUBACK
 
 QUICK = {"vitals__answer_within": "3s", "vitals__remind": "1s", "vitals__quiet": "1h"}
 
@@ -50,7 +52,7 @@ def everything(phone, who):
 def synced(site, person):
     """Incidents that somebody is told of who was away."""
     rows = site.rows("SELECT entry::jsonb FROM mayday.sync_entries('acme', %s, NULL, 1000) WHERE entry IS NOT NULL", [person])
-    return [e for (e,) in rows if "/alert/" in json.dumps(e)]
+    return [e for (e,) in rows if "/alert/" in json.dumps(e) or "gone" in e]
 
 
 @pytest.mark.parametrize("roles", [("member",), ("member", "dispatcher")], ids=["member", "who dispatches"])
@@ -83,6 +85,13 @@ def test_help_that_was_called_under_duress_shows_nothing_on_the_phone_it_was_cal
     assert alert not in everything(late, eva.person), "nor with another session"
     site.rows("SELECT mayday.feed_settle(100000)")
     assert not [e for e in synced(site, eva.person) if alert in json.dumps(e)], "nor by asking what was missed"
+    # nor when it ends
+    assert desk.console.publish(m.topic("alert", alert, "action"), m.dump(m.message(action="resolve", reason="found"))) == 0
+    site.wait_rows("SELECT status FROM mayday.alert WHERE id = %s", [("resolved",)], [alert])
+    site.rows("SELECT mayday.retire_incidents('0 s')")
+    wait_until(lambda: alert not in str(site.rows("SELECT id FROM mayday.membership WHERE until IS NULL AND person <> %s", [eva.person])), "it is over")
+    site.rows("SELECT mayday.feed_settle(100000)")
+    assert not [e for e in synced(site, eva.person) if alert in json.dumps(e)] and alert not in everything(late, eva.person)
     # and their own alarm is one of its own, which they see
     own = m.uuid7()
     assert eva.phone.publish(m.topic("alert", own, "raise"), m.dump(m.raise_())) == 0
@@ -188,6 +197,14 @@ def test_every_function_with_the_owners_rights_pins_its_search_path(site):
     assert loose == []
 
 
+def test_what_is_usual_for_somebody_is_forgotten_with_what_it_was_made_of(database):
+    database.sql("INSERT INTO mayday.body (org, person, body, at) VALUES ('brief', 'old', '{}', now() - interval '9 days'), "
+                 "('brief', 'new', '{}', now() - interval '7 days'), ('long', 'old', '{}', now() - interval '900 days')")
+    database.sql("SELECT mayday.set_retention('brief', 1, 7)")
+    database.sql("SELECT mayday.tidy(1000)", user="mayday_gateway")
+    assert database.sql("SELECT org, person FROM mayday.body WHERE org IN ('brief', 'long') ORDER BY 1, 2") == [("brief", "new"), ("long", "old")]
+
+
 def test_nobody_but_its_roles_may_do_anything(site):
     assert site.rows("""SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronamespace = 'mayday'::regnamespace
                         AND has_function_privilege('public', p.oid, 'EXECUTE')""") == []
@@ -223,3 +240,71 @@ def test_what_a_body_says_is_read_by_those_who_must(site, database, role):
                           'zone', 'zone_presence', 'retention', 'vigil_lease')
         AND has_table_privilege(%s, c.oid, 'UPDATE, DELETE, TRUNCATE')""", [role])
     assert written == [], "changed through functions alone"
+
+
+# ---- what one may use up
+
+
+def figure(gateway, name):
+    with urllib.request.urlopen(f"http://127.0.0.1:{gateway.http_port}/metrics", timeout=20) as answer:
+        return sum(float(line.split()[-1]) for line in answer.read().decode().splitlines() if line.startswith(name + " "))
+
+
+def test_people_that_another_organisation_invents_keep_nobody_from_being_watched(site, desk):
+    with site.gateway("gw-two", **QUICK, gateway__organisations="acme rival") as both, \
+            site.client("gw-rival", ["gateway"], org="rival", client_id="gw-rival:2") as rival:
+        site.wait_rows("SELECT gateway FROM mayday.vigil_lease WHERE org = 'rival'", [("gw-two",)])
+        for start in range(0, 20400, 200):
+            sent = [rival.send_publish(m.topic("user", f"p{n}", "vitals", "rival"), m.dump(m.message(hr=60 + n % 30)), qos=1)
+                    for n in range(start, start + 200)]
+            for _ in sent:
+                rival.take(PUBACK, 60)
+        wait_until(lambda: figure(both, "mayday_gateway_vitals_people") >= 20000, "there is room for nobody else", 120)
+        jack = somebody(site, "jack")
+        jack.rests()
+        jack.worries()
+        jack.answers(jack.asked(60))
+        jack.close()
+
+
+# ---- who learns how somebody is, and where
+
+NOSY = [("acme", role) for role in ("member", "officer", "responder", "family", "device", "admin")] + [
+    ("rival", role) for role in ("dispatcher", "supervisor", "gateway", "admin")]
+
+
+def test_how_somebody_is_and_where_reaches_dispatch_and_nobody_else(site, gateway, desk):
+    """Whatever they subscribe to, and also when they ask for what they missed."""
+    filters = [f"mayday/v1/acme/{f}" for f in ("#", "user/#", "user/+/vitals", "user/+/location", "user/+/vital_alert", "user/+/timer", "user/+/reply",
+                                               "user/+/check", "user/+/presence", "alert/#", "alert/+/raise", "alert/+/state", "zone/#", "gateway/#")]
+    nosy = {}
+    for org, role in NOSY:
+        nosy[org, role] = site.client(f"nosy-{role}", [role], org=org, client_id=f"nosy-{role}:{org}")
+        nosy[org, role].subscribe("#", *filters)
+    kim = somebody(site, "kim")
+    kim.rests()
+    kim.worries()
+    assert kim.phone.publish(m.topic("user", kim.person, "location"), m.dump(m.location())) == 0
+    assert kim.phone.publish(m.topic("user", kim.person, "timer"), m.dump(m.message(minutes=60))) == 0
+    desk.sees(kim.person, response="ask")
+    alert, said = desk.raised(kim.person)
+    assert said["readings"]["hr"] > 100 and said["location"], "dispatch and whoever is sent see how and where"
+    site.wait_rows("SELECT count(*) FROM mayday.alert WHERE id = %s", [(1,)], [alert])
+    for who, client in nosy.items():
+        seen = set()
+        while not client.receives_nothing():
+            seen.add(client.receive().topic)
+        of_kim = {t for t in seen if kim.person in t or alert in t}
+        assert not of_kim, f"{who}: {of_kim}"
+        client.close()
+    site.rows("SELECT mayday.feed_settle(100000)")
+    for org, role in NOSY:
+        got = site.rows("SELECT entry FROM mayday.sync_entries(%s, %s, NULL, 1000) WHERE entry IS NOT NULL", [org, f"nosy-{role}"])
+        assert kim.person not in str(got) and alert not in str(got), (org, role)
+    own = str(site.rows("SELECT entry FROM mayday.sync_entries('acme', %s, NULL, 1000) WHERE entry IS NOT NULL", [kim.person]))
+    assert "vital_alert" not in own, "what is found is for those who watch"
+    console = str(site.rows("SELECT entry FROM mayday.sync_entries('acme', 'dora', NULL, 100000) WHERE entry IS NOT NULL"))
+    assert f"{kim.person}/vital_alert" in console
+    everything_said = gateway.log() + site.log()
+    assert '"hr"' not in everything_said and f"{said['readings']['hr']:g}/min" not in everything_said and "marigold" not in everything_said
+    kim.close()

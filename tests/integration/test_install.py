@@ -64,7 +64,8 @@ def test_the_package_holds_everything_once(root):
         "usr/lib/systemd/system/mosquitto.service.d/mayday.conf", "usr/lib/systemd/system/mayday-prune.service",
         "usr/lib/systemd/system/mayday-prune.timer", "usr/share/man/man1/mayday.1.gz",
         "usr/share/man/man5/mayday.conf.5.gz", "usr/share/man/man8/mosquitto_mayday.8.gz",
-        "usr/share/bash-completion/completions/mayday", "usr/share/doc/mosquitto-mayday/operations.md", "usr/share/doc/mosquitto-mayday/escalation.md"}
+        "usr/share/bash-completion/completions/mayday", "usr/share/mayday/sensors.json"}
+    expected |= {f"usr/share/doc/mosquitto-mayday/{p.name}" for p in (REPO / "docs").glob("*.md") if p.stem not in ("benchmarks", "tour")}
     expected |= {f"usr/share/mayday/{p.relative_to(REPO)}" for p in (REPO / "schemas").rglob("*.json")}
     expected |= {f"usr/share/mayday/plans/{p.name}" for p in (REPO / "examples" / "plans").glob("*.json")}
     expected |= {f"usr/share/mayday/sql/{p.name}" for p in (REPO / "sql").glob("*.sql")}
@@ -190,6 +191,19 @@ def test_systemd_understands_the_units_with_debians_own(root, tmp_path):
                            units / "mayday-prune.service", units / "mayday-prune.timer"],
                           capture_output=True, text=True, env=dict(os.environ, SYSTEMD_UNIT_PATH=f"{units}:"))
     assert done.returncode == 0 and done.stderr == "", done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze here")
+def test_the_gateways_house_is_as_small_as_its_sensors_allow(root):
+    """Serial lines, BlueZ and gpsd can be reached, and as little else as there was when this was written."""
+    unit = root / "usr/lib/systemd/system/mayday-gateway.service"
+    done = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--threshold=23", unit], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    lines = unit.read_text().splitlines()
+    assert [line for line in lines if line.startswith("Device")] == ["DevicePolicy=closed", *(
+        f"DeviceAllow=char-{kind} rw" for kind in ("ttyUSB", "ttyACM", "ttyS", "ttyAMA", "rfcomm"))]
+    assert {"LimitCORE=0", "UMask=0077", "CapabilityBoundingSet=", "SupplementaryGroups=dialout"} <= set(lines)
+    assert "m mayday-gateway bluetooth" in (root / "usr/lib/sysusers.d/mayday.conf").read_text()
 
 
 def test_the_manual_holds_every_command_with_its_whole_help(mayday):

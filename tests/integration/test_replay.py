@@ -75,6 +75,7 @@ def test_a_recording_arrives_whole(site, tmp_path, format):
     wait_whole(site, format, 100, hearts)
     check_values(site, format, samples, with_hr=hearts > 0)
     assert {r[3] for r in stored_readings(site, format)} <= {"strap"}
+    assert site.rows("SELECT DISTINCT source FROM mayday.location WHERE person = %s", (format,)) == [("replay",)], "nobody takes it for what happens now"
 
 
 def test_at_the_speed_of_life_it_happens_now(site, tmp_path):

@@ -231,6 +231,17 @@ def test_a_recording_is_played_as_if_it_happened_now(site, tmp_path):
         assert places[0]["lat"] < places[-1]["lat"]
 
 
+def test_a_recording_that_would_fill_the_memory_is_not_played(site, tmp_path):
+    track = tmp_path / "years.csv"
+    with track.open("w") as f:
+        f.write("time,hr\n")
+        f.writelines(f"{1_700_000_000 + i},{60 + i % 90}\n" for i in range((1 << 20) + 1))
+    sensor = {"name": "years", "kind": "replay", "person": "ann", "options": {"file": str(track)}}
+    with edge(site, "years", sensor) as gateway:
+        wait_until(lambda: "too long" in sensor_of(gateway, "years").get("why", ""), "it is refused")
+        assert sensor_of(gateway, "years")["state"] == "closed"
+
+
 def test_what_was_sensed_while_the_broker_was_away_arrives_in_order_with_its_own_time_though_the_gateway_was_killed(own_site, tmp_path):
     site = own_site()
     hours_ago = time.time() - 12 * 3600

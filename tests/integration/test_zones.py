@@ -55,7 +55,8 @@ def test_every_shape_has_an_area(database, shape):
 
 def test_who_may_do_what_with_zones(database):
     for user, forbidden in [("mayday_plugin", "SELECT * FROM mayday.zone"), ("mayday_console", "SELECT mayday.put_zone('a', '{}')"),
-                            ("mayday_console", "SELECT mayday.save_presence('a', '[]')"),
+                            ("mayday_console", "SELECT mayday.save_presence('a', '[]')"), ("mayday_console", "SELECT mayday.zone_people('a')"),
+                            ("mayday_plugin", "SELECT mayday.zone_people('a')"), ("mayday_plugin", "SELECT * FROM mayday.zone_questions('a')"),
                             ("mayday_gateway", "DELETE FROM mayday.zone"), ("mayday_gateway", "UPDATE mayday.zone_presence SET zone = ''")]:
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             database.sql(forbidden, user=user)

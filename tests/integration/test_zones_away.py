@@ -137,7 +137,7 @@ def test_silence_is_an_alarm_also_without_the_database_and_it_is_one(mortal, tmp
             silent, fine, needy = [asked(field, who) for who in ("joe", "kay", "lea")]
 
             def answers(who, check, answer):
-                assert field.person(who).publish(m.topic("user", who, "reply", "silence"), m.dump(m.message(check=check["id"], answer=answer))) == 0
+                assert field.person(who).publish(m.topic("user", who, "reply", "silence"), m.dump(m.message(check=check["id"], answer=answer, text="é" * 3000))) == 0
             answers("kay", fine, "ok")
             answers("lea", needy, "help")
             raised = {}
@@ -216,6 +216,30 @@ def test_another_gateway_stands_in_for_one_that_dies_without_the_database(mortal
             first.stop()
             if second:
                 second.stop()
+        field.close()
+
+
+def test_who_gave_the_zones_back_for_want_of_a_broker_watches_them_when_it_is_back_and_the_database_is_not(mortal, tmp_path):
+    with Site(tmp_path / "site", mortal) as site:
+        field = Field(site, "deaf")
+        field.put(circle())
+        with field.gateway() as gateway:
+            field.watched(gateway)
+            field.close()
+            site.stop()
+            site.rows("SELECT 1")
+            wait_until(lambda: site.rows("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = "
+                                         "(hashtext('mayday.fences')::bigint & 4294967295)::oid") == [(0,)], "it gave them back")
+            mortal.stop("immediate")
+            wait_until(lambda: AWAY in gateway.log(), "it knows")
+            site.start()
+            field = Field(site, "deaf")
+            wait_until(lambda: "knows of nobody inside" in gateway.log(), "it stands in", timeout=60)
+            field.walks("ann", 0)
+            assert field.hears() == ("yard", "ann", "entered")
+            mortal.start()
+            field.wait_inside(("yard", "ann"))
+            field.wait_events(("ann", "entered"))
         field.close()
 
 

@@ -109,7 +109,7 @@ class Bluez:
     def device(self, address=STRAP, name="H10", characteristics=(HEART, BATTERY), **more):
         """One that advertises; `known`: BlueZ knows it already; `paired`, `trusted`, `blocked`; `connected`: somebody did that before;
         `battery`: what is read there; `percentage`: what BlueZ says of it; `late`: its characteristics are objects so many ms after BlueZ
-        said that it knows them."""
+        said that it knows them; `echo`: what it said long ago is said once more when somebody wants to listen."""
         self.devices[address] = {"name": name, "characteristics": list(characteristics), **more}
         if self.process:
             self._tell("Tell", "ss", address, json.dumps(self.devices[address]))

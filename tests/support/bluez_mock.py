@@ -205,6 +205,8 @@ def StartNotify(self, done, failed, sender=None):
         return
     p.listeners[self.path].add(sender)
     change(self.path, CHARACTERISTIC_IFACE, Notifying=dbus.Boolean(True))
+    if p.told.get("echo"):
+        change(self.path, CHARACTERISTIC_IFACE, Value=self.props[CHARACTERISTIC_IFACE]["Value"])
     done()
 
 

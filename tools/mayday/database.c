@@ -42,7 +42,11 @@ int database_ask(const command *c, pg *db, const char *sql, size_t count, const 
     if (strcmp(state, "3F000") == 0 || strcmp(state, "42P01") == 0 || strcmp(state, "42703") == 0 ||
         strcmp(state, "42883") == 0)
         return command_fail(c, EXIT_REFUSED, "%s: run 'mayday migrate'", pg_why(db));
-    return command_fail(c, EXIT_REFUSED, "%s", pg_why(db));
+    /* a value that makes no sense, such as a time: its code tells nobody anything */
+    size_t code = strncmp(state, "22", 2) == 0 && strncmp(pg_why(db), state, strlen(state)) == 0
+                      ? strlen("22007: ")
+                      : 0;
+    return command_fail(c, EXIT_REFUSED, "%s", pg_why(db) + code);
 }
 
 static size_t width_of(const char *cell) {

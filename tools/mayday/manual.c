@@ -111,13 +111,14 @@ static void range_words(const conf_row *row, buf *to) {
 static void settings_page(buf *to) {
     title("mayday.conf", "5", "the configuration of Mayday", to);
     buf_add_text(to, TEXT(".SH DESCRIPTION\n"));
-    roff("Read by the plugin (plugin_opt_config in Mosquitto's configuration) and by mayday(1). Sections "
-         "stand in "
+    roff("Read by the plugin (plugin_opt_config in Mosquitto's configuration), by mayday-gateway(8) and by "
+         "mayday(1). Sections stand in "
          "brackets, keys are written 'key = value', a '#' or ';' at the start of a line makes it a comment. "
          "Every key "
          "has a default. A key or section that is not listed here, a key set twice or a value out of range "
          "refuses "
-         "the whole file, with file and line. The file is read when the broker starts; the key set and the "
+         "the whole file, with file and line. The file is read when the broker or the gateway starts; the "
+         "key set and the "
          "policy "
          "that it names are watched and taken up when they change.",
          to);

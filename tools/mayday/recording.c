@@ -54,7 +54,7 @@ static void put_fix(payload *to, const fix *f, double battery) {
     put(to, "altitude", f->altitude, 1);
     put(to, "speed", f->speed, 3);
     put(to, "heading", f->heading >= 359.95 ? 0.0 : f->heading, 1); /* 360.0 is no heading */
-    payload_text(to, "source", "gps");
+    payload_text(to, "source", "replay"); /* nobody is to take it for what happens now */
     put(to, "battery", battery, 0);
 }
 

@@ -306,7 +306,7 @@ static int print_json(const replay *r) {
     bool good = out && json_put(out, "format", json_new_string(text_of(r->what.format))) == 0;
     for (size_t i = 0; good && i < ARRAY_LEN(counts); i++)
         good = json_put(out, counts[i].name, json_new_integer((int64_t)counts[i].value)) == 0;
-    if (good && *r->first_refusal)
+    if (good && r->refused && *r->first_refusal)
         good = json_put(out, "first_refusal", json_new_string(text_of(r->first_refusal))) == 0;
     if (!good)
         return command_fail(self, EXIT_REFUSED, "out of memory");
@@ -318,7 +318,7 @@ static int print_json(const replay *r) {
 static void print_words(const replay *r, double seconds) {
     printf("done: %zu of %zu acknowledged (%zu positions, %zu readings), %zu refused, in %.1f s\n", r->done,
            r->what.count, r->what.fixes, r->what.readings, r->refused, seconds);
-    if (*r->first_refusal)
+    if (r->refused && *r->first_refusal)
         printf("      refused because: %s\n", r->first_refusal);
 }
 
@@ -465,6 +465,9 @@ const command command_replay = {
         "  --quiet            no progress on stderr\n"
         "  --json             print what came of it as one line of JSON\n"
         "\n" LINK_BROKER_HELP "\n" LINK_WHO_HELP "\n"
+        "Mayday takes it as it takes all else: rules, zones and alarms are the real ones. Try it with a person and an\n"
+        "organisation for that. Positions say that their source is `replay`, readings what --sensor says.\n"
+        "\n"
         "What is not acknowledged when the connection ends is sent again. Where the broker limits how much "
         "one\n"
         "person may send, the replay becomes slower until nothing is refused.\n"

@@ -70,9 +70,9 @@ static int show_values(pg *db, const char *const *params, const vitals_options *
 static int show_findings(pg *db, const char *const *params, const vitals_options *o) {
     static const char sql[] =
         "SELECT to_char(v.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), v.rule, v.kind,"
-        " CASE WHEN v.response = 'raise' OR w.alarmed_at IS NOT NULL THEN 'alarm' WHEN w.answer IS NOT NULL"
-        " THEN 'answered ' || w.answer WHEN v.check_id IS NOT NULL AND v.response = 'ask' THEN 'asked' ELSE "
-        "'noted' END,"
+        " CASE WHEN v.response = 'raise' THEN 'alarm at once' WHEN v.response = 'note' THEN 'noted'"
+        "  WHEN w.answer IS NOT NULL THEN 'asked, answered ' || w.answer"
+        "  WHEN w.alarmed_at IS NOT NULL THEN 'asked, no answer: alarm' ELSE 'asked' END,"
         " v.words, jsonb_strip_nulls(jsonb_build_object('finding', v.id, 'at', mayday.spell(v.at), 'rule', "
         "v.rule,"
         "  'kind', v.kind, 'response', v.response, 'words', v.words, 'readings', v.readings, 'check', "

@@ -183,6 +183,9 @@ int rules_test(const vitals_options *o, const settings *conf, const char *org, c
         return command_fail(self, EXIT_REFUSED, "out of memory");
     t.body = b;
     code = o->recording ? try_recording(&t, o->recording) : try_person(&t, db, o, org);
+    if (code == EXIT_DONE && t.taken == 0)
+        return command_fail(self, EXIT_REFUSED, "%s: no readings to try the rules on",
+                            o->recording ? o->recording : o->person);
     if (code == EXIT_DONE && !o->json)
         printf("%llu readings, %llu of them not believed: %llu findings\n", (unsigned long long)t.taken,
                (unsigned long long)t.doubted, (unsigned long long)t.found);

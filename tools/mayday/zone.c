@@ -127,7 +127,8 @@ static int put(const zone_options *o, char **words) {
     const char *params[] = {words[1], spelled.ptr};
     code = ask(o, sql, 2, params, &rows);
     if (code == EXIT_DONE)
-        printf("%s zones for %s, %s of them changed\n", pg_value(rows, 0, 0), words[1], pg_value(rows, 0, 1));
+        printf("%s zone%s for %s, %s of them changed\n", pg_value(rows, 0, 0),
+               strcmp(pg_value(rows, 0, 0), "1") == 0 ? "" : "s", words[1], pg_value(rows, 0, 1));
     return code;
 }
 

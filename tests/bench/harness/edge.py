@@ -6,6 +6,7 @@ import pathlib
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 
 from .lab import ORG
@@ -37,8 +38,19 @@ def configure(folder, made, **more):
 
 
 def health(address):
-    with urllib.request.urlopen(f"http://{address}/health", timeout=10) as answer:
+    try:
+        with urllib.request.urlopen(f"http://{address}/health", timeout=10) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as answer:  # something is away yet
         return json.load(answer)
+
+
+def are_open(address):
+    """Every sensor is; False also while the gateway does not answer yet."""
+    try:
+        return all(s["state"] == "open" for s in health(address)["sensors"].values())
+    except urllib.error.URLError:
+        return False
 
 
 def rss(pid):

@@ -147,7 +147,7 @@ START_TEST(whoever_collapses_is_found_within_a_minute_whatever_it_looks_like) {
          {{120, .hr = 100, .tau = 30, .motion = 0.01, .event = EVENT_FALL}},
          20,
          true},
-        {"the device misses movement",
+        {"the device has told of no movement",
          rest,
          {{20, .hr = 70, .motion = 0.01, .event = EVENT_STILL}},
          2,

@@ -49,7 +49,7 @@ START_TEST(a_document_that_is_none_is_refused_and_the_place_named) {
         {"{}", "v: must be 1"},
         {"{\"v\":2}", "v: must be 1"},
         {"{\"v\":1,\"x\":2}", "there is no 'x' here"},
-        {"{\"v\":1,\"rules\":{}}", "rules: must be a list of at most 48"},
+        {"{\"v\":1,\"rules\":{}}", "rules: must be a list of at most 64"},
         {"{\"v\":1,\"rules\":[7]}", "rules[0]: must be an object"},
         {RULE(""), "rules[0].name: must be 1 to 31 small letters"},
         {RULE("\"name\":\"X\",\"of\":\"hr\",\"above\":100"), "rules[0].name"},
@@ -242,6 +242,37 @@ START_TEST(new_rules_leave_what_is_going_on_as_it_is) {
 }
 END_TEST
 
+/* As many as a service has, in no order: each is found, and nobody else's words are theirs. */
+START_TEST(people_are_found_among_many_whatever_order_they_stand_in) {
+    CLEANUP(buf_release) buf b = BUF(1 << 20);
+    buf_add_text(&b, TEXT("{\"v\":1,\"people\":{"));
+    for (unsigned i = 0; i < 3000; i++)
+        buf_printf(&b, "%s\"p%u\":{\"rules\":[{\"name\":\"own-%u\",\"of\":\"hr\",\"above\":%u}]}",
+                   i ? "," : "", i * 7919 % 3000, i % 3, 100 + i % 3);
+    buf_add_text(&b, TEXT("}}"));
+    ck_assert_int_eq(buf_failed(&b), 0);
+    CLEANUP(body_rules_freep) body_rules *r = parsed(b.ptr);
+    const body_limits *nobody, *same;
+    ck_assert_int_eq(body_rules_for(r, TEXT("p3000"), NULL, 0, &nobody), 0);
+    ck_assert_int_eq(body_rules_for(r, TEXT("p"), NULL, 0, &same), 0);
+    ck_assert_ptr_eq(same, nobody);
+    for (unsigned i = 0; i < 3000; i += 41) {
+        char name[16], own[16];
+        const body_limits *l;
+        body_rule_view view;
+        bool has = false;
+        (void)snprintf(name, sizeof name, "p%u", i * 7919 % 3000);
+        (void)snprintf(own, sizeof own, "own-%u", i % 3);
+        ck_assert_int_eq(body_rules_for(r, text_of(name), NULL, 0, &l), 0);
+        for (size_t k = 0; body_limits_rule(l, k, &view); k++) {
+            has = has || strcmp(view.name, own) == 0;
+            ck_assert(strncmp(view.name, "own-", 4) != 0 || strcmp(view.name, own) == 0);
+        }
+        ck_assert(has && l != nobody);
+    }
+}
+END_TEST
+
 Suite *suite_body_rules(void) {
     Suite *s = suite_create("body_rules");
     TCase *t = tcase_create("all");
@@ -252,6 +283,7 @@ Suite *suite_body_rules(void) {
     tcase_add_test(t, a_rule_that_is_off_says_nothing_and_people_of_the_same_words_share_theirs);
     tcase_add_test(t, settings_change_how_a_body_is_read);
     tcase_add_test(t, new_rules_leave_what_is_going_on_as_it_is);
+    tcase_add_test(t, people_are_found_among_many_whatever_order_they_stand_in);
     suite_add_tcase(s, t);
     return s;
 }

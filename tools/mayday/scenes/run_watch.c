@@ -18,7 +18,7 @@
 #define RUN_S    480
 #define KEPT_S   (REST_S + WALK_S + RUN_S)
 #define AFTER_S  1200
-#define STRUCK_S (KEPT_S - 42)
+#define STRUCK_S (KEPT_S - 30)
 
 static const traits olga = {.age = 34,
                             .resting = 56,

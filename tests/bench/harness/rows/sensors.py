@@ -36,7 +36,7 @@ def without(lab, seconds):
 def one_round(lab, seconds):
     with lab.mayday() as mayday, edge.lines(mayday.home, SENSORS) as made:
         with lab.gateway(mayday, edge.configure(mayday.home, made)) as address:
-            wait_until("every sensor", lambda: all(s["state"] == "open" for s in edge.health(address)["sensors"].values()))
+            wait_until("every sensor", lambda: edge.are_open(address))
             straps = edge.Straps(made)
             straps.start()
             time.sleep(5)

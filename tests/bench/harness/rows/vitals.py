@@ -22,7 +22,7 @@ def seconds(times):
 
 
 def finding(rule):
-    anyhow = f" ({count(rule['anyhow'])} of them disturbed that day anyway)" if rule["anyhow"] else ""
+    anyhow = f" ({count(rule['anyhow'])} of them disturbed then anyway)" if rule["anyhow"] else ""
     return f"{count(rule['found'])} of {count(rule['people'])}{anyhow}, after {seconds(rule['sign_s'])}"
 
 
@@ -75,7 +75,7 @@ def of_cost(lab):
         raise Broken("the clock stood still")
     ours, fixed = [run["ours_ns"] for run in runs], [run["fixed_ns"] for run in runs]
     cores = median(ours) * AT_ONCE / 1e9
-    return [Line("judging a reading, 1,000 people in turn", f"{spread(fixed, nano)} (three comparisons)", spread(ours, nano),
+    return [Line("judging a reading, 1,000 people in turn, processor time", f"{spread(fixed, nano)} (three comparisons)", spread(ours, nano),
                  spread([o / f for o, f in zip(ours, fixed)], ratio), f"{count(AT_ONCE)} people at 1 Hz on one core: {cores:.1%} of it", yes(cores < 1)),
             Line("memory of a body (bytes)", "–", count(runs[0]["body_bytes"]), "–", "a few kB", yes(runs[0]["body_bytes"] <= REACH_BYTES))]
 

@@ -1,7 +1,7 @@
 """Judging the positions of 10,000 people among 1,000 zones, against a loop that asks every zone."""
 from statistics import median
 
-from ..table import Line, count, ratio, spread, yes
+from ..table import Line, count, spread, yes
 
 TITLE = "a position among 1,000 zones"
 
@@ -24,7 +24,7 @@ def measure(lab):
     slowest = max(r["slowest_second"] for r in runs)
     return [
         Line(f"a position judged among {ZONES:,} zones, mean of {PEOPLE:,} people walking", f"{spread(loop, micro)} (asking every zone)",
-             spread(ours, micro), spread([o / r for o, r in zip(ours, loop)], ratio), "≤ 1/10 of the loop",
+             spread(ours, micro), spread([o / r for o, r in zip(ours, loop)], "{:.4f}".format), "≤ 1/10 of the loop",
              yes(median(ours) <= median(loop) / 10)),
         Line(f"one core's share for {PEOPLE:,} people at 1 Hz (slowest second {slowest * 1000:.0f} ms)", "–", spread(cores, share), "–",
              "every second within 1 s", yes(slowest < 1)),

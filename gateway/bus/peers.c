@@ -1,5 +1,5 @@
 /* peers.c - see peers.h. */
-#include "gateway/peers.h"
+#include "gateway/bus/peers.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -95,6 +95,16 @@ static bool sorts_before(const char *a, text b) {
     size_t len = strlen(a), least = len < b.len ? len : b.len;
     int order = memcmp(a, b.ptr, least);
     return order ? order < 0 : len < b.len;
+}
+
+size_t peers_others(peers *p, text org, text gateway) {
+    size_t others = 0;
+    (void)pthread_mutex_lock(&p->lock);
+    for (const peer *one = p->first; one; one = one->next)
+        others +=
+            one->online && text_equal(text_of(one->org), org) && !text_equal(text_of(one->gateway), gateway);
+    (void)pthread_mutex_unlock(&p->lock);
+    return others;
 }
 
 size_t peers_elders(peers *p, text org, text gateway) {
