@@ -25,6 +25,15 @@ static bool holds_any(text said, const json *words) {
     return false;
 }
 
+bool duress_known(local *l, text org, text person, text said) {
+    CLEANUP(buf_release) buf spelled = BUF(LOCAL_DOCUMENT_MAX);
+    CLEANUP(json_freep) json *rules = NULL;
+    if (!said.len || local_get(l, DURESS_SHELF, org, &spelled) < 0 ||
+        json_parse_once(buf_text(&spelled), &rules) != JSON_OK)
+        return false;
+    return duress_said(json_get(json_get(rules, "rules"), "duress_words"), person, said);
+}
+
 bool duress_said(const json *words, text person, text said) {
     char name[256];
     int len = snprintf(name, sizeof name, "%.*s", (int)person.len, person.ptr ? person.ptr : "");

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/notification.h"
+#include "gateway/duress.h"
 #include "gateway/fences/fences.h"
 #include "gateway/pg_array.h"
 #include "gateway/phrases.h"
@@ -117,16 +118,21 @@ void fence_question_asked(fence_org *o, const char *check) {
     o->stirred = o->stirred || q;
 }
 
-void fence_question_answered(fence_org *o, text reply) {
+void fence_question_answered(service_context *s, fence_org *o, text person, text reply) {
     CLEANUP(json_freep) json *body = NULL;
     fence_question *q = o->questions && json_parse_once(reply, &body) == JSON_OK
                             ? find(o, json_get_string(body, "check"))
                             : NULL;
-    if (!q)
+    if (!q || !text_equal(text_of(q->person), person))
         return;
-    if (text_equal(json_get_string(body, "answer"), TEXT("help"))) { /* nothing takes it back */
+    bool duress = duress_known(s->local, text_of(o->name), person, json_get_string(body, "text"));
+    if (duress || text_equal(json_get_string(body, "answer"), TEXT("help"))) { /* nothing takes it back */
         q->help = true;
+        q->duress |= duress;
         q->due_ms = fences_clock_ms();
+        o->stirred = true;
+    } else if (json_boolean(json_get(body, "pinned"))) { /* till the database has judged it the time runs */
+        q->unjudged = true;
         o->stirred = true;
     } else if (!q->help) {
         drop(o, q);
@@ -166,7 +172,10 @@ static int put_place(json *to, const fence_person *p) {
 /* As the keeper does. */
 static void put_words(const fence_question *q, buf *to) {
     const phrases *say = phrases_of(q->lang ? q->lang : "");
-    buf_printf(to, "%s: %s Mayday", q->person, q->help ? say->help : say->silence);
+    buf_printf(to, "%s: %s Mayday", q->person,
+               q->help       ? say->help
+               : q->unjudged ? say->unjudged
+                             : say->silence);
     if (q->text)
         buf_printf(to, "\n%s: %s", say->question, q->text);
 }
@@ -193,6 +202,8 @@ static int spell_raise(const fence_question *q, const fence_person *p, json *to)
         fault = put_text(to, "text", words.ptr);
     if (fault == 0)
         fault = put_text(to, "lang", phrases_of(q->lang ? q->lang : "")->lang);
+    if (fault == 0 && (q->duress || q->unjudged))
+        fault = json_put(to, "silent", json_new_bool(true));
     return fault < 0 ? fault : put_place(to, p);
 }
 
@@ -218,9 +229,8 @@ static bool is_overdue(const fence_question *q, int64_t by_ms) {
 
 /* Those that nobody else makes alarms of: all that are so long overdue. */
 static void raise_overdue(service_context *s, fence_org *o, int64_t by_ms) {
-    for (fence_question *q = o->questions, *next; q; q = next) {
-        next = q->next;
-        if (!is_overdue(q, by_ms))
+    for (fence_question *q = o->questions; q; q = q->next) {
+        if (q->raised || !is_overdue(q, by_ms))
             continue;
         int fault = raise_for(o, q);
         if (fault < 0) {
@@ -229,7 +239,7 @@ static void raise_overdue(service_context *s, fence_org *o, int64_t by_ms) {
             return;
         }
         service_count(s, "mayday_gateway_zone_silences_total", 1);
-        drop(o, q);
+        q->raised = true; /* open till it is heard: a gateway that is killed before makes it again */
     }
 }
 
@@ -311,6 +321,10 @@ static int spell_one(const fence_question *q, json *list) {
     if (fault == 0)
         fault = json_put(one, "help", json_new_bool(q->help));
     if (fault == 0)
+        fault = json_put(one, "duress", json_new_bool(q->duress));
+    if (fault == 0)
+        fault = json_put(one, "unjudged", json_new_bool(q->unjudged));
+    if (fault == 0)
         fault = json_put(one, "due", json_new_integer(now_ms + left));
     return fault < 0 ? fault : json_append(list, json_share(one));
 }
@@ -325,7 +339,7 @@ int fence_questions_spell(const fence_org *o, json *list) {
 void fence_questions_recall(service_context *s, fence_org *o, const json *list) {
     int64_t now_ms = instant_now() / 1000;
     for (size_t i = 0; i < json_length(list); i++) {
-        const json *one = json_at(list, i), *help = json_get(one, "help"), *due = json_get(one, "due");
+        const json *one = json_at(list, i), *due = json_get(one, "due");
         int64_t left = json_kind_of(due) == JSON_INTEGER ? json_integer(due) - now_ms : 0;
         if (left < -STALE_MS)
             continue;
@@ -333,7 +347,9 @@ void fence_questions_recall(service_context *s, fence_org *o, const json *list) 
                                      json_get_string(one, "lang"), json_get_string(one, "text"));
         if (!q)
             continue;
-        q->help = json_kind_of(help) == JSON_BOOL && json_boolean(help);
+        q->help = json_boolean(json_get(one, "help"));
+        q->duress = json_boolean(json_get(one, "duress"));
+        q->unjudged = json_boolean(json_get(one, "unjudged"));
         if (!q->help && left < SECOND_WIND_MS)
             left = SECOND_WIND_MS;
         q->due_ms = fences_clock_ms() + (q->help ? 0 : left < STALE_MS ? left : STALE_MS);

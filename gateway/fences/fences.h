@@ -9,6 +9,7 @@
 #include "base/uuid.h"
 #include "gateway/bus/funnel.h"
 #include "gateway/service.h"
+#include "gateway/standby/handed.h"
 #include "place/fence.h"
 
 #define HASH_NONFATAL_OOM 1
@@ -66,6 +67,8 @@ typedef struct fence_said {
     struct fence_said *next;
     fence_person *about;
     int refusals;
+    int64_t since_ms, back_ms;     /* monotonic: queued; the database is back after it was handed in */
+    bool handed;                   /* to the service standby */
     bool alarm;                    /* gives way to nothing */
     char check[UUID_TEXT_LEN + 1]; /* of a question; "" */
     char *payload;
@@ -85,7 +88,9 @@ typedef struct fence_question {
     char *person, *lang, *text;                              /* lang and text NULL: not known */
     int64_t within_ms;
     int64_t due_ms, looked_ms; /* monotonic; due INT64_MAX: no broker has the question yet */
-    bool help;
+    bool help, duress;
+    bool unjudged; /* answered with a PIN: whether it is theirs only the database knows */
+    bool raised;   /* the alarm is among what is to be said */
 } fence_question;
 
 typedef struct fence_org {
@@ -167,7 +172,7 @@ NODISCARD int fence_spell_alarm(const fence_news *n, fence_message *ret_message)
 /* `check`: the message that asks. */
 void fence_question_begin(service_context *s, fence_org *o, const fence_person *p, text check);
 void fence_question_asked(fence_org *o, const char *check); /* a broker has it now: time runs */
-void fence_question_answered(fence_org *o, text reply);
+void fence_question_answered(service_context *s, fence_org *o, text person, text reply);
 void fence_question_raised(fence_org *o, text alert); /* somebody raised this incident */
 void fence_questions_forget(fence_org *o);
 /* What is overdue becomes an alarm: nobody else can make it one. */

@@ -7,9 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/topic.h"
+
 #define UNSAID_MAX    50000 /* alarms have as much room again */
 #define BATCH         64
 #define SAY_MS        2000
+#define HAND_AFTER_MS 1500
+#define BRING_MS      5000
 #define REFUSED_AT    0x80
 #define REFUSALS_MAX  10
 #define ALARM_TRIES   1000
@@ -180,7 +184,7 @@ int fence_org_queue(fence_org *o, fence_person *p, fence_message *m, bool alarm,
     fence_said *one = o->unsaid_count < room ? malloc(sizeof *one + m->topic.len + 1) : NULL;
     if (!one)
         return -ENOMEM;
-    *one = (fence_said){.about = p, .alarm = alarm};
+    *one = (fence_said){.about = p, .alarm = alarm, .since_ms = fences_clock_ms()};
     (void)snprintf(one->check, sizeof one->check, "%s", check ? check : "");
     memcpy(one->topic, m->topic.ptr, m->topic.len + 1);
     one->payload = buf_steal(&m->payload);
@@ -273,8 +277,20 @@ static fence_said *take_first(fence_org *o) {
     return one;
 }
 
-static void drop_first(fence_org *o) {
+/* Of a raise its incident. */
+static bool incident_of(const fence_said *one, text *ret_alert) {
+    address where;
+    if (!one->alarm || !address_parse(text_of(one->topic), &where) || where.family != ADDRESS_ALERT)
+        return false;
+    *ret_alert = where.id;
+    return true;
+}
+
+static void drop_first(service_context *s, fence_org *o) {
     fence_said *one = take_first(o);
+    text alert;
+    if (one->handed && incident_of(one, &alert))
+        handed_drop(s->local, alert);
     one->about->unsaid--;
     free(one->payload);
     free(one);
@@ -290,7 +306,7 @@ static void refused(service_context *s, fence_org *o, fence_said *one, const bus
     service_log(s, LOG_LEVEL_ERROR, "the broker refuses what is said of a zone of %s (reason %#x): %s",
                 o->name, (unsigned)m->reason, one->topic);
     service_count(s, REFUSE_FIGURE, 1);
-    drop_first(o);
+    drop_first(s, o);
 }
 
 /* Of the first; false: it is still the first. */
@@ -301,7 +317,7 @@ static bool came_through(service_context *s, fence_org *o, const bus_message *m)
     if (m->reason < REFUSED_AT) {
         if (*one->check)
             fence_question_asked(o, one->check);
-        drop_first(o);
+        drop_first(s, o);
         return true;
     }
     if (++one->refusals % REFUSALS_MAX != 0)
@@ -323,9 +339,40 @@ static bool say_some(service_context *s, fence_org *o, size_t count) {
     return true;
 }
 
+/* Alarms that no broker takes are told by the service standby. */
+static void hand_in(service_context *s, fence_org *o) {
+    text alert;
+    for (fence_said *one = o->unsaid; one; one = one->next) {
+        if (one->handed || fences_clock_ms() - one->since_ms < HAND_AFTER_MS || !incident_of(one, &alert))
+            continue;
+        int fault = handed_put(s->local, text_of(o->name), alert, text_of(one->payload));
+        if (fault < 0) {
+            service_log(s, LOG_LEVEL_ERROR,
+                        "an alarm that no broker takes can't be handed to standby (%s); trying again",
+                        strerror(-fault));
+            return;
+        }
+        one->handed = true;
+        service_log(s, LOG_LEVEL_WARNING, "%s: no broker takes incident %.*s: it is told from here", o->name,
+                    (int)alert.len, alert.ptr);
+    }
+}
+
+/* With the database what was told from here is brought in first, for some seconds at most (standby/handed.h).
+ */
+static bool is_held_back(service_context *s, const fence_org *o) {
+    fence_said *one = o->unsaid;
+    text alert;
+    if (!one->handed || !s->c || !incident_of(one, &alert))
+        return false;
+    one->back_ms = one->back_ms ? one->back_ms : fences_clock_ms();
+    return fences_clock_ms() - one->back_ms < BRING_MS && handed_is_told(s->local, text_of(o->name), alert);
+}
+
 bool fence_org_say(service_context *s, fence_org *o, size_t most) {
+    hand_in(s, o);
     for (size_t said = 0; o->unsaid && said < most; said += BATCH) {
-        if (service_stopping(s) || !bus_up(s->bus, text_of(o->name)) ||
+        if (service_stopping(s) || !bus_up(s->bus, text_of(o->name)) || is_held_back(s, o) ||
             !say_some(s, o, o->unsaid_count < BATCH ? o->unsaid_count : BATCH))
             return false;
     }

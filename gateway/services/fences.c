@@ -70,7 +70,7 @@ static void judge(watch *w, fence_org *o, const fence_heard *one) {
             fence_org_take(w->s, o, p, &at, one->at);
         return;
     case FENCE_HEARD_REPLY:
-        fence_question_answered(o, one->payload);
+        fence_question_answered(w->s, o, text_of(one->whose), one->payload);
         fence_org_checked_in(o, p, one->at);
         return;
     case FENCE_HEARD_DUTY:

@@ -17,7 +17,6 @@
 #include "gateway/timers/timers.h"
 
 #define SHELF     TEXT("timers")
-#define RULES     TEXT("vigil-rules") /* the service vigil keeps them: there are the duress words */
 #define DOCUMENT  (64u << 10)
 #define LIST_MAX  (16u << 20)
 #define KEEP_STEP 50 /* documents: each waits for the disk */
@@ -130,7 +129,7 @@ static void anew(lone *l) {
     free(l->ask);
     free(l->alarm);
     l->ask = l->alarm = NULL;
-    l->help = l->duress = l->unasked = false;
+    l->help = l->duress = l->unasked = l->unjudged = false;
 }
 
 /* ---- what is heard ---- */
@@ -146,12 +145,7 @@ static bool spell_key(const said *one, const char *person, const char *suffix,
 }
 
 static bool is_duress(const timers *t, const said *one, text words) {
-    CLEANUP(buf_release) buf spelled = BUF(LIST_MAX);
-    CLEANUP(json_freep) json *rules = NULL;
-    if (!words.len || local_get(t->s->local, RULES, text_of(one->org), &spelled) < 0 ||
-        json_parse_once(buf_text(&spelled), &rules) != JSON_OK)
-        return false;
-    return duress_said(json_get(json_get(rules, "rules"), "duress_words"), text_of(one->id), words);
+    return duress_known(t->s->local, text_of(one->org), text_of(one->id), words);
 }
 
 /* A word in the timer's own text: an alarm by itself, while the timer goes as it was said. */
@@ -234,6 +228,11 @@ static void hear_reply(timers *t, const said *one, const json *reply) {
         l->help = true;
         l->duress = duress;
         timers_move(t, l, LONE_ASKED, timers_now(t));
+    } else if (json_boolean(json_get(reply, "pinned"))) {
+        /* Whether it is their PIN only the database knows: it says so when it is there; until then the time
+         * runs. */
+        l->unjudged = true;
+        l->kept = false;
     } else if (l->repeat && make_id(l, l->check, "again", l->minutes, next) == 0) {
         anew(l);
         memcpy(l->check, next, sizeof next);
@@ -451,6 +450,7 @@ static int spell(const timers *t, const lone *l, buf *to) {
         json_put(o, "help", json_new_bool(l->help)) < 0 ||
         json_put(o, "duress", json_new_bool(l->duress)) < 0 ||
         json_put(o, "unasked", json_new_bool(l->unasked)) < 0 ||
+        json_put(o, "unjudged", json_new_bool(l->unjudged)) < 0 ||
         json_put(o, "handed", json_new_bool(l->handed)) < 0 ||
         json_put(o, "said", json_new_integer(l->said_at + offset)) < 0 ||
         json_put(o, "due", json_new_integer(l->due_at + offset)) < 0)
@@ -512,6 +512,7 @@ static void recall(void *context, text name, text spelled) {
     l->help = json_boolean(json_get(o, "help"));
     l->duress = json_boolean(json_get(o, "duress"));
     l->unasked = json_boolean(json_get(o, "unasked"));
+    l->unjudged = json_boolean(json_get(o, "unjudged"));
     l->handed = json_boolean(json_get(o, "handed"));
     instant set = json_integer(json_get(o, "said")) - offset, due = json_integer(json_get(o, "due")) - offset;
     instant longest = now + (l->state == LONE_RUNNING ? l->minutes * 60 * INSTANT_SECOND

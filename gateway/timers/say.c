@@ -69,6 +69,8 @@ static char *spell_question(const timers *t, const lone *l) {
 static void compose(const lone *l, const phrases *say, buf *to) {
     if (l->help)
         buf_printf(to, "%s: %s Mayday", l->person, say->help);
+    else if (l->unjudged)
+        buf_printf(to, "%s: %s Mayday", l->person, say->unjudged);
     else
         buf_printf(to, "%s: %s", l->person, l->unasked ? say->unasked : say->timer);
     if (l->why)
@@ -90,7 +92,7 @@ static char *spell_alarm(timers *t, const lone *l, const char *raise) {
     if (!o || buf_failed(&words) < 0 || put_text(o, "type", l->help ? "panic" : "general") < 0 ||
         put_text(o, "priority", l->help ? "critical" : "high") < 0 || put_text(o, "text", words.ptr) < 0 ||
         put_text(o, "lang", say->lang) < 0 || put_text(o, "person", l->person) < 0 ||
-        (l->duress && json_put(o, "silent", json_new_bool(true)) < 0) ||
+        ((l->duress || l->unjudged) && json_put(o, "silent", json_new_bool(true)) < 0) ||
         (place && json_put(o, "location", json_share(place)) < 0))
         return NULL;
     return finish(o);

@@ -73,6 +73,7 @@ typedef struct lone {
     bool help;  /* they called for it: by a word, or as an answer */
     bool duress;
     bool unasked;    /* no broker took the question */
+    bool unjudged;   /* they answered with a PIN, and the database isn't there to know it */
     bool again;      /* the question goes out once more */
     bool handed;     /* the alarm, to the service standby */
     bool cut;        /* the broker was away while they were asked */
