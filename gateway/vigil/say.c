@@ -217,12 +217,13 @@ static bool is_held_back(vigil *v, saying *one) {
            handed_is_told(v->s->local, text_of(one->org), text_of(one->alert));
 }
 
-/* Alarms first, then questions. */
+/* Alarms first; then in order, because a question follows what was found: the alarm that comes of it takes
+ * the readings from there. */
 static size_t gather(vigil *v, saying *of[BATCH], bus_message messages[BATCH]) {
     size_t count = 0;
-    for (int kind = SAYING_RAISE; kind >= SAYING_FINDING; kind--)
+    for (int alarms = 1; alarms >= 0; alarms--)
         for (saying *one = v->sayings; one && count < BATCH; one = one->next)
-            if (one->kind == (saying_kind)kind && bus_up(v->s->bus, text_of(one->org)) &&
+            if ((one->kind == SAYING_RAISE) == (alarms == 1) && bus_up(v->s->bus, text_of(one->org)) &&
                 !is_held_back(v, one)) {
                 messages[count] = (bus_message){
                     .org = text_of(one->org), .topic = text_of(one->topic), .payload = text_of(one->payload)};
