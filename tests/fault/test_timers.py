@@ -200,6 +200,19 @@ def test_without_the_database_a_call_for_help_is_an_alarm_at_once(site, server, 
         assert site.rows("SELECT reason FROM mayday.dead_letter") == [] and len(sam.hears().alarms) == 1
 
 
+def test_without_the_database_an_answer_with_a_pin_is_in_doubt(site, server):
+    with quick(site).start() as gateway, Worker(site) as sam:
+        sam.sets(left=6)
+        site.wait_rows("SELECT count(*) FROM mayday.timer_watch", [(1,)])
+        wait_until(lambda: shelf(gateway, "timers"), "it is at hand")
+        away(server, gateway)
+        sam.answers(sam.is_asked(), pin="0000")
+        said = sam.is_raised_for()
+        assert said["silent"] is True and "PIN" in said["text"]
+        server.start()
+        settled(site, sam, checks=1, incidents=1)
+
+
 @pytest.mark.parametrize("when", ["before", "asked"])
 def test_without_the_database_a_killed_gateway_goes_on_where_it_was(site, server, when):
     gateway = quick(site, gateway__organisations="acme").start()

@@ -4,9 +4,12 @@ import json
 import pytest
 
 from support import messages as m
+from support.bodies import shelf
+from support.providers import Simulator
 from support.site import Site, wait_until
 from support.zones import Field, circle
 
+DORA = "+27821110001"
 AWAY = "zones are watched as they were last known"
 
 
@@ -51,8 +54,8 @@ def test_killed_without_the_database_it_remembers_who_is_inside(mortal, tmp_path
             wait_until(lambda: AWAY in gateway.log(), "it knows")
             field.walks("eve", 0)
             assert field.hears() == ("yard", "eve", "entered")
-            shelf = f"file:{gateway.folder}/gateway-gw1.db?mode=ro"
-            wait_until(lambda: '"eve"' in shelved(shelf), "it is on the shelf")
+            store = f"file:{gateway.folder}/gateway-gw1.db?mode=ro"
+            wait_until(lambda: '"eve"' in shelved(store), "it is on the shelf")
             gateway.kill()
             gateway.start("killed")
             wait_until(lambda: gateway.log().count(AWAY) == 2, "it goes on")
@@ -79,8 +82,8 @@ def test_who_left_without_the_database_has_left_also_when_the_gateway_was_killed
             wait_until(lambda: AWAY in gateway.log(), "it knows")
             field.walks("fay", 300, 310)
             assert field.hears() == ("yard", "fay", "left")
-            shelf = f"file:{gateway.folder}/gateway-gw1.db?mode=ro"
-            wait_until(lambda: '"person":"fay"' in shelved(shelf) and '"stays":[]' in shelved(shelf), "it is on the shelf")
+            store = f"file:{gateway.folder}/gateway-gw1.db?mode=ro"
+            wait_until(lambda: '"person":"fay"' in shelved(store) and '"stays":[]' in shelved(store), "it is on the shelf")
             gateway.kill()
             mortal.start()
             gateway.start("gone")
@@ -163,6 +166,53 @@ def test_silence_is_an_alarm_also_without_the_database_and_it_is_one(mortal, tmp
         field.close()
 
 
+def test_duress_and_pins_in_an_answer_are_no_ok_without_the_database_either(mortal, tmp_path):
+    """A word is known here; whether a PIN is theirs only the database knows. Both are alarms that who stands beside them does not notice."""
+    with Site(tmp_path / "site", mortal) as site:
+        field = Field(site, "duress")
+        field.put(circle(check_in=True, alarm="ask", alarm_on=["left_unchecked"], answer_within=10))
+        site.rows("SELECT mayday.apply_body_rules('duress', %s)", [json.dumps({"v": 1, "rules": [], "duress_words": {"*": ["marigold"]}})])
+        with field.gateway() as gateway:
+            field.watched(gateway)
+            wait_until(lambda: any("marigold" in body for body in shelf(gateway, "vigil-rules")), "the words are at hand")
+            mortal.stop("immediate")
+            wait_until(lambda: AWAY in gateway.log(), "it knows")
+            word, pin = asked(field, "pam"), asked(field, "quin")
+            for who, check, more in (("pam", word, {"text": "fine, thank Marigold"}), ("quin", pin, {"pin": "0000"})):
+                assert field.person(who).publish(m.topic("user", who, "reply", "duress"), m.dump(m.message(check=check["id"], answer="ok", **more))) == 0
+            raised = [json.loads(field.dora.receive(60).payload) for _ in range(2)]
+            assert [(one["person"], one["type"], one.get("silent")) for one in raised] == [("pam", "panic", True), ("quin", "general", True)]
+            assert "PIN" in raised[1]["text"]
+            mortal.start()
+            field.site.wait_rows("SELECT raised_by, silent FROM mayday.alert WHERE org = 'duress' AND joined_to IS NULL ORDER BY 1",
+                                 [("pam", True), ("quin", True)], timeout=60)
+        field.close()
+
+
+def test_silence_is_told_from_here_when_the_broker_is_away_too(mortal, tmp_path):
+    with Simulator() as sim, Site(tmp_path / "site", mortal) as site:
+        sim.up()
+        field = Field(site, "cut")
+        field.put(circle(check_in=True, alarm="ask", alarm_on=["left_unchecked"], answer_within=10))
+        site.rows("SELECT mayday.enter_person('cut', 'dora', '{dispatcher}', NULL)")
+        site.rows("INSERT INTO mayday.channel (org, person, place, kind, number) VALUES ('cut', 'dora', 1, 'sms', %s)", [DORA])
+        with field.gateway(providers=sim) as gateway:
+            field.watched(gateway)
+            wait_until(lambda: any(DORA in body for body in shelf(gateway, "standby")), "whom to tell is at hand")
+            mortal.stop("immediate")
+            wait_until(lambda: AWAY in gateway.log(), "it knows")
+            asked(field, "rob")
+            site.kill()
+            (text,) = sim.phone(DORA).wait_texts(timeout=60)
+            assert "rob" in text.body
+            mortal.start()
+            site.start()
+            site.wait_rows("SELECT count(*), sum(presses)::int FROM mayday.alert WHERE org = 'cut'", [(1, 1)], timeout=60)
+            wait_until(lambda: shelf(gateway, "handed") == [], "a broker has it")
+            assert len(sim.phone(DORA).texts) == 1, sim.phone(DORA).texts
+        field.close()
+
+
 def test_a_question_outlives_a_gateway_that_is_killed_without_the_database(mortal, tmp_path):
     with Site(tmp_path / "site", mortal) as site:
         field = Field(site, "outlives")
@@ -173,8 +223,8 @@ def test_a_question_outlives_a_gateway_that_is_killed_without_the_database(morta
             mortal.stop("immediate")
             wait_until(lambda: AWAY in gateway.log(), "it knows")
             check = asked(field, "max")
-            shelf = f"file:{gateway.folder}/gateway-gw1.db?mode=ro"
-            wait_until(lambda: check["id"] in shelved(shelf), "it is on the shelf")
+            store = f"file:{gateway.folder}/gateway-gw1.db?mode=ro"
+            wait_until(lambda: check["id"] in shelved(store), "it is on the shelf")
             gateway.kill()
             gateway.start("outlives")
             p = field.dora.receive(60)
