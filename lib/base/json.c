@@ -6,9 +6,11 @@
 #include "base/json.h"
 
 #include <errno.h>
+#include <float.h>
 #include <json-c/json.h>
 #include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -402,8 +404,19 @@ json *json_new_integer(int64_t value) {
     return json_object_new_int64(value);
 }
 
+/* The fewest digits that read back as the same number: 36.9, and not 36.899999999999999. */
 json *json_new_number(double value) {
-    return isfinite(value) ? json_object_new_double(value) : NULL;
+    char spelled[40];
+    if (!isfinite(value))
+        return NULL;
+    for (int digits = DBL_DIG; digits <= DBL_DECIMAL_DIG; digits++) {
+        (void)snprintf(spelled, sizeof spelled - 2, "%.*g", digits, value);
+        if (strtod(spelled, NULL) == value)
+            break;
+    }
+    if (!strpbrk(spelled, ".e")) /* it stays a number with a fraction */
+        memcpy(spelled + strlen(spelled), ".0", sizeof ".0");
+    return json_object_new_double_s(value, spelled);
 }
 
 json *json_new_bool(bool value) {

@@ -1,4 +1,5 @@
 #include <check.h>
+#include <math.h>
 #include "base/json.h"
 
 static json_verdict verdict_of(text t) {
@@ -59,6 +60,30 @@ START_TEST(only_strict_json_is_taken) {
 }
 END_TEST
 
+START_TEST(a_number_is_spelled_with_as_few_digits_as_it_needs) {
+    static const struct {
+        double value;
+        const char *want;
+    } rows[] = {{36.9, "36.9"},
+                {0.1, "0.1"},
+                {0, "0.0"},
+                {-2, "-2.0"},
+                {1.0 / 3, "0.3333333333333333"},
+                {1e300, "1e+300"},
+                {158, "158.0"},
+                {0.1 + 0.2, "0.30000000000000004"}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        CLEANUP(json_freep) json *one = json_new_number(rows[i].value), *again = NULL;
+        CLEANUP(buf_release) buf spelled = BUF(64);
+        json_print(one, &spelled);
+        ck_assert_str_eq(spelled.ptr, rows[i].want);
+        ck_assert_int_eq(json_parse_once(buf_text(&spelled), &again), JSON_OK);
+        ck_assert(json_kind_of(again) == JSON_NUMBER && json_number(again) == rows[i].value);
+    }
+    ck_assert_ptr_null(json_new_number(INFINITY));
+}
+END_TEST
+
 START_TEST(equality_is_that_of_json_schema) {
     CLEANUP(json_freep) json *a = NULL, *b = NULL;
     ck_assert_int_eq(json_parse_once(TEXT("{\"x\":[1,2.0],\"y\":null}"), &a), JSON_OK);
@@ -73,6 +98,7 @@ Suite *suite_json(void) {
     Suite *s = suite_create("json");
     TCase *t = tcase_create("all");
     tcase_add_test(t, only_strict_json_is_taken);
+    tcase_add_test(t, a_number_is_spelled_with_as_few_digits_as_it_needs);
     tcase_add_test(t, equality_is_that_of_json_schema);
     suite_add_tcase(s, t);
     return s;
