@@ -51,6 +51,7 @@ static const struct {
     {"mayday_gateway_zone_events_total", "What people did in zones, by event."},
     {"mayday_gateway_zone_events_given_up_total",
      "Messages about zones that the broker refused again and again."},
+    {"mayday_gateway_zone_silences_total", "Questions of zones that this gateway itself made alarms of."},
     {"mayday_gateway_vitals_people", "People whose vital signs this gateway follows."},
     {"mayday_gateway_vitals_readings_total", "Readings judged, by where they came from."},
     {"mayday_gateway_vitals_doubted_total", "Readings of which nothing could be believed."},

@@ -22,7 +22,12 @@ ward *vigil_ward(vigil *v, text org) {
         return NULL;
     }
     HASH_ADD_KEYPTR(hh, v->wards, w->org, strlen(w->org), w);
-    return w;
+    if (w->hh.tbl)
+        return w;
+    (void)body_rules_free(w->rules); /* there was no memory for it */
+    free(w->org);
+    free(w);
+    return NULL;
 }
 
 void concern_release(concern *c) {
@@ -82,7 +87,7 @@ static bool make_room(vigil *v, const ward *for_whom) {
     if (crowd && crowd->people <= for_whom->people + 1)
         crowd = NULL;
     HASH_ITER(hh, v->people, p, next)
-    if (is_calm(p) && (now - p->heard_at >= EVICT_AFTER || p->of == crowd) &&
+    if (is_calm(p) && (now - p->heard_at >= EVICT_AFTER || (crowd && p->of == crowd)) &&
         (!longest || p->heard_at < longest->heard_at))
         longest = p;
     if (longest) {
@@ -129,7 +134,13 @@ watched *vigil_person(vigil *v, text org, text person) {
     (void)snprintf(p->person, sizeof p->person, "%.*s", (int)person.len, person.ptr);
     p->heard_at = p->kept_at = vigil_now(v);
     HASH_ADD_KEYPTR(hh, v->people, p->key, strlen(p->key), p);
-    return p;
+    if (p->hh.tbl)
+        return p;
+    w->people--;
+    (void)body_free(p->body);
+    free(p->key);
+    free(p);
+    return NULL;
 }
 
 const body_limits *vigil_limits(vigil *v, watched *p) {
