@@ -29,6 +29,7 @@ extern const service service_vigil;
 #define TURN_MS    200
 #define MOST       2000 /* messages before we look up */
 #define PASS       (2 * INSTANT_SECOND)
+#define STILL      (2 * INSTANT_SECOND) /* the lease runs for four, and is renewed every second */
 #define OWN_LATELY (60 * INSTANT_SECOND)
 #define PASS_WITH  (3600 * INSTANT_SECOND) /* who was not heard of for so long is not watched any more */
 
@@ -86,6 +87,10 @@ static void let_pass(vigil *v) {
 
 /* True: there is more to hear. */
 static bool turn(vigil *v) {
+    instant now = vigil_now(v);
+    if (v->beat_at && now - v->beat_at >= STILL)
+        vigil_stood_still(v);
+    v->beat_at = now;
     bool more = listen(v);
     let_pass(v);
     vigil_due(v);

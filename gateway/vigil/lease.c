@@ -50,6 +50,16 @@ bool vigil_acts(vigil *v, const ward *w, bool own) {
     return w->holds || (stands_in(v, w, &others) && !others);
 }
 
+void vigil_stood_still(vigil *v) {
+    ward *w, *next;
+    v->stood_at = vigil_now(v);
+    if (!v->with_database) /* which of us acts then, no lease decides */
+        return;
+    HASH_ITER(hh, v->wards, w, next)
+    w->holds = w->caught_up = false;
+    v->claimed_at = 0;
+}
+
 void vigil_act_on_held(vigil *v, watched *p, bool own) {
     finding held = p->held;
     if (held.kind == FINDING_NONE)
@@ -168,7 +178,10 @@ static pg_verdict tend_leases(vigil *v) {
     ward *w, *next;
     if (vigil_now(v) - v->claimed_at < RENEW)
         return PG_DONE;
+    instant asked = vigil_now(v);
     pg_verdict verdict = claim(v, &rows);
+    if (v->stood_at >= asked) /* what the database said may be long ago */
+        return verdict;
     v->claimed_at = vigil_now(v);
     HASH_ITER(hh, v->wards, w, next) {
         if (verdict != PG_DONE)

@@ -222,6 +222,8 @@ NODISCARD pg_verdict vigil_attend(vigil *v, bool *ret_more);
 /* Do we act on what is heard of this organisation? `own`: by a sensor of this gateway. */
 bool vigil_acts(vigil *v, const ward *w, bool own);
 void vigil_act_on_held(vigil *v, watched *p, bool own);
+/* The process stood still: what it knows of its leases is of before. It asks again. */
+void vigil_stood_still(vigil *v);
 void vigil_take_over(vigil *v, ward *w);  /* what was held is acted on */
 void vigil_relieve(vigil *v, watched *p); /* whoever acts on what is held of them may be gone, or deaf */
 void vigil_recall_rules(vigil *v);        /* from the shelf, when we begin */
@@ -249,6 +251,8 @@ struct vigil {
     bool with_database; /* it answered at the last step */
     int64_t connected_ms;
     instant passed_at, claimed_at, checked_at;
+    instant beat_at;    /* the heart's last turn */
+    instant stood_at;   /* it had stood still for so long that others may have our leases */
     instant changed_at; /* when the database said that rules have changed; of the service's thread */
     instant away_since; /* 0: the database is there; of the service's thread */
     uint64_t own[VIGIL_OWN_MAX];
