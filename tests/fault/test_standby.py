@@ -438,7 +438,7 @@ def test_a_damaged_store_is_set_aside_and_that_is_said(site, server, sim, gatewa
     (gateway.folder / "gateway-gw1.db").write_bytes(b"not a database at all" * 1000)
     with gateway.start():
         at_hand(gateway, DORA)
-        assert "it was damaged" in gateway.log()
+        assert "was damaged; it is set aside" in gateway.log()
         assert [p.read_bytes()[:5] for p in gateway.folder.glob("gateway-gw1.db.damaged-*") if not p.name.endswith(("-wal", "-shm"))] == [b"not a"]
 
 
