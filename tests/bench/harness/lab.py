@@ -133,6 +133,10 @@ class Lab:
         """Detection in simulated people, without anything else."""
         return figures(subprocess.run([os.path.join(self.build, "bench", "vitals"), *map(str, what)], capture_output=True, text=True))
 
+    def decode(self, samples):
+        """What sensors send, decoded, without anything else."""
+        return figures(subprocess.run([os.path.join(self.build, "bench", "decode"), str(samples)], capture_output=True, text=True))
+
     def zones(self, people, zones, seconds):
         """Positions among zones, without anything else."""
         return figures(subprocess.run([os.path.join(self.build, "bench", "zones"), str(people), str(zones), str(seconds)],
