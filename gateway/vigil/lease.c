@@ -55,8 +55,9 @@ void vigil_stood_still(vigil *v) {
     v->stood_at = vigil_now(v);
     if (!v->with_database) /* which of us acts then, no lease decides */
         return;
-    HASH_ITER(hh, v->wards, w, next)
-    w->holds = w->caught_up = false;
+    HASH_ITER(hh, v->wards, w, next) {
+        w->holds = w->caught_up = false;
+    }
     v->claimed_at = 0;
 }
 
