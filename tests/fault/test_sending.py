@@ -129,7 +129,7 @@ def test_gateways_side_by_side_and_one_is_killed(site, sim, both):
     sim.script("*", "*", "sms", slow=0.2, receipts="never")
     start = 6000000 + 1000 * both
     numbers = phones(start, 80)
-    one, two = (site.gateway(id=f"{name}{both}", providers=sim, notify__timeout="1s", notify__rate="1000 1000") for name in ("a", "b"))
+    one, two = (site.gateway(id=f"{name}{both}", providers=sim, notify__timeout="3s", notify__rate="1000 1000") for name in ("a", "b"))
     with two:
         one.start()
         ids = notify(site, numbers)
