@@ -147,9 +147,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_te
 $$;
 
 -- Of incidents, those that are over, or joined one that is, or are not here.
-CREATE FUNCTION mayday.vigil_over(orgs text[], alerts uuid[]) RETURNS TABLE (alert uuid, stored boolean)
+CREATE FUNCTION mayday.vigil_over(orgs text[], alerts uuid[]) RETURNS TABLE (alert uuid, stored boolean, mistaken boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = mayday, pg_catalog, pg_temp AS $$
-    SELECT u.alert, o.id IS NOT NULL FROM unnest(orgs, alerts) u (org, alert)
+    SELECT u.alert, o.id IS NOT NULL, coalesce(o.status = 'canceled', false) FROM unnest(orgs, alerts) u (org, alert)
     LEFT JOIN mayday.alert a ON a.org = u.org AND a.id = u.alert
     LEFT JOIN mayday.alert o ON o.org = a.org AND o.id = coalesce(a.joined_to, a.id)
     WHERE o.id IS NULL OR o.closed_at IS NOT NULL

@@ -143,9 +143,8 @@ static void heard_state(vigil *v, const overheard *one, const json *said) {
         return;
     if (over)
         vigil_over(v, p, text_of(one->id));
-    /* That was a mistake; what was found meanwhile is none for that. */
-    if (text_equal(status, TEXT("canceled")) && p->talk.state == DISTRESS_CALM && vigil_acts(v, p->of, false))
-        vigil_act_on_held(v, p, false);
+    if (text_equal(status, TEXT("canceled")))
+        vigil_was_mistake(v, p);
     if (!over)
         vigil_raised(v, p, text_of(one->id));
 }

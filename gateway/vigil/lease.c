@@ -70,6 +70,11 @@ void vigil_act_on_held(vigil *v, watched *p, bool own) {
         vigil_take_up(v, p, &held);
 }
 
+void vigil_was_mistake(vigil *v, watched *p) {
+    if (p->talk.state == DISTRESS_CALM && vigil_acts(v, p->of, false))
+        vigil_act_on_held(v, p, false);
+}
+
 void vigil_take_over(vigil *v, ward *w) {
     watched *p, *next;
     HASH_ITER(hh, v->people, p, next)
@@ -375,20 +380,26 @@ static const char *incident_of(const watched *p) {
     return !has ? "" : *p->alert ? p->alert : p->about.alert;
 }
 
-/* What is said of somebody's incident: NULL when it goes on. */
-static const char *end_of(const pg_rows *rows, const char *alert) {
+/* The row of somebody's incident; false when it goes on. */
+static bool end_of(const pg_rows *rows, const char *alert, size_t *ret_row) {
     for (size_t i = 0; *alert && i < pg_rows_count(rows); i++)
-        if (strcmp(pg_value(rows, i, 0), alert) == 0)
-            return pg_value(rows, i, 1);
-    return NULL;
+        if (strcmp(pg_value(rows, i, 0), alert) == 0) {
+            *ret_row = i;
+            return true;
+        }
+    return false;
 }
 
 static void end_all(vigil *v, const pg_rows *rows, instant asked_at) {
     watched *p, *next;
     HASH_ITER(hh, v->people, p, next) {
-        const char *stored = end_of(rows, incident_of(p));
-        if (stored && (strcmp(stored, "t") == 0 || asked_at - p->taken_at >= NOT_YET))
-            vigil_over(v, p, text_of(incident_of(p)));
+        size_t row = 0;
+        if (!end_of(rows, incident_of(p), &row) ||
+            (strcmp(pg_value(rows, row, 1), "t") != 0 && asked_at - p->taken_at < NOT_YET))
+            continue;
+        vigil_over(v, p, text_of(incident_of(p)));
+        if (strcmp(pg_value(rows, row, 2), "t") == 0)
+            vigil_was_mistake(v, p);
     }
 }
 

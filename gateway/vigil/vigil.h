@@ -222,6 +222,8 @@ NODISCARD pg_verdict vigil_attend(vigil *v, bool *ret_more);
 /* Do we act on what is heard of this organisation? `own`: by a sensor of this gateway. */
 bool vigil_acts(vigil *v, const ward *w, bool own);
 void vigil_act_on_held(vigil *v, watched *p, bool own);
+/* Their incident was a mistake; what was found meanwhile is none for that. */
+void vigil_was_mistake(vigil *v, watched *p);
 /* The process stood still: what it knows of its leases is of before. It asks again. */
 void vigil_stood_still(vigil *v);
 void vigil_take_over(vigil *v, ward *w);  /* what was held is acted on */

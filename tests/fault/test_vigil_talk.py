@@ -255,6 +255,18 @@ def test_what_was_found_during_an_alarm_that_was_a_mistake_is_asked_about_after_
         ann.close(), desk.close()
 
 
+def test_that_it_was_a_mistake_is_seen_in_the_database_when_it_was_not_heard(site, server):  # noqa: F811
+    with watched(site, quick(site, answer="1h").start()):
+        ann, desk = Wearer(site, "ann"), Desk(site)
+        ann.rests()
+        alert = pressed(site, ann)
+        ann.worries()
+        assert desk.sees("ann", rule="pulse-high")["response"] == "note" and not ann.questions()
+        server.sql("UPDATE mayday.alert SET status = 'canceled', closed_at = now(), retired_at = now() WHERE id = %s", [alert])
+        ann.asked()
+        ann.close(), desk.close()
+
+
 def test_without_the_database_who_was_helped_is_watched_again(site, server):  # noqa: F811
     with watched(site, quick(site).start()) as gateway:
         ann, desk = Wearer(site, "ann"), Desk(site)
