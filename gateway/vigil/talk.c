@@ -114,6 +114,19 @@ static void ask(vigil *v, watched *p, const finding *f) {
     vigil_shelve_talk(v, p);
 }
 
+/* A fleeting one must not hide one that lasts. */
+static void ended(watched *p, const finding *f) {
+    if (p->held.kind == FINDING_NONE)
+        return; /* nor is what it took the place of */
+    if (strcmp(p->held.rule, f->rule) == 0) {
+        p->held = p->spare;
+        p->held_at = p->spare_at;
+        p->spare.kind = FINDING_NONE;
+    } else if (strcmp(p->spare.rule, f->rule) == 0) {
+        p->spare.kind = FINDING_NONE;
+    }
+}
+
 /* What is not ours to act on is held. Of several, the gravest: that must not be lost with whose it was. */
 static void hold(vigil *v, watched *p, const finding *f) {
     distress_event event = distress_of(f);
@@ -124,10 +137,14 @@ static void hold(vigil *v, watched *p, const finding *f) {
         concern_release(&p->about);
         p->about.readings = vigil_spell_readings(p, f, f->at);
         vigil_shelve_talk(v, p);
-    } else if (f->kind == FINDING_ENDS && strcmp(p->held.rule, f->rule) == 0) {
-        p->held.kind = FINDING_NONE;
+    } else if (f->kind == FINDING_ENDS) {
+        ended(p, f);
     } else if (event != DISTRESS_NOTHING && (p->held.kind == FINDING_NONE || event == DISTRESS_GRAVE ||
                                              distress_of(&p->held) != DISTRESS_GRAVE)) {
+        if (strcmp(p->held.rule, f->rule) != 0 || p->held.kind == FINDING_NONE) {
+            p->spare = p->held;
+            p->spare_at = p->held_at;
+        }
         p->held = *f;
         p->held_at = vigil_now(v);
     }
@@ -137,8 +154,8 @@ void vigil_take_up(vigil *v, watched *p, const finding *f) {
     distress_event event = distress_of(f);
     if (instant_now() - f->at > LATE) /* it waited for long: what was then may be over */
         event = DISTRESS_NOTHING;
-    if (f->kind == FINDING_ENDS && strcmp(p->held.rule, f->rule) == 0)
-        p->held.kind = FINDING_NONE;
+    if (f->kind == FINDING_ENDS)
+        ended(p, f);
     else if (p->talk.state == DISTRESS_TAKEN && (event == DISTRESS_FINDING || event == DISTRESS_WORSE))
         hold(v, p, f); /* should the incident turn out to be none */
     if (event == DISTRESS_GRAVE) {

@@ -108,6 +108,8 @@ typedef struct watched {
     concern about;   /* while talk is not calm, and the last one after that */
     finding held;    /* what somebody else acts on, as long as they are there; kind FINDING_NONE: nothing */
     instant held_at; /* of vigil_now() */
+    finding spare;   /* what `held` took the place of, and goes on */
+    instant spare_at;
     char alert[UUID_TEXT_LEN + 1]; /* their open incident; "": none is known */
     instant raise_at;              /* when we raise if nobody else has; 0: not */
     instant taken_at;              /* when we learned of it, or raised it; of vigil_now() */
